@@ -1,0 +1,1 @@
+//! adjust_inventory

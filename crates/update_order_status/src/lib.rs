@@ -1,0 +1,1 @@
+//! update_order_status
