@@ -1,0 +1,151 @@
+//! Everything that can go wrong, once: a variant for each thing that a caller does differently.
+//!
+//! [`Error::code`] is the contract with HTTP clients and with the state machine. Which HTTP status a variant
+//! has is not known here: only `lambda_shell` maps it.
+
+use serde::Serialize;
+
+use crate::{Money, Order, Sku, Status};
+
+/// One thing wrong with a request body, header or query parameter.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Fault {
+    /// Where: a path such as `lines[2].quantity`, or a header's name.
+    pub field: String,
+    /// What was expected there. Never repeats the value.
+    pub reason: String,
+}
+
+impl Fault {
+    /// A fault of `field`, which should have been as `reason` says.
+    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+}
+
+/// Why something was not done, or may not have been.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The body is not a JSON object.
+    #[error("the body is not a JSON object: {0}")]
+    MalformedJson(String),
+    /// The body is larger than the limit, in bytes.
+    #[error("the body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The body, a header or the query is well-formed but breaks a rule: every fault of it.
+    #[error("the request breaks {} rule(s)", .0.len())]
+    Invalid(Vec<Fault>),
+    /// A request that needs an `Idempotency-Key` came without one.
+    #[error("the Idempotency-Key header is missing")]
+    IdempotencyKeyMissing,
+    /// The `Idempotency-Key` was used before, for something else.
+    #[error("this Idempotency-Key was used before with another request")]
+    IdempotencyKeyReused,
+    /// The token is not an ID token.
+    #[error("the bearer token is not an ID token")]
+    IdTokenRequired,
+    /// The caller's e-mail address is missing from the token or not verified.
+    #[error("the token carries no verified e-mail address")]
+    EmailNotVerified,
+    /// The caller may not do this.
+    #[error("this needs the admin role")]
+    Forbidden,
+    /// There is no such thing, or the caller may not know of it.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The caller has no user row.
+    #[error("the caller is not registered: POST /users first")]
+    UserNotRegistered,
+    /// SKUs that the shop does not sell.
+    #[error("{} SKU(s) are unknown", .0.len())]
+    UnknownSku(Vec<Sku>),
+    /// The quote differs from the total that the client expected.
+    #[error("the total is {quoted}, not {expected}")]
+    PriceChanged {
+        /// What the client expected.
+        expected: Money,
+        /// What the lines cost now.
+        quoted: Money,
+    },
+    /// The order was rejected for lack of stock.
+    #[error("there is not enough stock")]
+    InsufficientStock(Box<Order>),
+    /// The transition table has no such step.
+    #[error("an order cannot go from {from} to {to}")]
+    IllegalTransition {
+        /// The order's status.
+        from: Status,
+        /// The status that was asked for.
+        to: Status,
+    },
+    /// An adjustment would take the available stock below zero.
+    #[error("the adjustment would leave less than nothing available")]
+    BelowZero,
+    /// An adjustment would take the available stock above its limit.
+    #[error("the adjustment would leave more than {limit} available")]
+    AboveLimit {
+        /// The most that may be available.
+        limit: u64,
+    },
+    /// Other transactions held the same rows for as long as we tried. Nothing was written.
+    #[error("other transactions held the same stock for as long as this one tried")]
+    StockContention,
+    /// A call failed and its effect is unknown: it may have happened. Repeating must be safe.
+    #[error("{doing} failed")]
+    Unavailable {
+        /// What was being done.
+        doing: &'static str,
+        /// What the call said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The set-up is wrong or a row cannot be read: nobody but an operator can mend it.
+    #[error("{doing} failed for good")]
+    Broken {
+        /// What was being done.
+        doing: &'static str,
+        /// What is wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// The stable name of this error: `code` in problem documents, and the error name that the state machine's
+    /// `ErrorEquals` sees. `StockContention` is the state machine's alone; clients see `try_again` in its place.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::MalformedJson(_) => "malformed_json",
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::Invalid(_) => "validation_failed",
+            Self::IdempotencyKeyMissing => "idempotency_key_missing",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::IdTokenRequired => "id_token_required",
+            Self::EmailNotVerified => "email_not_verified",
+            Self::Forbidden => "forbidden",
+            Self::NotFound(_) => "not_found",
+            Self::UserNotRegistered => "user_not_registered",
+            Self::UnknownSku(_) => "unknown_sku",
+            Self::PriceChanged { .. } => "price_changed",
+            Self::InsufficientStock(_) => "insufficient_stock",
+            Self::IllegalTransition { .. } => "illegal_transition",
+            Self::BelowZero => "below_zero",
+            Self::AboveLimit { .. } => "above_limit",
+            Self::StockContention => "StockContention",
+            Self::Unavailable { .. } => "try_again",
+            Self::Broken { .. } => "internal",
+        }
+    }
+
+    /// Every code that a workflow step may report to the state machine.
+    pub const STEP_CODES: [&'static str; 4] =
+        ["StockContention", "try_again", "internal", "validation_failed"];
+
+    /// Gathers faults: `Ok` when there are none.
+    pub fn unless(faults: Vec<Fault>) -> Result<(), Self> {
+        if faults.is_empty() { Ok(()) } else { Err(Self::Invalid(faults)) }
+    }
+}

@@ -1,0 +1,148 @@
+//! Ids, all derived from their cause, so that a repeat gives the same one. Nothing here is random.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{Error, Fault, IdempotencyKey, Money, Reason, Reference, RequestedLine, Sku, stock::Delta};
+
+/// The namespace of this system's derived ids (RFC 9562 section 5.5): a UUID drawn once, for good.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_3b1e_5d0a_4c0e_9a83_2f5b_7e41_d0c6);
+
+/// Who a user is: the token's `sub`. 1 to 128 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserId(String);
+
+impl UserId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for UserId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        if (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
+            Ok(Self(text))
+        } else {
+            Err(Error::Invalid(vec![Fault::new("user_id", "must be 1 to 128 visible ASCII characters")]))
+        }
+    }
+}
+
+impl From<UserId> for String {
+    fn from(id: UserId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which order: a UUIDv5 over the user's id and their Idempotency-Key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OrderId(Uuid);
+
+impl OrderId {
+    /// The order that `user` places under `key`: the same one, however often it is asked for.
+    pub fn derive(user: &UserId, key: &IdempotencyKey) -> Self {
+        Self(derive(user.as_str(), key))
+    }
+
+    /// Reads an id from a path. `None` when no order can have it.
+    pub fn parse(text: &str) -> Option<Self> {
+        // One spelling only: an id in braces or capitals is not the id that was handed out.
+        Uuid::try_parse(text).ok().map(Self).filter(|id| id.to_string() == text)
+    }
+
+    /// The partition of the `by_due` index, "0" to "3", that this order is swept with.
+    pub fn due_shard(self) -> &'static str {
+        match self.0.as_bytes()[15] & 3 {
+            0 => "0",
+            1 => "1",
+            2 => "2",
+            _ => "3",
+        }
+    }
+}
+
+impl fmt::Display for OrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+/// Which adjustment of a SKU's stock: a UUIDv5 over the SKU and the Idempotency-Key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MovementId(Uuid);
+
+impl MovementId {
+    /// The adjustment of `sku` under `key`.
+    pub fn derive(sku: &Sku, key: &IdempotencyKey) -> Self {
+        Self(derive(sku.as_str(), key))
+    }
+}
+
+impl fmt::Display for MovementId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+/// NUL separates the parts: neither may contain it, so no two pairs run together.
+fn derive(owner: &str, key: &IdempotencyKey) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, format!("{owner}\0{}", key.as_str()).as_bytes())
+}
+
+/// What was asked for, as 64 lower-case hexadecimal digits of SHA-256: two requests under one key are the same
+/// when their fingerprints are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// The fingerprint of an order: merged, sorted lines, reference and expected total.
+    pub fn of_order(
+        lines: &[RequestedLine],
+        reference: Option<&Reference>,
+        expected_total: Option<Money>,
+    ) -> Self {
+        let mut hash = Sha256::new();
+        for line in lines {
+            hash.update(format!("{}\0{}\0", line.sku.as_str(), line.quantity.get()));
+        }
+        // A second NUL ends the lines, so that no reference can look like one more of them.
+        hash.update("\0");
+        hash.update(reference.map_or("", Reference::as_str));
+        hash.update("\0");
+        hash.update(expected_total.map_or_else(String::new, |total| total.to_string()));
+        Self::finish(hash)
+    }
+
+    /// The fingerprint of an adjustment: delta and reason.
+    pub fn of_adjustment(delta: Delta, reason: &Reason) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(format!("{}\0{}", delta.get(), reason.as_str()));
+        Self::finish(hash)
+    }
+
+    fn finish(hash: Sha256) -> Self {
+        use std::fmt::Write as _;
+        let mut text = String::with_capacity(64);
+        for byte in hash.finalize() {
+            // Writing to a String cannot fail.
+            let _infallible = write!(text, "{byte:02x}");
+        }
+        Self(text)
+    }
+}

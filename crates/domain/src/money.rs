@@ -1,0 +1,179 @@
+//! Money in whole minor units of an ISO 4217 currency. No floats.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Fault};
+
+/// The most that one unit may cost, in minor units.
+pub const MAX_UNIT_PRICE: u64 = 1_000_000_000;
+
+/// The most that an order may cost: 50 lines of 1,000 units at the highest price. Well below 2^53, the largest
+/// integer that the state machine's JSONata counts exactly.
+pub(crate) const MAX_AMOUNT: u64 = 50 * 1_000 * MAX_UNIT_PRICE;
+
+/// An ISO 4217 currency, by its three-letter code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Currency(iso_currency::Currency);
+
+impl Currency {
+    /// The three-letter code.
+    pub fn code(self) -> &'static str {
+        self.0.code()
+    }
+
+    /// How many digits the minor unit has: 2 for EUR, 0 for JPY.
+    pub fn minor_digits(self) -> u32 {
+        self.0.exponent().map_or(0, u32::from)
+    }
+}
+
+impl TryFrom<String> for Currency {
+    type Error = Error;
+
+    fn try_from(code: String) -> Result<Self, Error> {
+        iso_currency::Currency::from_code(&code).map(Self).ok_or_else(|| {
+            Error::Invalid(vec![Fault::new("currency", "must be an ISO 4217 code such as EUR")])
+        })
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> Self {
+        currency.code().to_owned()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Parts {
+    amount: u64,
+    currency: Currency,
+}
+
+/// An amount in minor units, 0 to 5 x 10^13, and its currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Parts", into = "Parts")]
+pub struct Money {
+    amount: u64,
+    currency: Currency,
+}
+
+impl Money {
+    /// `amount` minor units of `currency`.
+    pub fn new(amount: u64, currency: Currency) -> Result<Self, Error> {
+        if amount <= MAX_AMOUNT {
+            Ok(Self { amount, currency })
+        } else {
+            Err(Error::Invalid(vec![Fault::new(
+                "amount",
+                format!("must be an integer from 0 to {MAX_AMOUNT}"),
+            )]))
+        }
+    }
+
+    /// How much, in minor units.
+    pub fn amount(self) -> u64 {
+        self.amount
+    }
+
+    /// Of what.
+    pub fn currency(self) -> Currency {
+        self.currency
+    }
+}
+
+impl TryFrom<Parts> for Money {
+    type Error = Error;
+
+    fn try_from(parts: Parts) -> Result<Self, Error> {
+        Self::new(parts.amount, parts.currency)
+    }
+}
+
+impl From<Money> for Parts {
+    fn from(money: Money) -> Self {
+        Self { amount: money.amount, currency: money.currency }
+    }
+}
+
+/// `18.00 USD`; the digits are the currency's own.
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.currency.minor_digits();
+        let unit = 10_u64.pow(digits);
+        if digits == 0 {
+            write!(f, "{} {}", self.amount, self.currency.code())
+        } else {
+            let width = digits as usize;
+            write!(f, "{}.{:0width$} {}", self.amount / unit, self.amount % unit, self.currency.code())
+        }
+    }
+}
+
+/// What one unit costs: [`Money`] of at most [`MAX_UNIT_PRICE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Money", into = "Money")]
+pub struct UnitPrice(Money);
+
+impl UnitPrice {
+    /// The price as money.
+    pub fn money(self) -> Money {
+        self.0
+    }
+}
+
+impl TryFrom<Money> for UnitPrice {
+    type Error = Error;
+
+    fn try_from(money: Money) -> Result<Self, Error> {
+        if money.amount <= MAX_UNIT_PRICE {
+            Ok(Self(money))
+        } else {
+            Err(Error::Invalid(vec![Fault::new(
+                "amount",
+                format!("must be an integer from 0 to {MAX_UNIT_PRICE}"),
+            )]))
+        }
+    }
+}
+
+impl From<UnitPrice> for Money {
+    fn from(price: UnitPrice) -> Self {
+        price.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn money(amount: u64, code: &str) -> Money {
+        Money::new(amount, Currency::try_from(code.to_owned()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn amounts_are_written_with_their_currencys_own_digits() {
+        assert_eq!(money(1800, "USD").to_string(), "18.00 USD");
+        assert_eq!(money(5, "EUR").to_string(), "0.05 EUR");
+        assert_eq!(money(1800, "JPY").to_string(), "1800 JPY");
+        assert_eq!(money(1801, "KWD").to_string(), "1.801 KWD");
+    }
+
+    #[test]
+    fn money_out_of_range_or_of_no_currency_is_refused_on_every_way_in() {
+        for bad in [
+            r#"{"amount": 50000000000001, "currency": "EUR"}"#,
+            r#"{"amount": -1, "currency": "EUR"}"#,
+            r#"{"amount": 1.5, "currency": "EUR"}"#,
+            r#"{"amount": 1, "currency": "EURO"}"#,
+            r#"{"amount": 1, "currency": "eur"}"#,
+            r#"{"amount": 1, "currency": "QQQ"}"#,
+        ] {
+            assert!(serde_json::from_str::<Money>(bad).is_err(), "{bad}");
+        }
+        assert!(serde_json::from_str::<UnitPrice>(r#"{"amount": 1000000000, "currency": "EUR"}"#).is_ok());
+        assert!(serde_json::from_str::<UnitPrice>(r#"{"amount": 1000000001, "currency": "EUR"}"#).is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! What an order would cost now, and what stands in its way. Reads nothing: the stock is handed in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Money, PricedLine, RequestedLine, Shortage, Sku, Stock};
+
+/// Priced lines. With shortages the order can only be rejected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quoted {
+    /// The lines, in SKU order.
+    pub lines: Vec<PricedLine>,
+    /// What they cost together.
+    pub total: Money,
+    /// Lines that cannot be filled from what is available now.
+    #[serde(default)]
+    pub shortages: Vec<Shortage>,
+}
+
+/// The answer to "what would this cost?". Business outcomes are data, never errors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Quote {
+    /// It can be priced.
+    Quoted(Quoted),
+    /// Some SKUs are not sold here.
+    UnknownSku {
+        /// Which.
+        skus: Vec<Sku>,
+    },
+    /// The lines are priced in more than one currency.
+    MixedCurrencies {
+        /// The codes.
+        currencies: Vec<String>,
+    },
+    /// The total is not the one that the customer saw.
+    PriceChanged {
+        /// What the customer expected.
+        expected: Money,
+        /// What it costs now.
+        quoted: Money,
+    },
+}
+
+/// Prices merged lines. `stock` holds the rows of those of the SKUs that exist.
+pub fn quote(
+    lines: &[RequestedLine],
+    stock: &[Stock],
+    expected_total: Option<Money>,
+) -> Result<Quote, Error> {
+    let stock: BTreeMap<&Sku, &Stock> = stock.iter().map(|row| (&row.product.sku, row)).collect();
+    let mut unknown = Vec::new();
+    let mut shortages = Vec::new();
+    let mut priced = Vec::new();
+    for line in lines {
+        let Some(row) = stock.get(&line.sku) else {
+            unknown.push(line.sku.clone());
+            continue;
+        };
+        if row.available < u64::from(line.quantity.get()) {
+            let sku = line.sku.clone();
+            shortages.push(Shortage { sku, requested: line.quantity, available: row.available });
+        }
+        priced.push((line, &row.product));
+    }
+    if !unknown.is_empty() {
+        return Ok(Quote::UnknownSku { skus: unknown });
+    }
+    let currencies: BTreeSet<&str> =
+        priced.iter().map(|(_, product)| product.unit_price.money().currency().code()).collect();
+    if currencies.len() > 1 {
+        return Ok(Quote::MixedCurrencies {
+            currencies: currencies.into_iter().map(str::to_owned).collect(),
+        });
+    }
+    let Some(currency) = priced.first().map(|(_, product)| product.unit_price.money().currency()) else {
+        return Err(Error::Invalid(vec![crate::Fault::new("lines", "must hold at least one line")]));
+    };
+    let mut sum = 0;
+    let mut lines = Vec::with_capacity(priced.len());
+    for (line, product) in priced {
+        let line_total = product.unit_price.money().amount() * u64::from(line.quantity.get());
+        sum += line_total;
+        lines.push(PricedLine {
+            sku: line.sku.clone(),
+            name: product.name.clone(),
+            quantity: line.quantity,
+            unit_price: product.unit_price,
+            line_total: Money::new(line_total, currency)?,
+        });
+    }
+    let total = Money::new(sum, currency)?;
+    Ok(match expected_total {
+        Some(expected) if expected != total => Quote::PriceChanged { expected, quoted: total },
+        _ => Quote::Quoted(Quoted { lines, total, shortages }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Currency, Name, Product, Quantity};
+
+    fn stock(sku: &str, price: u64, currency: &str, available: u64) -> Stock {
+        let money = Money::new(price, Currency::try_from(currency.to_owned()).unwrap()).unwrap();
+        Stock {
+            product: Product {
+                sku: Sku::try_from(sku.to_owned()).unwrap(),
+                name: Name::try_from(format!("The {sku}")).unwrap(),
+                unit_price: money.try_into().unwrap(),
+            },
+            available,
+            reserved: 0,
+        }
+    }
+
+    fn lines(lines: &[(&str, i64)]) -> Vec<RequestedLine> {
+        let line = |&(sku, n): &(&str, i64)| RequestedLine {
+            sku: Sku::try_from(sku.to_owned()).unwrap(),
+            quantity: Quantity::try_from(n).unwrap(),
+        };
+        lines.iter().map(line).collect()
+    }
+
+    fn eur(amount: u64) -> Money {
+        Money::new(amount, Currency::try_from("EUR".to_owned()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn lines_add_up_and_shortages_are_named_beside_the_price() {
+        let shop = [stock("A", 250, "EUR", 5), stock("B", 99, "EUR", 1)];
+        let Quote::Quoted(quoted) = quote(&lines(&[("A", 2), ("B", 3)]), &shop, None).unwrap() else {
+            panic!()
+        };
+        assert_eq!(quoted.total, eur(797));
+        assert_eq!(quoted.lines[1].line_total, eur(297));
+        let short = &quoted.shortages[..];
+        assert_eq!(short.len(), 1);
+        assert_eq!((short[0].sku.as_str(), short[0].requested.get(), short[0].available), ("B", 3, 1));
+    }
+
+    #[test]
+    fn an_unknown_sku_wins_over_a_mixed_currency_which_wins_over_a_changed_price_which_wins_over_a_shortage()
+    {
+        let shop = [stock("A", 250, "EUR", 0), stock("B", 99, "USD", 1)];
+        let of = |wanted: &[(&str, i64)]| quote(&lines(wanted), &shop, Some(eur(1))).unwrap();
+        assert!(matches!(of(&[("A", 1), ("B", 1), ("C", 1)]), Quote::UnknownSku { skus } if skus.len() == 1));
+        assert!(
+            matches!(of(&[("A", 1), ("B", 1)]), Quote::MixedCurrencies { currencies } if currencies == ["EUR", "USD"])
+        );
+        assert!(matches!(of(&[("A", 1)]), Quote::PriceChanged { quoted, .. } if quoted == eur(250)));
+    }
+
+    #[test]
+    fn the_dearest_order_there_can_be_is_still_counted_exactly() {
+        let shop: Vec<Stock> =
+            (0..50).map(|n| stock(&format!("S{n:02}"), 1_000_000_000, "EUR", 1000)).collect();
+        let wanted: Vec<RequestedLine> = shop
+            .iter()
+            .map(|row| RequestedLine {
+                sku: row.product.sku.clone(),
+                quantity: Quantity::try_from(1000).unwrap(),
+            })
+            .collect();
+        let Quote::Quoted(quoted) = quote(&wanted, &shop, None).unwrap() else { panic!() };
+        assert_eq!(quoted.total.amount(), 50_000_000_000_000);
+        assert!(quoted.total.amount() < 1 << 53, "JSONata counts in doubles");
+    }
+}

@@ -1,0 +1,84 @@
+//! Points in time: RFC 3339, UTC, milliseconds. Where "now" comes from is the caller's business.
+
+use std::{fmt, time::Duration, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
+use time::{
+    OffsetDateTime, UtcOffset, format_description::BorrowedFormatItem,
+    format_description::well_known::Rfc3339, macros::format_description,
+};
+
+const FORMAT: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+/// A point in time, to the millisecond, in UTC. Its text sorts as the times do, which the indexes rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Timestamp(OffsetDateTime);
+
+impl Timestamp {
+    /// This long after. Used with seconds and minutes, far from the calendar's end.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(time::Duration::try_from(wait).unwrap_or(time::Duration::MAX)))
+    }
+
+    /// Time that has passed since `earlier`; zero when `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::try_from(self.0 - earlier.0).unwrap_or(Duration::ZERO)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let time = OffsetDateTime::from(time);
+        // Cut to the millisecond, so that a value and its text are equal.
+        Self(time.replace_millisecond(time.millisecond()).unwrap_or(time))
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = time::error::Parse;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        OffsetDateTime::parse(&text, &Rfc3339).map(|time| Self(time.to_offset(UtcOffset::UTC)))
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(timestamp: Timestamp) -> Self {
+        timestamp.to_string()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.format(FORMAT).map_err(|_unformattable| fmt::Error)?;
+        f.write_str(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_in_utc_with_milliseconds_and_read_back_the_same() {
+        let time = Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456));
+        assert_eq!(time.to_string(), "2023-11-14T22:13:20.123Z");
+        assert_eq!(Timestamp::try_from(time.to_string()).unwrap(), time);
+    }
+
+    #[test]
+    fn a_time_with_an_offset_is_the_same_moment_in_utc() {
+        let time = Timestamp::try_from("2026-01-01T01:30:00+01:00".to_owned()).unwrap();
+        assert_eq!(time.to_string(), "2026-01-01T00:30:00.000Z");
+    }
+
+    #[test]
+    fn waiting_and_the_time_between_undo_each_other() {
+        let time = Timestamp::from(SystemTime::UNIX_EPOCH);
+        assert_eq!(time.after(Duration::from_secs(60)).since(time), Duration::from_secs(60));
+        assert_eq!(time.since(time.after(Duration::from_secs(60))), Duration::ZERO);
+    }
+}
