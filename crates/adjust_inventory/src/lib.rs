@@ -1,1 +1,108 @@
-//! adjust_inventory
+//! `PUT /inventory/{sku}` lists a product or changes its name and price; `POST /inventory/{sku}/adjustments` changes
+//! how many are available, with a ledger row. For admins.
+
+use aws_adapters::{Adjusted, Stocks, database};
+use domain::{
+    Adjustment, Delta, Error, Fault, MAX_AVAILABLE, MovementId, Name, Product, Reason, Sku, Stock, UnitPrice,
+};
+use lambda_shell::{AdminRule, Caller, Clock, Door, Env, Request, Response, SdkConfig, SetupFault};
+
+/// The function behind the inventory's writing routes.
+#[derive(Debug)]
+pub struct AdjustInventory {
+    stocks: Stocks,
+    admins: AdminRule,
+    clock: Clock,
+}
+
+impl AdjustInventory {
+    /// Makes the function from its environment: `INVENTORY_TABLE`, `ADMIN_CLAIM` and `ADMIN_VALUE`.
+    #[allow(clippy::unused_async, reason = "every function is made the same way")]
+    pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
+        let [inventory_table] = env.read(["INVENTORY_TABLE"])?;
+        Ok(Self {
+            stocks: Stocks::new(database(config), inventory_table),
+            admins: AdminRule::from_env(env)?,
+            clock: Clock::of(config),
+        })
+    }
+}
+
+impl Door for AdjustInventory {
+    async fn handle(&self, request: Request) -> Result<Response, Error> {
+        let caller = request.caller()?;
+        self.admins.require(&caller)?;
+        match request.route.as_str() {
+            "PUT /inventory/{sku}" => self.describe(&request).await,
+            "POST /inventory/{sku}/adjustments" => self.adjust(&request, caller).await,
+            _ => Err(Error::NotFound("route")),
+        }
+    }
+}
+
+impl AdjustInventory {
+    async fn describe(&self, request: &Request) -> Result<Response, Error> {
+        let mut faults = Vec::new();
+        let sku = sku(request, &mut faults);
+        let mut body = request.body()?;
+        let name: Option<Name> = body.text("name");
+        let unit_price: Option<UnitPrice> = body.unit_price("unit_price");
+        faults.append(&mut body.finish());
+        Error::unless(faults)?;
+        let (Some(sku), Some(name), Some(unit_price)) = (sku, name, unit_price) else {
+            return Err(Error::Invalid(Vec::new()));
+        };
+        let (stock, new) = self.stocks.describe(&Product { sku, name, unit_price }).await?;
+        let status = if new { 201 } else { 200 };
+        let response = Response::json(status, &stock)?;
+        Ok(if new { response.header("location", location(&stock)) } else { response })
+    }
+
+    async fn adjust(&self, request: &Request, caller: Caller) -> Result<Response, Error> {
+        let mut faults = Vec::new();
+        let sku = sku(request, &mut faults);
+        let key = match request.idempotency_key() {
+            Err(Error::Invalid(mut of_key)) => {
+                faults.append(&mut of_key);
+                None
+            }
+            other => Some(other?),
+        };
+        let mut body = request.body()?;
+        let delta: Option<Delta> = body.integer("delta");
+        let reason: Option<Reason> = body.text("reason");
+        faults.append(&mut body.finish());
+        Error::unless(faults)?;
+        let (Some(sku), Some(key), Some(delta), Some(reason)) = (sku, key, delta, reason) else {
+            return Err(Error::Invalid(Vec::new()));
+        };
+        let movement = MovementId::derive(&sku, &key);
+        let adjustment =
+            Adjustment { sku, movement, delta, reason, actor: caller.user_id, at: self.clock.now() };
+        match self.stocks.adjust(&adjustment).await? {
+            Adjusted::Done(stock) => Response::json(201, &stock),
+            Adjusted::Replayed(stock) => {
+                Ok(Response::json(200, &stock)?.header("idempotent-replayed", "true"))
+            }
+            Adjusted::KeyReused => Err(Error::IdempotencyKeyReused),
+            Adjusted::Missing => Err(Error::NotFound("SKU")),
+            Adjusted::BelowZero => Err(Error::BelowZero),
+            Adjusted::AboveLimit => Err(Error::AboveLimit { limit: MAX_AVAILABLE }),
+        }
+    }
+}
+
+fn sku(request: &Request, faults: &mut Vec<Fault>) -> Option<Sku> {
+    match Sku::try_from(request.path("sku").to_owned()) {
+        Ok(sku) => Some(sku),
+        Err(Error::Invalid(mut of_sku)) => {
+            faults.append(&mut of_sku);
+            None
+        }
+        Err(_no_other) => None,
+    }
+}
+
+fn location(stock: &Stock) -> String {
+    format!("/inventory/{}", stock.product.sku)
+}

@@ -1,1 +1,22 @@
-//! aws_adapters
+//! What Orderflow does with AWS: the only crate that names an AWS service client.
+//!
+//! One function for each thing the shop does, noun first: `orders.place`, `stock.adjust`. Nothing here reads,
+//! decides and then writes: every write carries its condition. A failed condition is a known no; any other failure
+//! may have happened, so each of these functions is safe to repeat.
+
+mod clients;
+mod failure;
+mod orders;
+mod stock;
+mod topics;
+mod transaction;
+mod users;
+mod workflow;
+
+pub use aws_sdk_sns::Client as NotificationsClient;
+pub use clients::{Timeouts, database, notifications, workflows};
+pub use orders::{Advanced, Orders, Placed, StoredOrder};
+pub use stock::{Adjusted, Page, Stocks};
+pub use topics::{Subscribed, Topics, notifications_of};
+pub use users::{Customer, Registered, Subscription, UserRow, Users};
+pub use workflow::{Ran, Workflow};

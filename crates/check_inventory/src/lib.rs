@@ -1,1 +1,42 @@
-//! check_inventory
+//! The workflow step `CheckInventory`: prices the lines and names what is short. Writes nothing, and what it sees
+//! may have changed a moment later: only `create_order`'s transaction decides.
+
+use aws_adapters::{Stocks, Users, database};
+use domain::{
+    Error, quote,
+    workflow::{Checked, Place},
+};
+use lambda_shell::{Env, SdkConfig, SetupFault, Step};
+
+/// The function behind `CheckInventory`.
+#[derive(Debug)]
+pub struct CheckInventory {
+    stocks: Stocks,
+    users: Users,
+}
+
+impl CheckInventory {
+    /// Makes the function from its environment: `INVENTORY_TABLE` and `USERS_TABLE`.
+    #[allow(clippy::unused_async, reason = "every function is made the same way")]
+    pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
+        let [inventory_table, users_table] = env.read(["INVENTORY_TABLE", "USERS_TABLE"])?;
+        let client = database(config);
+        Ok(Self {
+            stocks: Stocks::new(client.clone(), inventory_table),
+            users: Users::new(client, users_table),
+        })
+    }
+}
+
+impl Step for CheckInventory {
+    type Input = Place;
+    type Output = Checked;
+
+    async fn handle(&self, asked: Place) -> Result<Checked, Error> {
+        lambda_shell::concerning(asked.order_id);
+        let skus = asked.lines.iter().map(|line| &line.sku);
+        let (stock, customer) = self.stocks.with_customer(&self.users, &asked.user_id, skus).await?;
+        let Some(customer) = customer else { return Ok(Checked::UserNotRegistered) };
+        Ok(Checked::quote(quote(&asked.lines, &stock, asked.expected_total)?, customer.topic_arn))
+    }
+}

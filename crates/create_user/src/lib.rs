@@ -1,1 +1,87 @@
-//! create_user
+//! `POST /users {name}`: registers the caller and subscribes their verified address to the mail about their own
+//! orders. Id and address come from the token, never from the body.
+//!
+//! Safe to repeat at every point: the row comes first, and a user whose subscription is missing, unconfirmed or for
+//! an old address is subscribed again.
+
+use aws_adapters::{Registered, Subscribed, Topics, UserRow, Users, database, notifications};
+use domain::{Error, Name, Notifications};
+use lambda_shell::{Clock, Door, Env, Request, Response, SdkConfig, SetupFault};
+
+/// The function behind `POST /users`.
+#[derive(Debug)]
+pub struct CreateUser {
+    users: Users,
+    topics: Topics,
+    clock: Clock,
+}
+
+impl CreateUser {
+    /// Makes the function from its environment: `USERS_TABLE` and `ORDER_TOPIC_ARN`.
+    #[allow(clippy::unused_async, reason = "every function is made the same way")]
+    pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
+        let [users_table, topic_arn] = env.read(["USERS_TABLE", "ORDER_TOPIC_ARN"])?;
+        Ok(Self {
+            users: Users::new(database(config), users_table),
+            topics: Topics::new(notifications(config), topic_arn),
+            clock: Clock::of(config),
+        })
+    }
+}
+
+impl Door for CreateUser {
+    async fn handle(&self, request: Request) -> Result<Response, Error> {
+        let caller = request.caller()?;
+        let email = caller.verified_email()?;
+        let mut body = request.body()?;
+        let name: Option<Name> = body.text("name");
+        Error::unless(body.finish())?;
+        let Some(name) = name else { return Err(Error::Invalid(Vec::new())) };
+
+        let created_at = self.clock.now();
+        let wanted = UserRow { user_id: caller.user_id, name, email, created_at, subscription: None };
+        let (before, new) = match self.users.register(&wanted).await? {
+            Registered::New => (wanted.clone(), true),
+            Registered::Exists(row) => (row, false),
+        };
+        let mut row =
+            UserRow { created_at: before.created_at, subscription: before.subscription.clone(), ..wanted };
+        let notifications = self.subscribe(&mut row, &before, new).await?;
+        if row != before {
+            row = self.users.note(&row).await?;
+        }
+        let status = if new { 201 } else { 200 };
+        let response = Response::json(status, &row.seen(notifications))?;
+        Ok(if new { response.header("location", "/users/me") } else { response })
+    }
+}
+
+impl CreateUser {
+    /// Sees to it that `row` has a subscription for its address, and says how that stands.
+    async fn subscribe(
+        &self,
+        row: &mut UserRow,
+        before: &UserRow,
+        new: bool,
+    ) -> Result<Notifications, Error> {
+        if let Some(subscription) = row.subscription.take() {
+            if row.email != before.email {
+                // First of all the old address must stop receiving this user's mail.
+                self.topics.unsubscribe(&subscription).await?;
+            } else if self.topics.state_of(&subscription).await? == Notifications::Confirmed {
+                row.subscription = Some(subscription);
+                return Ok(Notifications::Confirmed);
+            }
+        }
+        match self.topics.subscribe(&row.user_id, &row.email).await? {
+            Subscribed::Full => Ok(Notifications::Unavailable),
+            Subscribed::Asked(subscription) => {
+                // A repeat may have found a subscription that was confirmed long ago.
+                let state =
+                    if new { Notifications::Pending } else { self.topics.state_of(&subscription).await? };
+                row.subscription = Some(subscription);
+                Ok(state)
+            }
+        }
+    }
+}

@@ -35,6 +35,9 @@ pub enum Error {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// The cursor is damaged, or of another list or caller.
+    #[error("the cursor is not one that this list gave to this caller")]
+    BadCursor,
     /// The body, a header or the query is well-formed but breaks a rule: every fault of it.
     #[error("the request breaks {} rule(s)", .0.len())]
     Invalid(Vec<Fault>),
@@ -120,6 +123,7 @@ impl Error {
         match self {
             Self::MalformedJson(_) => "malformed_json",
             Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BadCursor => "bad_cursor",
             Self::Invalid(_) => "validation_failed",
             Self::IdempotencyKeyMissing => "idempotency_key_missing",
             Self::IdempotencyKeyReused => "idempotency_key_reused",

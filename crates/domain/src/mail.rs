@@ -135,7 +135,7 @@ mod tests {
         let id = OrderId::derive(&user, &IdempotencyKey::try_from("key-1".to_owned()).unwrap());
         let at = Timestamp::try_from("2026-03-01T12:30:00.000Z".to_owned()).unwrap();
         let fingerprint = Fingerprint::of_order(&wanted, reference.as_ref(), None);
-        Placement::reserving(id, user, reference, fingerprint, quoted, at).order
+        Placement::new(id, user, reference, fingerprint, quoted, at).order
     }
 
     fn shown(mut order: Order, status: Status) -> String {

@@ -157,8 +157,8 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// An order that takes its stock: PENDING.
-    pub fn reserving(
+    /// A new order: PENDING, or REJECTED when its quote has shortages.
+    pub fn new(
         order_id: OrderId,
         user_id: UserId,
         reference: Option<Reference>,

@@ -19,8 +19,7 @@ pub struct Quoted {
 }
 
 /// The answer to "what would this cost?". Business outcomes are data, never errors.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Quote {
     /// It can be priced.
     Quoted(Quoted),

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn waiting_and_the_time_between_undo_each_other() {
         let time = Timestamp::from(SystemTime::UNIX_EPOCH);
-        assert_eq!(time.after(Duration::from_secs(60)).since(time), Duration::from_secs(60));
-        assert_eq!(time.since(time.after(Duration::from_secs(60))), Duration::ZERO);
+        assert_eq!(time.after(Duration::from_mins(1)).since(time), Duration::from_mins(1));
+        assert_eq!(time.since(time.after(Duration::from_mins(1))), Duration::ZERO);
     }
 }

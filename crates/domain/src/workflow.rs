@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Fingerprint, Mail, Money, Order, OrderId, Quote, Quoted, Reference, RequestedLine, Status, UserId,
+    Fingerprint, Mail, Money, Order, OrderId, Quote, Quoted, Reference, RequestedLine, Sku, Status, UserId,
 };
 
 /// The state machine's input for a new order: `command: "place"`.
@@ -37,31 +37,43 @@ pub enum Command {
     Place(Place),
 }
 
-/// `CheckInventory` answers: the quote, and where the user's mail goes.
+/// `CheckInventory` answers. All but the first end the execution, as its [`Outcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Checked {
-    /// The lines were looked at.
-    Quote {
-        /// What came of it.
-        #[serde(flatten)]
-        quote: Quote,
-        /// The topic that reaches the user, if one does.
-        topic_arn: Option<String>,
+    /// The lines can be priced.
+    Quoted(QuotedFor),
+    /// Some SKUs are not sold here.
+    UnknownSku {
+        /// Which.
+        skus: Vec<Sku>,
+    },
+    /// The lines are priced in more than one currency.
+    MixedCurrencies {
+        /// The codes.
+        currencies: Vec<String>,
+    },
+    /// The total is not the one that the customer saw.
+    PriceChanged {
+        /// What the customer expected.
+        expected: Money,
+        /// What it costs now.
+        quoted: Money,
     },
     /// The caller has no user row; the lines were not priced.
-    Unregistered {
-        /// Always `user_not_registered`.
-        outcome: UserNotRegistered,
-    },
+    UserNotRegistered,
 }
 
-/// The one value of [`Checked::Unregistered`]'s outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UserNotRegistered {
-    /// The caller has no user row.
-    UserNotRegistered,
+impl Checked {
+    /// A quote for a customer whose mail goes to this topic, if to any.
+    pub fn quote(quote: Quote, topic_arn: Option<String>) -> Self {
+        match quote {
+            Quote::Quoted(quoted) => Self::Quoted(QuotedFor { quoted, topic_arn }),
+            Quote::UnknownSku { skus } => Self::UnknownSku { skus },
+            Quote::MixedCurrencies { currencies } => Self::MixedCurrencies { currencies },
+            Quote::PriceChanged { expected, quoted } => Self::PriceChanged { expected, quoted },
+        }
+    }
 }
 
 /// `CreateOrder` is asked: the execution's input and `CheckInventory`'s answer, whole.
@@ -152,14 +164,46 @@ pub struct Updated {
     pub announce: Option<Announcement>,
 }
 
-/// An execution's output.
+/// An execution's output: what came of placing an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// The order was stored, or had been.
-    Created(Created),
-    /// Nothing was stored.
-    Refused(Checked),
+    /// The order is stored: CONFIRMED, or still PENDING when confirming it failed.
+    Placed {
+        /// The order.
+        order: Order,
+    },
+    /// The order is stored as REJECTED.
+    Rejected {
+        /// The order.
+        order: Order,
+    },
+    /// This very request was stored before.
+    Replayed {
+        /// The order as it stands now.
+        order: Order,
+    },
+    /// The key was used before for another request.
+    KeyReused,
+    /// Some SKUs are not sold here. Nothing was stored.
+    UnknownSku {
+        /// Which.
+        skus: Vec<Sku>,
+    },
+    /// The lines are priced in more than one currency. Nothing was stored.
+    MixedCurrencies {
+        /// The codes.
+        currencies: Vec<String>,
+    },
+    /// The total is not the one that the customer saw. Nothing was stored.
+    PriceChanged {
+        /// What the customer expected.
+        expected: Money,
+        /// What it costs now.
+        quoted: Money,
+    },
+    /// The caller has no user row. Nothing was stored.
+    UserNotRegistered,
 }
 
 #[cfg(test)]
@@ -178,18 +222,27 @@ mod tests {
     }
 
     #[test]
-    fn every_outcome_survives_the_way_through_json() {
+    fn what_check_inventory_refuses_is_an_outcome_as_it_stands() {
         let eur = |amount| Money::new(amount, "EUR".to_owned().try_into().unwrap()).unwrap();
-        for outcome in [
-            Outcome::Created(Created::KeyReused),
-            Outcome::Refused(Checked::Unregistered { outcome: UserNotRegistered::UserNotRegistered }),
-            Outcome::Refused(Checked::Quote {
-                quote: Quote::PriceChanged { expected: eur(1), quoted: eur(2) },
-                topic_arn: None,
-            }),
+        for (checked, outcome) in [
+            (Checked::UserNotRegistered, Outcome::UserNotRegistered),
+            (
+                Checked::PriceChanged { expected: eur(1), quoted: eur(2) },
+                Outcome::PriceChanged { expected: eur(1), quoted: eur(2) },
+            ),
         ] {
-            let json = serde_json::to_value(&outcome).unwrap();
+            let json = serde_json::to_value(checked).unwrap();
             assert_eq!(serde_json::from_value::<Outcome>(json.clone()).unwrap(), outcome, "{json}");
         }
+    }
+
+    #[test]
+    fn a_quote_reaches_create_order_as_check_inventory_wrote_it() {
+        let total = Money::new(7, "EUR".to_owned().try_into().unwrap()).unwrap();
+        let quoted =
+            QuotedFor { quoted: Quoted { lines: vec![], total, shortages: vec![] }, topic_arn: None };
+        let json = serde_json::to_value(Checked::Quoted(quoted.clone())).unwrap();
+        assert_eq!(json["outcome"], "quoted");
+        assert_eq!(serde_json::from_value::<QuotedFor>(json).unwrap(), quoted);
     }
 }

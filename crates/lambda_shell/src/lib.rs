@@ -1,1 +1,30 @@
-//! lambda_shell
+//! What surrounds every function: start-up, environment, logs, the caller from JWT claims, and errors as HTTP
+//! problems or task errors.
+//!
+//! Nothing here knows what a function does. Only here are HTTP statuses given to errors, and only here are failures
+//! logged: once, at the edge. No log line, no task error and no panic message holds a body, an e-mail address, a
+//! name or a token.
+
+mod caller;
+mod clock;
+mod env;
+mod function;
+mod logs;
+mod problem;
+mod request;
+mod response;
+mod serve;
+
+pub use caller::{AdminRule, Caller};
+pub use clock::Clock;
+pub use env::{Env, SetupFault};
+pub use function::{Door, Function, Step, TaskError};
+pub use logs::{concerning, hush_panics};
+pub use request::Request;
+pub use response::Response;
+pub use serve::{Settings, serve_http, serve_step};
+
+pub use aws_config::SdkConfig;
+
+/// What `main` may fail with.
+pub type Error = lambda_runtime::Error;

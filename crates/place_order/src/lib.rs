@@ -1,1 +1,136 @@
-//! place_order
+//! `POST /orders`, the door: reads the request, runs the workflow, and says what came of it. The step that stores
+//! the order is `create_order`.
+//!
+//! Nothing here writes: an order comes to be in the workflow alone. Nothing here knows an e-mail address or a name.
+
+mod request;
+
+use aws_adapters::{Orders, Ran, StoredOrder, Workflow, database, workflows};
+use domain::{
+    Error, Fault, Fingerprint, Order, OrderId, Status,
+    workflow::{Command, Outcome, Place},
+};
+use lambda_shell::{Door, Env, Request, Response, SdkConfig, SetupFault};
+
+use crate::request::read;
+
+/// The function behind `POST /orders`.
+#[derive(Debug)]
+pub struct PlaceOrder {
+    orders: Orders,
+    workflow: Workflow,
+}
+
+impl PlaceOrder {
+    /// Makes the function from its environment: `ORDERS_TABLE` and `STATE_MACHINE_ARN`.
+    #[allow(clippy::unused_async, reason = "every function is made the same way")]
+    pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
+        let [orders_table, state_machine_arn] = env.read(["ORDERS_TABLE", "STATE_MACHINE_ARN"])?;
+        Ok(Self {
+            orders: Orders::new(database(config), orders_table),
+            workflow: Workflow::new(workflows(config), state_machine_arn),
+        })
+    }
+}
+
+impl Door for PlaceOrder {
+    async fn handle(&self, request: Request) -> Result<Response, Error> {
+        let caller = request.caller()?;
+        let (key, wanted) = read(&request)?;
+        let order_id = OrderId::derive(&caller.user_id, &key);
+        lambda_shell::concerning(order_id);
+        let fingerprint =
+            Fingerprint::of_order(&wanted.lines, wanted.reference.as_ref(), wanted.expected_total);
+        let command = Command::Place(Place {
+            order_id,
+            user_id: caller.user_id,
+            lines: wanted.lines,
+            fingerprint: fingerprint.clone(),
+            reference: wanted.reference,
+            expected_total: wanted.expected_total,
+        });
+        match self.workflow.run(order_id, &command).await {
+            Ok(Ran::Finished(outcome)) => self.answer(*outcome, order_id, &fingerprint).await,
+            // How far it came, only the table knows.
+            Ok(Ran::Broke { error }) => {
+                let source = format!("the execution ended with {error}").into();
+                self.recover(
+                    order_id,
+                    &fingerprint,
+                    Error::Unavailable { doing: "running the order workflow", source },
+                )
+                .await
+            }
+            Err(unknown @ Error::Unavailable { .. }) => self.recover(order_id, &fingerprint, unknown).await,
+            Err(certain) => Err(certain),
+        }
+    }
+}
+
+impl PlaceOrder {
+    async fn answer(
+        &self,
+        outcome: Outcome,
+        order_id: OrderId,
+        fingerprint: &Fingerprint,
+    ) -> Result<Response, Error> {
+        let refusal = match outcome {
+            Outcome::Placed { order } => return placed(order),
+            Outcome::Rejected { order } => return Err(Error::InsufficientStock(Box::new(order))),
+            Outcome::Replayed { order } => return replayed(order),
+            Outcome::KeyReused => return Err(Error::IdempotencyKeyReused),
+            Outcome::UnknownSku { skus } => Error::UnknownSku(skus),
+            Outcome::MixedCurrencies { currencies } => {
+                let reason = format!("are priced in {}: an order has one currency", currencies.join(" and "));
+                Error::Invalid(vec![Fault::new("lines", reason)])
+            }
+            Outcome::PriceChanged { expected, quoted } => Error::PriceChanged { expected, quoted },
+            Outcome::UserNotRegistered => Error::UserNotRegistered,
+        };
+        // An order that was placed under this key wins over everything, also over what has changed since: a price,
+        // or its customer's registration. This read is made on a refusal only.
+        match self.orders.get(order_id).await? {
+            Some(existing) => replayed(same_request(existing, fingerprint)?),
+            None => Err(refusal),
+        }
+    }
+
+    /// Finds out what an execution did that did not say.
+    async fn recover(
+        &self,
+        order_id: OrderId,
+        fingerprint: &Fingerprint,
+        unknown: Error,
+    ) -> Result<Response, Error> {
+        match self.orders.get(order_id).await? {
+            Some(existing) => placed(same_request(existing, fingerprint)?),
+            None => Err(unknown),
+        }
+    }
+}
+
+fn same_request(existing: StoredOrder, fingerprint: &Fingerprint) -> Result<Order, Error> {
+    if existing.fingerprint == *fingerprint { Ok(existing.order) } else { Err(Error::IdempotencyKeyReused) }
+}
+
+fn placed(order: Order) -> Result<Response, Error> {
+    respond(order, 201)
+}
+
+fn replayed(order: Order) -> Result<Response, Error> {
+    Ok(respond(order, 200)?.header("idempotent-replayed", "true"))
+}
+
+/// An order's answer, when it stands where it stands; `settled` is the status code of one that is not PENDING.
+fn respond(order: Order, settled: u16) -> Result<Response, Error> {
+    let location = format!("/orders/{}", order.order_id);
+    match order.status {
+        Status::Rejected => Err(Error::InsufficientStock(Box::new(order))),
+        Status::Pending => {
+            Ok(Response::json(202, &order)?.header("location", location).header("retry-after", "1"))
+        }
+        Status::Confirmed | Status::Cancelled | Status::Shipped | Status::Delivered => {
+            Ok(Response::json(settled, &order)?.header("location", location))
+        }
+    }
+}

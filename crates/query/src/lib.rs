@@ -1,1 +1,118 @@
-//! query
+//! Every `GET`. Its role can read and nothing else.
+
+mod cursor;
+mod page;
+
+use aws_adapters::{NotificationsClient, Orders, Stocks, Users, database, notifications, notifications_of};
+use domain::{Error, Notifications, OrderId, Product, Sku, Stock};
+use lambda_shell::{AdminRule, Caller, Door, Env, Request, Response, SdkConfig, SetupFault};
+use serde::Serialize;
+
+use crate::page::{Listed, PageRequest};
+
+/// The function behind every `GET`.
+#[derive(Debug)]
+pub struct Query {
+    users: Users,
+    orders: Orders,
+    stocks: Stocks,
+    notifications: NotificationsClient,
+    admins: AdminRule,
+}
+
+impl Query {
+    /// Makes the function from its environment: `USERS_TABLE`, `ORDERS_TABLE`, `INVENTORY_TABLE`, `ADMIN_CLAIM` and
+    /// `ADMIN_VALUE`.
+    #[allow(clippy::unused_async, reason = "every function is made the same way")]
+    pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
+        let [users_table, orders_table, inventory_table] =
+            env.read(["USERS_TABLE", "ORDERS_TABLE", "INVENTORY_TABLE"])?;
+        let client = database(config);
+        Ok(Self {
+            users: Users::new(client.clone(), users_table),
+            orders: Orders::new(client.clone(), orders_table),
+            stocks: Stocks::new(client, inventory_table),
+            notifications: notifications(config),
+            admins: AdminRule::from_env(env)?,
+        })
+    }
+}
+
+impl Door for Query {
+    async fn handle(&self, request: Request) -> Result<Response, Error> {
+        match request.route.as_str() {
+            "GET /health" => Response::json(200, &Health { status: "ok" }),
+            "GET /users/me" => self.me(&request.caller()?).await,
+            "GET /orders/{order_id}" => self.order(&request, &request.caller()?).await,
+            "GET /inventory" => self.inventory(&request, &request.caller()?).await,
+            "GET /inventory/{sku}" => self.stock(&request, &request.caller()?).await,
+            _ => Err(Error::NotFound("route")),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+/// Stock as the caller may see it: what is reserved is the shop's own business.
+#[derive(Serialize)]
+struct SeenStock {
+    #[serde(flatten)]
+    product: Product,
+    available: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserved: Option<u64>,
+}
+
+impl Query {
+    async fn me(&self, caller: &Caller) -> Result<Response, Error> {
+        let row = self.users.get(&caller.user_id).await?.ok_or(Error::NotFound("user"))?;
+        let state = match &row.subscription {
+            None => Notifications::None,
+            // A user's own data must not depend on whether SNS can be asked.
+            Some(subscription) => notifications_of(&self.notifications, subscription)
+                .await
+                .unwrap_or(Notifications::Unavailable),
+        };
+        Response::json(200, &row.seen(state))
+    }
+
+    async fn order(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
+        let missing = || Error::NotFound("order");
+        let order_id = OrderId::parse(request.path("order_id")).ok_or_else(missing)?;
+        lambda_shell::concerning(order_id);
+        let order = self.orders.get(order_id).await?.ok_or_else(missing)?.order;
+        // Another user's order and one that does not exist look the same.
+        if order.user_id != caller.user_id && !self.admins.admits(caller) {
+            return Err(missing());
+        }
+        let etag = format!("\"{}\"", order.version);
+        Ok(Response::json(200, &order)?.header("etag", etag))
+    }
+
+    async fn inventory(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
+        let page = PageRequest::read(request.query(), "inventory", &caller.user_id)?;
+        let after = match &page.after {
+            Some(after) => Some(Sku::try_from(after.clone()).map_err(|_forged| Error::BadCursor)?),
+            None => None,
+        };
+        let found = self.stocks.list(page.limit, after.as_ref()).await?;
+        let admin = self.admins.admits(caller);
+        let items = found.items.into_iter().map(|stock| seen(stock, admin)).collect();
+        Response::json(200, &Listed { items, next_cursor: page.next(found.next) })
+    }
+
+    async fn stock(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
+        let missing = |_unusable| Error::NotFound("SKU");
+        let sku = Sku::try_from(request.path("sku").to_owned()).map_err(missing)?;
+        let stock = self.stocks.get(&sku).await?.ok_or(Error::NotFound("SKU"))?;
+        Response::json(200, &seen(stock, self.admins.admits(caller)))
+    }
+}
+
+fn seen(stock: Stock, admin: bool) -> SeenStock {
+    let Stock { product, available, reserved } = stock;
+    SeenStock { product, available, reserved: admin.then_some(reserved) }
+}

@@ -1,0 +1,214 @@
+//! Orders in `OrdersTable`: placed, rejected, advanced and read. How a row is written is known here alone.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+};
+use domain::{
+    Actor, Error, Fingerprint, HistoryEntry, Order, OrderId, Placement, Shortage, Status, Timestamp,
+};
+
+use crate::{
+    Stocks,
+    failure::{failed, incomplete, unreadable},
+    transaction::{Transacted, refused, transact},
+};
+
+/// How long the workflow may work on an order before the sweeper looks after it: longer than the machine's and the
+/// functions' timeouts and the clocks' differences together.
+const DUE_AFTER: Duration = Duration::from_mins(1);
+
+type Item = HashMap<String, AttributeValue>;
+
+/// The orders of one table.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    client: Client,
+    table: String,
+}
+
+/// An order and what its row holds beside it.
+#[derive(Clone, Debug)]
+pub struct StoredOrder {
+    /// The order.
+    pub order: Order,
+    /// What makes a repeat of its request the same.
+    pub fingerprint: Fingerprint,
+}
+
+/// How placing an order ended. Each of these is known for certain.
+#[derive(Clone, Debug)]
+pub enum Placed {
+    /// The order is stored, and its stock reserved.
+    Stored,
+    /// There was an order with this id already. Nothing was written.
+    Exists(Box<StoredOrder>),
+    /// Stock is short. Nothing was written.
+    Short(Vec<Shortage>),
+}
+
+/// How a transition ended.
+#[derive(Clone, Debug)]
+pub enum Advanced {
+    /// This very call made it.
+    Moved(Order),
+    /// The order was not where the transition starts: here it is as it stands.
+    NotThere(Order),
+    /// There is no such order.
+    Missing,
+}
+
+impl Orders {
+    /// The orders in `table`.
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Stores a PENDING order and reserves the stock of all its lines, together or not at all.
+    pub async fn place(&self, placement: &Placement, stocks: &Stocks) -> Result<Placed, Error> {
+        const DOING: &str = "placing an order";
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(row(placement)?))
+            .condition_expression("attribute_not_exists(order_id)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|_unbuildable| incomplete(DOING))?;
+        let mut actions = vec![TransactWriteItem::builder().put(put).build()];
+        for line in &placement.order.lines {
+            actions.push(stocks.reserve(line)?);
+        }
+        let reasons = match transact(&self.client, DOING, actions, 0).await? {
+            Transacted::Done => return Ok(Placed::Stored),
+            Transacted::Refused(reasons) => reasons,
+        };
+        let [of_order, of_lines @ ..] = &reasons[..] else { return Err(incomplete(DOING)) };
+        if refused(of_order) {
+            let existing = of_order.item().cloned().ok_or_else(|| incomplete(DOING))?;
+            return Ok(Placed::Exists(Box::new(stored(existing)?)));
+        }
+        let mut shortages = Vec::new();
+        for (line, reason) in placement.order.lines.iter().zip(of_lines) {
+            if refused(reason) {
+                shortages.push(Shortage {
+                    sku: line.sku.clone(),
+                    requested: line.quantity,
+                    available: crate::stock::available(reason.item()),
+                });
+            }
+        }
+        Ok(Placed::Short(shortages))
+    }
+
+    /// Stores a REJECTED order. Touches no stock.
+    pub async fn reject(&self, placement: &Placement) -> Result<Placed, Error> {
+        const DOING: &str = "rejecting an order";
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(row(placement)?))
+            .condition_expression("attribute_not_exists(order_id)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(_stored) => Ok(Placed::Stored),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(existing)) => {
+                    let existing = existing.item().cloned().ok_or_else(|| incomplete(DOING))?;
+                    Ok(Placed::Exists(Box::new(stored(existing)?)))
+                }
+                _ => Err(failed(DOING)(error)),
+            },
+        }
+    }
+
+    /// PENDING to CONFIRMED, to be announced. `due_at` stays as it is: it was set for this.
+    pub async fn confirm(&self, order_id: OrderId, at: Timestamp) -> Result<Advanced, Error> {
+        const DOING: &str = "confirming an order";
+        // An order is PENDING in its first version only, so the next one is the second.
+        let (from, to, next) = (Status::Pending, Status::Confirmed, 2);
+        let entry = HistoryEntry { status: to, version: next, at, actor: Actor::Workflow, reason: None };
+        let entry: AttributeValue = serde_dynamo::to_attribute_value(entry).map_err(unreadable(DOING))?;
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("order_id", AttributeValue::S(order_id.to_string()))
+            .update_expression(
+                "SET #status = :to, version = :next, updated_at = :at, listed_at = :at, \
+                 history = list_append(history, :entry) ADD unsent :announced",
+            )
+            .condition_expression("#status = :from AND version = :before")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":from", AttributeValue::S(from.to_string()))
+            .expression_attribute_values(":to", AttributeValue::S(to.to_string()))
+            .expression_attribute_values(":before", AttributeValue::N((next - 1).to_string()))
+            .expression_attribute_values(":next", AttributeValue::N(next.to_string()))
+            .expression_attribute_values(":at", AttributeValue::S(at.to_string()))
+            .expression_attribute_values(":entry", AttributeValue::L(vec![entry]))
+            .expression_attribute_values(":announced", AttributeValue::Ns(vec![next.to_string()]))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(done) => {
+                let item = done.attributes.ok_or_else(|| incomplete(DOING))?;
+                Ok(Advanced::Moved(stored(item)?.order))
+            }
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(existing)) => match existing.item() {
+                    Some(item) if !item.is_empty() => Ok(Advanced::NotThere(stored(item.clone())?.order)),
+                    _ => Ok(Advanced::Missing),
+                },
+                _ => Err(failed(DOING)(error)),
+            },
+        }
+    }
+
+    /// One order as it stands, read consistently.
+    pub async fn get(&self, order_id: OrderId) -> Result<Option<StoredOrder>, Error> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("order_id", AttributeValue::S(order_id.to_string()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(failed("reading an order"))?;
+        answer.item.map(stored).transpose()
+    }
+}
+
+/// The row of a new order. Beside the order itself: what the indexes list it by, and, as its outbox, the versions
+/// that are still to be announced and when the sweeper is to look.
+fn row(placement: &Placement) -> Result<Item, Error> {
+    const DOING: &str = "writing an order's row";
+    let order = &placement.order;
+    let mut item: Item = serde_dynamo::to_item(order).map_err(unreadable(DOING))?;
+    let fingerprint = serde_dynamo::to_attribute_value(&placement.fingerprint).map_err(unreadable(DOING))?;
+    let mut text = |name: &str, value: String| item.insert(name.to_owned(), AttributeValue::S(value));
+    text("due_at", order.created_at.after(DUE_AFTER).to_string());
+    text("due_shard", order.order_id.due_shard().to_owned());
+    if order.status != Status::Pending {
+        text("listed_at", order.updated_at.to_string());
+        item.insert("unsent".to_owned(), AttributeValue::Ns(vec![order.version.to_string()]));
+    }
+    item.insert("fingerprint".to_owned(), fingerprint);
+    Ok(item)
+}
+
+fn stored(mut item: Item) -> Result<StoredOrder, Error> {
+    const DOING: &str = "reading an order's row";
+    let fingerprint = item.remove("fingerprint").ok_or_else(|| incomplete(DOING))?;
+    Ok(StoredOrder {
+        fingerprint: serde_dynamo::from_attribute_value(fingerprint).map_err(unreadable(DOING))?,
+        order: serde_dynamo::from_item(item).map_err(unreadable(DOING))?,
+    })
+}

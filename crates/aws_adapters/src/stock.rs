@@ -1,0 +1,317 @@
+//! Stock in `InventoryTable`: products, counters and the ledger of adjustments.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    Client,
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{
+        AttributeValue, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
+        TransactWriteItem, Update,
+    },
+};
+use domain::{Adjustment, Error, MAX_AVAILABLE, Movement, PricedLine, Product, Sku, Stock, UserId};
+
+use crate::{
+    Customer, Users,
+    failure::{failed, incomplete, unreadable},
+    transaction::{Transacted, refused, transact},
+};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// The sort key of a SKU's own row; its ledger's rows are `MOVE#<id>`.
+const STOCK: &str = "STOCK";
+
+/// The index that lists stock by SKU and a SKU's ledger by time.
+const LISTING: &str = "listing";
+
+/// Rounds of a batch read, when DynamoDB leaves keys unprocessed.
+const MAX_ROUNDS: u32 = 5;
+
+/// The stock of one table.
+#[derive(Clone, Debug)]
+pub struct Stocks {
+    client: Client,
+    table: String,
+}
+
+/// How an adjustment ended. Each of these is known for certain.
+#[derive(Clone, Debug)]
+pub enum Adjusted {
+    /// It is made.
+    Done(Stock),
+    /// It was made before; the stock as it stands now.
+    Replayed(Stock),
+    /// Its key was used before, for another adjustment.
+    KeyReused,
+    /// There is no such SKU.
+    Missing,
+    /// It would leave less than nothing.
+    BelowZero,
+    /// It would leave more than may be available.
+    AboveLimit,
+}
+
+/// Part of a list.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// After which key the next part starts; `None` at the end.
+    pub next: Option<String>,
+}
+
+impl Stocks {
+    /// The stock in `table`.
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// One SKU's stock, read consistently.
+    pub async fn get(&self, sku: &Sku) -> Result<Option<Stock>, Error> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(sku, STOCK)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(failed("reading stock"))?;
+        answer.item.map(stock).transpose()
+    }
+
+    /// The stock of `skus` and, in the same consistent batch, where the mail of `user` goes.
+    pub async fn with_customer(
+        &self,
+        users: &Users,
+        user: &UserId,
+        skus: impl Iterator<Item = &Sku>,
+    ) -> Result<(Vec<Stock>, Option<Customer>), Error> {
+        let of_user = users.customer_key(user)?;
+        let (users_table, of_user) = of_user;
+        let of_stock = consistent(skus.map(|sku| key(sku, STOCK)).collect())?;
+        let wanted = HashMap::from([(self.table.clone(), of_stock), (users_table.clone(), of_user)]);
+        let mut found = self.batch(wanted).await?;
+        let customer =
+            found.remove(&users_table).unwrap_or_default().pop().map(Customer::read).transpose()?;
+        let rows = found.remove(&self.table).unwrap_or_default();
+        Ok((rows.into_iter().map(stock).collect::<Result<_, _>>()?, customer))
+    }
+
+    /// Stock by SKU, `limit` rows at most, after the SKU `after`.
+    pub async fn list(&self, limit: u16, after: Option<&Sku>) -> Result<Page<Stock>, Error> {
+        const DOING: &str = "listing stock";
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let start = after.map(|sku| {
+            let mut start = key(sku, STOCK);
+            start.insert("list_pk".to_owned(), text(STOCK));
+            start.insert("list_sk".to_owned(), text(sku.as_str()));
+            start
+        });
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(LISTING)
+            .key_condition_expression("list_pk = :stock")
+            .expression_attribute_values(":stock", text(STOCK))
+            .limit(i32::from(limit))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(failed(DOING))?;
+        let sku_of = |item: &Item| item.get("sku").and_then(|sku| sku.as_s().ok()).cloned();
+        let skus: Vec<String> = answer.items().iter().filter_map(sku_of).collect();
+        let next = answer.last_evaluated_key().and_then(sku_of);
+        if skus.is_empty() {
+            return Ok(Page { items: Vec::new(), next });
+        }
+        // The index carries keys only; the rows themselves come from the table.
+        let keys = skus
+            .iter()
+            .map(|sku| HashMap::from([("sku".to_owned(), text(sku)), ("kind".to_owned(), text(STOCK))]));
+        let wanted = HashMap::from([(self.table.clone(), consistent(keys.collect())?)]);
+        let rows = self.batch(wanted).await?.remove(&self.table).unwrap_or_default();
+        let mut items: Vec<Stock> = rows.into_iter().map(stock).collect::<Result<_, _>>()?;
+        items.sort_by(|a, b| a.product.sku.cmp(&b.product.sku));
+        Ok(Page { items, next })
+    }
+
+    /// Lists a product, with nothing available, or changes its name and price. Says whether it is new.
+    pub async fn describe(&self, product: &Product) -> Result<(Stock, bool), Error> {
+        const DOING: &str = "describing a product";
+        let new = Stock { product: product.clone(), available: 0, reserved: 0 };
+        let mut item: Item = serde_dynamo::to_item(&new).map_err(unreadable(DOING))?;
+        for (name, value) in [("kind", STOCK), ("list_pk", STOCK), ("list_sk", product.sku.as_str())] {
+            item.insert(name.to_owned(), AttributeValue::S(value.to_owned()));
+        }
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(sku)")
+            .send()
+            .await;
+        match put {
+            Ok(_listed) => return Ok((new, true)),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => {}
+                _ => return Err(failed(DOING)(error)),
+            },
+        }
+        let price = serde_dynamo::to_attribute_value(product.unit_price).map_err(unreadable(DOING))?;
+        let changed = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(&product.sku, STOCK)))
+            .update_expression("SET #name = :name, unit_price = :price")
+            .condition_expression("attribute_exists(sku)")
+            .expression_attribute_names("#name", "name")
+            .expression_attribute_values(":name", AttributeValue::S(product.name.as_str().to_owned()))
+            .expression_attribute_values(":price", price)
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await
+            .map_err(failed::<UpdateItemError, _>(DOING))?;
+        Ok((stock(changed.attributes.ok_or_else(|| incomplete(DOING))?)?, false))
+    }
+
+    /// Changes what is available and writes the ledger, together or not at all.
+    pub async fn adjust(&self, adjustment: &Adjustment) -> Result<Adjusted, Error> {
+        const DOING: &str = "adjusting stock";
+        let delta = adjustment.delta.get();
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(ledger_row(adjustment)?))
+            .condition_expression("attribute_not_exists(sku)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|_unbuildable| incomplete(DOING))?;
+        let count = |value: i64| AttributeValue::N(value.to_string());
+        let most = i64::try_from(MAX_AVAILABLE).unwrap_or(i64::MAX);
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(&adjustment.sku, STOCK)))
+            .update_expression("SET available = available + :delta")
+            .condition_expression("attribute_exists(sku) AND available BETWEEN :floor AND :ceiling")
+            .expression_attribute_values(":delta", count(delta))
+            .expression_attribute_values(":floor", count((-delta).max(0)))
+            .expression_attribute_values(":ceiling", count(most - delta.max(0)))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|_unbuildable| incomplete(DOING))?;
+        let actions = vec![
+            TransactWriteItem::builder().put(put).build(),
+            TransactWriteItem::builder().update(update).build(),
+        ];
+        let replayed = match transact(&self.client, DOING, actions, 0).await? {
+            Transacted::Done => false,
+            Transacted::Refused(reasons) => {
+                let [of_ledger, of_stock] = &reasons[..] else { return Err(incomplete(DOING)) };
+                if !refused(of_ledger) {
+                    return Ok(match of_stock.item() {
+                        Some(item) if !item.is_empty() && delta < 0 => Adjusted::BelowZero,
+                        Some(item) if !item.is_empty() => Adjusted::AboveLimit,
+                        _ => Adjusted::Missing,
+                    });
+                }
+                let made = of_ledger.item().cloned().ok_or_else(|| incomplete(DOING))?;
+                let made: Movement = serde_dynamo::from_item(made).map_err(unreadable(DOING))?;
+                if made.fingerprint() != adjustment.fingerprint() {
+                    return Ok(Adjusted::KeyReused);
+                }
+                true
+            }
+        };
+        // A transaction returns no values, so the answer is read.
+        let stock = self.get(&adjustment.sku).await?.ok_or_else(|| incomplete(DOING))?;
+        Ok(if replayed { Adjusted::Replayed(stock) } else { Adjusted::Done(stock) })
+    }
+
+    /// The action that takes a line's units from available to reserved, if there are enough.
+    pub(crate) fn reserve(&self, line: &PricedLine) -> Result<TransactWriteItem, Error> {
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(&line.sku, STOCK)))
+            .update_expression("SET available = available - :q, reserved = reserved + :q")
+            .condition_expression("available >= :q")
+            .expression_attribute_values(":q", AttributeValue::N(line.quantity.get().to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|_unbuildable| incomplete("reserving stock"))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// Reads everything that is wanted, asking again for what DynamoDB left unprocessed.
+    async fn batch(
+        &self,
+        mut wanted: HashMap<String, KeysAndAttributes>,
+    ) -> Result<HashMap<String, Vec<Item>>, Error> {
+        const DOING: &str = "reading a batch of rows";
+        let mut found: HashMap<String, Vec<Item>> = HashMap::new();
+        for round in 0..MAX_ROUNDS {
+            if round > 0 {
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=20 << round))).await;
+            }
+            let answer = self
+                .client
+                .batch_get_item()
+                .set_request_items(Some(wanted))
+                .send()
+                .await
+                .map_err(failed(DOING))?;
+            for (table, mut rows) in answer.responses.unwrap_or_default() {
+                found.entry(table).or_default().append(&mut rows);
+            }
+            wanted = answer.unprocessed_keys.unwrap_or_default();
+            if wanted.is_empty() {
+                return Ok(found);
+            }
+        }
+        let source = "keys stayed unprocessed, round after round".into();
+        Err(Error::Unavailable { doing: DOING, source })
+    }
+}
+
+/// How many are available by this row; none when there is no row.
+pub(crate) fn available(row: Option<&Item>) -> u64 {
+    row.and_then(|row| row.get("available"))
+        .and_then(|n| n.as_n().ok())
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0)
+}
+
+fn consistent(keys: Vec<Item>) -> Result<KeysAndAttributes, Error> {
+    KeysAndAttributes::builder()
+        .set_keys(Some(keys))
+        .consistent_read(true)
+        .build()
+        .map_err(|_unbuildable| incomplete("reading a batch of rows"))
+}
+
+fn key(sku: &Sku, kind: &str) -> Item {
+    HashMap::from([
+        ("sku".to_owned(), AttributeValue::S(sku.to_string())),
+        ("kind".to_owned(), AttributeValue::S(kind.to_owned())),
+    ])
+}
+
+fn stock(item: Item) -> Result<Stock, Error> {
+    serde_dynamo::from_item(item).map_err(unreadable("reading a stock row"))
+}
+
+fn ledger_row(adjustment: &Adjustment) -> Result<Item, Error> {
+    let Adjustment { sku, movement, delta, reason, actor, at } = adjustment;
+    let made = Movement { delta: *delta, reason: reason.clone(), actor: actor.clone(), at: *at };
+    let mut item: Item = serde_dynamo::to_item(made).map_err(unreadable("writing the ledger"))?;
+    item.extend(key(sku, &format!("MOVE#{movement}")));
+    for (name, value) in [("list_pk", format!("MOVE#{sku}")), ("list_sk", at.to_string())] {
+        item.insert(name.to_owned(), AttributeValue::S(value));
+    }
+    Ok(item)
+}

@@ -1,0 +1,83 @@
+//! One DynamoDB transaction, tried anew while other transactions hold its rows.
+
+use aws_sdk_dynamodb::{
+    Client,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{CancellationReason, TransactWriteItem},
+};
+use domain::Error;
+
+use crate::{Timeouts, failure::failed};
+
+/// Tries after the first, when others hold the rows.
+const MAX_RETRIES: u32 = 4;
+
+/// The code of an action that was fine by itself.
+const NO_FAULT: &str = "None";
+
+/// How a transaction ended.
+pub(crate) enum Transacted {
+    /// Everything is written.
+    Done,
+    /// Nothing is written: at least one condition failed. One reason for each action, in their order.
+    Refused(Vec<CancellationReason>),
+}
+
+/// Whether this action's own condition failed.
+pub(crate) fn refused(reason: &CancellationReason) -> bool {
+    reason.code() == Some("ConditionalCheckFailed")
+}
+
+/// Writes `actions` together or not at all: one action per row, 100 at most. The SDK retries neither a cancelled
+/// transaction nor a conflict, so a conflict is retried here, up to 4 times within 500 ms, and is
+/// [`Error::StockContention`] after that: nothing is written then.
+///
+/// `decisive` is the index of the action whose failed condition settles the matter whatever else is wrong.
+pub(crate) async fn transact(
+    client: &Client,
+    doing: &'static str,
+    actions: Vec<TransactWriteItem>,
+    decisive: usize,
+) -> Result<Transacted, Error> {
+    let started = tokio::time::Instant::now();
+    let mut retries = 0;
+    loop {
+        let error = match client.transact_write_items().set_transact_items(Some(actions.clone())).send().await
+        {
+            Ok(_done) => return Ok(Transacted::Done),
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                let reasons = cancelled.cancellation_reasons();
+                if reasons.get(decisive).is_some_and(refused) {
+                    return Ok(Transacted::Refused(reasons.to_vec()));
+                }
+                let held = |reason: &CancellationReason| {
+                    matches!(
+                        reason.code(),
+                        Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
+                    )
+                };
+                if !reasons.iter().any(held) {
+                    let known =
+                        |reason: &CancellationReason| refused(reason) || reason.code() == Some(NO_FAULT);
+                    if reasons.iter().any(refused) && reasons.iter().all(known) {
+                        return Ok(Transacted::Refused(reasons.to_vec()));
+                    }
+                    return Err(failed(doing)(error));
+                }
+            }
+            Some(TransactWriteItemsError::TransactionInProgressException(_)) => {}
+            _ => return Err(failed(doing)(error)),
+        }
+        // Full jitter, doubling: two that collided must not collide again in step.
+        let wait = Timeouts::CONTENTION.mul_f64(fastrand::f64()) / 2_u32.pow(MAX_RETRIES - retries);
+        if retries == MAX_RETRIES || started.elapsed() + wait >= Timeouts::CONTENTION {
+            return Err(Error::StockContention);
+        }
+        retries += 1;
+        tracing::info!(doing, retries, "rows are held by another transaction");
+        tokio::time::sleep(wait).await;
+    }
+}

@@ -1,0 +1,63 @@
+//! Runs of the order state machine.
+
+use aws_sdk_sfn::{Client, types::SyncExecutionStatus};
+use domain::{
+    Error, OrderId,
+    workflow::{Command, Outcome},
+};
+
+use crate::failure::failed;
+
+/// The order state machine.
+#[derive(Clone, Debug)]
+pub struct Workflow {
+    client: Client,
+    state_machine_arn: String,
+}
+
+/// How a run ended, as far as its caller can tell.
+#[derive(Clone, Debug)]
+pub enum Ran {
+    /// It ran to its end.
+    Finished(Box<Outcome>),
+    /// It failed or timed out on the way: what it did is in the table, or not.
+    Broke {
+        /// The error's name.
+        error: String,
+    },
+}
+
+impl Workflow {
+    /// The state machine with this ARN.
+    pub fn new(client: Client, state_machine_arn: String) -> Self {
+        Self { client, state_machine_arn }
+    }
+
+    /// Runs a command and waits for its end. The order's id names the execution, for tracing only: an Express
+    /// workflow's name excludes nothing.
+    pub async fn run(&self, order_id: OrderId, command: &Command) -> Result<Ran, Error> {
+        const DOING: &str = "running the order workflow";
+        let unreadable = |source: serde_json::Error| {
+            let place = format!("line {} column {}", source.line(), source.column());
+            Error::Broken {
+                doing: DOING,
+                source: format!("a message is not of the expected form at {place}").into(),
+            }
+        };
+        let answer = self
+            .client
+            .start_sync_execution()
+            .state_machine_arn(&self.state_machine_arn)
+            .name(order_id.to_string())
+            .input(serde_json::to_string(command).map_err(unreadable)?)
+            .send()
+            .await
+            .map_err(failed(DOING))?;
+        if *answer.status() == SyncExecutionStatus::Succeeded {
+            let output = serde_json::from_str(answer.output().unwrap_or_default()).map_err(unreadable)?;
+            Ok(Ran::Finished(Box::new(output)))
+        } else {
+            Ok(Ran::Broke { error: answer.error().unwrap_or_else(|| answer.status().as_str()).to_owned() })
+        }
+    }
+}

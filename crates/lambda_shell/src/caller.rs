@@ -1,0 +1,132 @@
+//! Who calls, from the claims of a token that the gateway's authorizer has verified.
+//!
+//! An HTTP API hands every claim over as a string: a boolean as `true`, an array as `[admin staff]` (source: API
+//! Gateway developer guide, "Control access to HTTP APIs with JWT authorizers").
+
+use std::collections::HashMap;
+
+use domain::{EmailAddress, Error, UserId};
+
+use crate::{Env, SetupFault};
+
+/// A signed-in caller.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who: the token's `sub`.
+    pub user_id: UserId,
+    claims: HashMap<String, String>,
+}
+
+impl Caller {
+    /// Reads the claims. `None` for a request that no authorizer looked at.
+    pub(crate) fn from_claims(claims: Option<HashMap<String, String>>) -> Result<Self, Error> {
+        let claims = claims.ok_or(Error::IdTokenRequired)?;
+        // An access token is for another audience: it says nothing of the person.
+        if claims.get("token_use").is_some_and(|used_as| used_as != "id") {
+            return Err(Error::IdTokenRequired);
+        }
+        let sub = claims.get("sub").cloned().ok_or(Error::IdTokenRequired)?;
+        let user_id = UserId::try_from(sub).map_err(|_unusable| Error::IdTokenRequired)?;
+        Ok(Self { user_id, claims })
+    }
+
+    /// The caller's e-mail address, which counts only when the identity provider verified it.
+    pub fn verified_email(&self) -> Result<EmailAddress, Error> {
+        if self.claims.get("email_verified").is_none_or(|verified| verified != "true") {
+            return Err(Error::EmailNotVerified);
+        }
+        let email = self.claims.get("email").cloned().ok_or(Error::EmailNotVerified)?;
+        EmailAddress::try_from(email).map_err(|_unusable| Error::EmailNotVerified)
+    }
+}
+
+/// Who is an admin: whoever's `AdminClaim` contains `AdminValue`.
+#[derive(Clone, Debug)]
+pub struct AdminRule {
+    claim: String,
+    value: String,
+}
+
+impl AdminRule {
+    /// Reads the rule: `ADMIN_CLAIM` and `ADMIN_VALUE`.
+    pub fn from_env(env: &Env) -> Result<Self, SetupFault> {
+        let [claim, value] = env.read(["ADMIN_CLAIM", "ADMIN_VALUE"])?;
+        Ok(Self { claim, value })
+    }
+
+    /// Whether the caller is an admin.
+    pub fn admits(&self, caller: &Caller) -> bool {
+        let Some(claim) = caller.claims.get(&self.claim) else { return false };
+        match claim.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(list) => list.split([' ', ',']).any(|entry| entry.trim_matches('"') == self.value),
+            None => *claim == self.value,
+        }
+    }
+
+    /// Whether the caller may do what only an admin may.
+    pub fn require(&self, caller: &Caller) -> Result<(), Error> {
+        if self.admits(caller) { Ok(()) } else { Err(Error::Forbidden) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(claims: &[(&str, &str)]) -> Result<Caller, Error> {
+        let claims = claims.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Caller::from_claims(Some(claims))
+    }
+
+    #[test]
+    fn the_admin_role_is_read_exactly_out_of_the_gateways_spelling_of_a_list() {
+        let rule = AdminRule { claim: "cognito:groups".into(), value: "admin".into() };
+        for (groups, admitted) in [
+            ("[admin]", true),
+            ("[staff admin]", true),
+            ("[admin staff]", true),
+            ("[staff,admin]", true),
+            ("[\"staff\",\"admin\"]", true),
+            ("admin", true),
+            ("[not-admin]", false),
+            ("[admin-not staff]", false),
+            ("[staff]", false),
+            ("[]", false),
+            ("", false),
+            ("not-admin", false),
+            ("[ADMIN]", false),
+            ("staff admin", false),
+        ] {
+            let caller = caller(&[("sub", "u"), ("cognito:groups", groups)]).unwrap();
+            assert_eq!(rule.admits(&caller), admitted, "{groups}");
+        }
+        assert!(!rule.admits(&caller(&[("sub", "u"), ("groups", "[admin]")]).unwrap()), "another claim");
+    }
+
+    #[test]
+    fn an_address_counts_only_when_it_is_verified() {
+        let email = |claims: &[(&str, &str)]| caller(claims).unwrap().verified_email();
+        assert_eq!(
+            email(&[("sub", "u"), ("email", "a@b.c"), ("email_verified", "true")]).unwrap().as_str(),
+            "a@b.c"
+        );
+        for claims in [
+            &[("sub", "u"), ("email", "a@b.c"), ("email_verified", "false")][..],
+            &[("sub", "u"), ("email", "a@b.c")],
+            &[("sub", "u"), ("email_verified", "true")],
+            &[("sub", "u"), ("email", "nonsense"), ("email_verified", "true")],
+        ] {
+            assert_eq!(email(claims).unwrap_err().code(), "email_not_verified", "{claims:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_id_token_tells_who_calls() {
+        assert!(caller(&[("sub", "u"), ("token_use", "id")]).is_ok());
+        assert!(caller(&[("sub", "u")]).is_ok(), "other issuers do not say");
+        for claims in [&[("sub", "u"), ("token_use", "access")][..], &[("token_use", "id")], &[("sub", "")]] {
+            assert_eq!(caller(claims).unwrap_err().code(), "id_token_required", "{claims:?}");
+        }
+        assert_eq!(Caller::from_claims(None).unwrap_err().code(), "id_token_required");
+    }
+}

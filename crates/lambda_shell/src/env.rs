@@ -1,0 +1,88 @@
+//! The environment: every name that is read goes through here and is remembered, so that a test can hold the names
+//! that the code reads against those that the template sets, and so that nine functions can live in one process.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
+
+/// Environment variables, and which of them were asked for.
+#[derive(Debug)]
+pub struct Env {
+    source: Source,
+    read: Mutex<BTreeSet<String>>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Process,
+    Given(BTreeMap<String, String>),
+}
+
+/// Why a function cannot start.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SetupFault(String);
+
+impl SetupFault {
+    /// A fault, in a sentence that says what to do.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl Env {
+    /// The process's own environment.
+    pub fn process() -> Self {
+        Self { source: Source::Process, read: Mutex::default() }
+    }
+
+    /// An environment that holds these variables and no others.
+    pub fn given(variables: BTreeMap<String, String>) -> Self {
+        Self { source: Source::Given(variables), read: Mutex::default() }
+    }
+
+    /// The values of all of `names`, or a fault that lists every one that is missing or empty.
+    pub fn read<const N: usize>(&self, names: [&str; N]) -> Result<[String; N], SetupFault> {
+        let values = names.map(|name| self.get(name));
+        let missing: Vec<&str> =
+            names.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
+        if missing.is_empty() {
+            Ok(values.map(Option::unwrap_or_default))
+        } else {
+            let names = missing.join(", ");
+            Err(SetupFault(format!(
+                "missing environment variable(s): {names}; infra/template.yaml sets them"
+            )))
+        }
+    }
+
+    /// Every name that was asked for.
+    pub fn names_read(&self) -> BTreeSet<String> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        let value = match &self.source {
+            #[allow(clippy::disallowed_methods, reason = "this is the one place that asks the process")]
+            Source::Process => std::env::var(name).ok(),
+            Source::Given(variables) => variables.get(name).cloned(),
+        };
+        value.filter(|value| !value.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_missing_or_empty_variable_is_named_and_every_name_that_was_asked_for_is_remembered() {
+        let env = Env::given(BTreeMap::from([("A".into(), "1".into()), ("B".into(), String::new())]));
+        let fault = env.read(["A", "B", "C"]).unwrap_err().to_string();
+        assert!(fault.contains(": B, C;"), "{fault}");
+        assert_eq!(env.read(["A"]).unwrap(), ["1"]);
+        assert_eq!(env.names_read(), BTreeSet::from(["A".into(), "B".into(), "C".into()]));
+    }
+}

@@ -1,0 +1,92 @@
+//! JSON log lines, one for each invocation, with its request id, its order's id and its outcome.
+//!
+//! The SDKs and the runtime log whole requests when asked for detail: they stay at warnings, whatever `LOG_LEVEL`
+//! says, and the runtime's own report of a failed handler is off, since a failure is logged here already.
+
+use std::error::Error as _;
+
+use domain::{Error, OrderId};
+use tracing::{Level, Span, field::Empty, level_filters::LevelFilter};
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+/// The crates whose detail `LOG_LEVEL` sets.
+const OURS: [&str; 11] = [
+    "adjust_inventory",
+    "aws_adapters",
+    "change_order",
+    "check_inventory",
+    "create_order",
+    "create_user",
+    "domain",
+    "lambda_shell",
+    "place_order",
+    "query",
+    "update_order_status",
+];
+
+/// What is logged at this level: all of ours, and warnings of others.
+pub(crate) fn filter(level: Level) -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("lambda_runtime", LevelFilter::OFF)
+        .with_targets(OURS.map(|name| (name, level)))
+}
+
+/// Starts logging to standard output, which Lambda sends to CloudWatch.
+pub(crate) fn start(level: Level) {
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        // CloudWatch notes the time of each line.
+        .without_time();
+    tracing_subscriber::registry().with(lines).with(filter(level)).init();
+}
+
+/// Reports a panic by its place only: its message may hold anything.
+pub fn hush_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panicked");
+    }));
+}
+
+/// Notes which order the current invocation is about.
+pub fn concerning(order_id: OrderId) {
+    Span::current().record("order_id", tracing::field::display(order_id));
+}
+
+/// The span of one invocation.
+pub(crate) fn invocation(request_id: &str) -> Span {
+    tracing::info_span!("invocation", request_id, order_id = Empty)
+}
+
+/// Logs why an invocation failed. What clients do wrong is no failure of ours.
+pub(crate) fn failure(error: &Error, status: Option<u16>) {
+    let code = error.code();
+    let cause = error.source().map(ToString::to_string);
+    match error {
+        Error::Unavailable { .. } | Error::Broken { .. } => {
+            tracing::error!(code, status, cause, "{error}");
+        }
+        Error::StockContention => tracing::warn!(code, status, "{error}"),
+        Error::MalformedJson(_)
+        | Error::BadCursor
+        | Error::BodyTooLarge { .. }
+        | Error::Invalid(_)
+        | Error::IdempotencyKeyMissing
+        | Error::IdempotencyKeyReused
+        | Error::IdTokenRequired
+        | Error::EmailNotVerified
+        | Error::Forbidden
+        | Error::NotFound(_)
+        | Error::UserNotRegistered
+        | Error::UnknownSku(_)
+        | Error::PriceChanged { .. }
+        | Error::InsufficientStock(_)
+        | Error::IllegalTransition { .. }
+        | Error::BelowZero
+        | Error::AboveLimit { .. } => tracing::info!(code, status, "refused"),
+    }
+}

@@ -1,0 +1,91 @@
+//! Errors as RFC 9457 problem documents. The one place where an error gets its HTTP status.
+
+use domain::{Error, Fault};
+use serde_json::{Value, json};
+
+use crate::Response;
+
+/// The status and the title of an error.
+fn status_and_title(error: &Error) -> (u16, &'static str) {
+    match error {
+        Error::BadCursor => (400, "The cursor is not one of this list"),
+        Error::MalformedJson(_) => (400, "The body is not a JSON object"),
+        Error::IdempotencyKeyMissing => (400, "The Idempotency-Key header is missing"),
+        Error::IdTokenRequired => (401, "An ID token is required"),
+        Error::EmailNotVerified => (403, "The e-mail address is not verified"),
+        Error::Forbidden => (403, "Not allowed"),
+        Error::NotFound(_) => (404, "Not found"),
+        Error::UserNotRegistered => (409, "Not registered"),
+        Error::PriceChanged { .. } => (409, "The price has changed"),
+        Error::InsufficientStock(_) => (409, "Not enough stock"),
+        Error::IllegalTransition { .. } => (409, "Not possible in this status"),
+        Error::BelowZero => (409, "Not that much available"),
+        Error::AboveLimit { .. } => (409, "Too much available"),
+        Error::BodyTooLarge { .. } => (413, "The body is too large"),
+        Error::Invalid(_) => (422, "The request is not valid"),
+        Error::UnknownSku(_) => (422, "Unknown SKU"),
+        Error::IdempotencyKeyReused => (422, "The Idempotency-Key was used before"),
+        Error::StockContention | Error::Unavailable { .. } => (503, "Try again"),
+        Error::Broken { .. } => (500, "Internal error"),
+    }
+}
+
+/// What the client is told beyond the common members.
+fn details(error: &Error) -> Value {
+    match error {
+        Error::Invalid(faults) => json!({ "errors": faults }),
+        Error::UnknownSku(skus) => {
+            let faults: Vec<Fault> =
+                skus.iter().map(|sku| Fault::new("lines", format!("{sku} is not sold here"))).collect();
+            json!({ "errors": faults, "skus": skus })
+        }
+        Error::IdempotencyKeyMissing => json!({ "errors": [Fault::new("Idempotency-Key", "is required")] }),
+        Error::PriceChanged { expected, quoted } => {
+            json!({ "expected_total": expected, "quoted_total": quoted })
+        }
+        Error::InsufficientStock(order) => {
+            json!({ "order_id": order.order_id, "shortages": order.shortages })
+        }
+        Error::MalformedJson(_)
+        | Error::BadCursor
+        | Error::IdTokenRequired
+        | Error::EmailNotVerified
+        | Error::Forbidden
+        | Error::NotFound(_)
+        | Error::UserNotRegistered
+        | Error::IllegalTransition { .. }
+        | Error::BelowZero
+        | Error::AboveLimit { .. }
+        | Error::BodyTooLarge { .. }
+        | Error::IdempotencyKeyReused
+        | Error::StockContention
+        | Error::Unavailable { .. }
+        | Error::Broken { .. } => json!({}),
+    }
+}
+
+/// The problem document of `error`.
+pub(crate) fn problem(error: &Error, request_id: &str) -> Result<Response, Error> {
+    let (status, title) = status_and_title(error);
+    // Contention is the workflow's own word: to a client it is one more reason to try again.
+    let code = if status == 503 { "try_again" } else { error.code() };
+    let detail = match status {
+        503 => "the outcome is unknown: repeat the request, with the same Idempotency-Key if it has one"
+            .to_owned(),
+        500 => "this is our fault; the request_id helps us find it".to_owned(),
+        _ => error.to_string(),
+    };
+    let mut document = json!({
+        "type": format!("urn:orderflow:problem:{code}"),
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+    });
+    if let (Value::Object(document), Value::Object(mut details)) = (&mut document, details(error)) {
+        document.append(&mut details);
+    }
+    let response = Response::of(status, "application/problem+json", &document)?;
+    Ok(if status == 503 { response.header("retry-after", "1") } else { response })
+}

@@ -1,0 +1,82 @@
+//! An HTTP request as a door sees it: API Gateway's payload format 2.0, decoded.
+
+use std::collections::HashMap;
+
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use domain::{Body, Error, IdempotencyKey, parse_object};
+use http::HeaderMap;
+
+use crate::Caller;
+
+/// The largest body, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// A request. Its parts are read by the door that it is for.
+#[derive(Debug)]
+pub struct Request {
+    /// The route's key in the template, such as `GET /orders/{order_id}`.
+    pub route: String,
+    headers: HeaderMap,
+    path: HashMap<String, String>,
+    query: HashMap<String, String>,
+    body: Option<String>,
+    body_is_base64: bool,
+    claims: Option<HashMap<String, String>>,
+}
+
+impl Request {
+    pub(crate) fn from_event(event: ApiGatewayV2httpRequest) -> Self {
+        let context = event.request_context;
+        // A parameter that is given twice arrives as one text with a comma, and is judged as that.
+        let query = event.query_string_parameters.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        Self {
+            route: event.route_key.or(context.route_key).unwrap_or_default(),
+            headers: event.headers,
+            path: event.path_parameters,
+            query,
+            body: event.body,
+            body_is_base64: event.is_base64_encoded,
+            claims: context.authorizer.and_then(|authorizer| authorizer.jwt).map(|jwt| jwt.claims),
+        }
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> Result<Caller, Error> {
+        Caller::from_claims(self.claims.clone())
+    }
+
+    /// A parameter out of the path. Empty when the route has none of that name.
+    pub fn path(&self, name: &str) -> &str {
+        self.path.get(name).map_or("", String::as_str)
+    }
+
+    /// The query's parameters.
+    pub fn query(&self) -> &HashMap<String, String> {
+        &self.query
+    }
+
+    /// The body, ready to be read field by field.
+    pub fn body(&self) -> Result<Body, Error> {
+        let text = self.body.as_deref().unwrap_or_default();
+        let decoded;
+        let bytes = if self.body_is_base64 {
+            decoded = STANDARD
+                .decode(text)
+                .map_err(|_undecodable| Error::MalformedJson("it is not base64".to_owned()))?;
+            &decoded[..]
+        } else {
+            text.as_bytes()
+        };
+        if bytes.len() > MAX_BODY {
+            return Err(Error::BodyTooLarge { limit: MAX_BODY });
+        }
+        parse_object(bytes).map(Body::new)
+    }
+
+    /// The Idempotency-Key header, which must be there.
+    pub fn idempotency_key(&self) -> Result<IdempotencyKey, Error> {
+        let value = self.headers.get("idempotency-key").ok_or(Error::IdempotencyKeyMissing)?;
+        IdempotencyKey::try_from(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    }
+}

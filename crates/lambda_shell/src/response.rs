@@ -1,0 +1,46 @@
+//! An HTTP response as a door gives it: API Gateway's payload format 2.0.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// A response.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    status_code: u16,
+    headers: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    is_base64_encoded: bool,
+}
+
+impl Response {
+    /// A response with a JSON body.
+    pub fn json(status: u16, body: &impl Serialize) -> Result<Self, domain::Error> {
+        Self::of(status, "application/json", body)
+    }
+
+    pub(crate) fn of(
+        status: u16,
+        content_type: &'static str,
+        body: &impl Serialize,
+    ) -> Result<Self, domain::Error> {
+        let body = serde_json::to_string(body)
+            .map_err(|source| domain::Error::Broken { doing: "writing the answer", source: source.into() })?;
+        let headers = BTreeMap::from([("content-type", content_type.to_owned())]);
+        Ok(Self { status_code: status, headers, body: Some(body), is_base64_encoded: false })
+    }
+
+    /// The same response with one more header, its name in lower case.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.insert(name, value.into());
+        self
+    }
+
+    /// Its status code.
+    pub fn status(&self) -> u16 {
+        self.status_code
+    }
+}

@@ -1,0 +1,93 @@
+//! Start-up on Lambda: logs, trusted roots, the SDK's configuration, and the runtime's loop.
+
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::value::RawValue;
+
+use crate::{Door, Env, Error, Function, SetupFault, Step, hush_panics, logs};
+
+/// The roots that AWS's endpoints chain to: Amazon Trust Services' four and Starfield Services G2. Reading the
+/// 145 that a system trusts is most of the instructions of a cold start.
+const AMAZON_ROOTS: &[u8] = include_bytes!("roots.pem");
+
+/// What every function reads from its environment.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    log_level: tracing::Level,
+    trust_system_roots: bool,
+}
+
+impl Settings {
+    /// Reads `LOG_LEVEL` (trace, debug, info, warn or error) and `TLS_ROOTS` (amazon, or system for an endpoint
+    /// behind other roots, such as a company's proxy).
+    pub fn from_env(env: &Env) -> Result<Self, SetupFault> {
+        let [level, roots] = env.read(["LOG_LEVEL", "TLS_ROOTS"])?;
+        let log_level = level
+            .parse()
+            .map_err(|_unknown| SetupFault::new("LOG_LEVEL must be trace, debug, info, warn or error"))?;
+        let trust_system_roots = match roots.as_str() {
+            "amazon" => false,
+            "system" => true,
+            _ => return Err(SetupFault::new("TLS_ROOTS must be amazon or system")),
+        };
+        Ok(Self { log_level, trust_system_roots })
+    }
+}
+
+/// Serves a function behind the HTTP API, for ever.
+pub async fn serve_http<D: Door>(
+    new: impl AsyncFnOnce(&Env, &SdkConfig) -> Result<D, SetupFault>,
+) -> Result<(), Error> {
+    let (env, config) = start().await?;
+    run(Function::door(new(&env, &config).await?)).await
+}
+
+/// Serves a function that the state machine calls, for ever.
+pub async fn serve_step<S: Step>(
+    new: impl AsyncFnOnce(&Env, &SdkConfig) -> Result<S, SetupFault>,
+) -> Result<(), Error> {
+    let (env, config) = start().await?;
+    run(Function::step(new(&env, &config).await?)).await
+}
+
+async fn start() -> Result<(Env, SdkConfig), Error> {
+    let env = Env::process();
+    let settings = Settings::from_env(&env)?;
+    logs::start(settings.log_level);
+    hush_panics();
+    let roots = if settings.trust_system_roots {
+        TrustStore::default()
+    } else {
+        TrustStore::empty().with_pem_certificate(AMAZON_ROOTS)
+    };
+    let tls = TlsContext::builder().with_trust_store(roots).build()?;
+    let http =
+        Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(tls).build_https();
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
+    Ok((env, config))
+}
+
+async fn run(function: Function) -> Result<(), Error> {
+    let function = Arc::new(function);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+        let function = Arc::clone(&function);
+        async move {
+            let answer = function.invoke(event.payload.get(), &event.context.request_id).await;
+            let answer = answer.map_err(|error| Diagnostic {
+                error_type: error.name.to_owned(),
+                error_message: error.message,
+            })?;
+            RawValue::from_string(answer).map_err(|unreadable| Diagnostic {
+                error_type: "internal".to_owned(),
+                error_message: format!("the answer is no JSON, at column {}", unreadable.column()),
+            })
+        }
+    }))
+    .await
+}
