@@ -1,1 +1,600 @@
-//! Being built.
+//! Who is calling, locally: issues ID tokens like Cognito's, and verifies bearer tokens by the rules of an
+//! HTTP API's JWT authorizer. Nothing here asks for a password, and nothing here looks at what a caller may
+//! do: that is the functions' business.
+
+use std::collections::BTreeSet;
+
+use aws_lc_rs::{
+    digest,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::{
+    clock::Clock,
+    sns::is_address,
+    store::{Store, StoreFault},
+};
+
+/// How long a token is good for, in seconds: Cognito's default.
+pub const LIFETIME_SECONDS: i64 = 3_600;
+
+const KEY_KIND: &str = "token_key";
+const KEY_ID: &str = "es256";
+const FIELDS: [&str; 5] = ["email", "name", "groups", "email_verified", "user_id"];
+
+/// The issuer and verifier of the local stack's tokens.
+pub struct Tokens {
+    clock: Clock,
+    issuer: String,
+    audience: String,
+    key: Key,
+}
+
+/// A signing key.
+///
+/// ES256, where the authorizer of a real HTTP API takes RSA keys only: an RSA key takes a good part of a
+/// second to make, this one well under a millisecond, and every test makes a stack of its own. Nothing
+/// beyond this file sees the difference.
+struct Key {
+    id: String,
+    signing: EncodingKey,
+    verifying: DecodingKey,
+}
+
+/// Whom a token is for.
+#[derive(Clone, Debug)]
+pub struct TokenRequest {
+    /// The address; blanks around it are dropped.
+    pub email: String,
+    /// The person's name.
+    pub name: Option<String>,
+    /// The groups, `admin` among them for an administrator.
+    pub groups: Vec<String>,
+    /// Whether the address counts; it does unless this is false.
+    pub email_verified: bool,
+    /// The user's id, where it should not follow from the address.
+    pub user_id: Option<String>,
+}
+
+/// An issued token.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Issued {
+    /// The ID token, for the `Authorization` header.
+    pub id_token: String,
+    /// Its `sub`.
+    pub user_id: String,
+}
+
+/// One thing wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldFault {
+    /// The field.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Why no token was issued, or why there is nobody to issue any.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenFault {
+    /// The request is wrong: every fault of it.
+    #[error("the token request is not valid: {}", list(.0))]
+    Invalid(Vec<FieldFault>),
+    /// The key cannot be read or written.
+    #[error("the token key cannot be loaded")]
+    Store(#[source] StoreFault),
+    /// The key is no key, or signing failed.
+    #[error("the token key is of no use ({0}): start with another --data-dir")]
+    Key(String),
+}
+
+/// Why a caller is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthorized {
+    /// There is no token at all.
+    #[error("no token")]
+    Missing,
+    /// There is one, and it is no good for this reason, which names no part of it.
+    #[error("{0}")]
+    Invalid(&'static str),
+}
+
+/// How [`Tokens::issue_with`] signs, for tests of who gets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signing {
+    /// As [`Tokens::issue`] does.
+    Genuine,
+    /// With a key of an attacker's, under the name of the genuine one.
+    AnotherKey,
+    /// With the genuine key, under a name that nobody knows.
+    UnknownKeyId,
+    /// Not at all: `alg` is `none` and the signature empty.
+    None,
+    /// With HMAC, the public key as its secret: the classic confusion of algorithms.
+    PublicKeyAsSecret,
+}
+
+impl Tokens {
+    /// Loads the key from `store`, making one when there is none yet. Tokens are issued by `issuer` for
+    /// `audience`.
+    pub fn open(store: &Store, clock: Clock, issuer: String, audience: String) -> Result<Self, TokenFault> {
+        let stored = store.get::<String>(KEY_KIND, KEY_ID).map_err(TokenFault::Store)?;
+        let pkcs8 = if let Some(text) = stored {
+            STANDARD.decode(text).map_err(key_fault)?
+        } else {
+            let made = generate()?;
+            store.put(KEY_KIND, KEY_ID, &STANDARD.encode(&made)).map_err(TokenFault::Store)?;
+            made
+        };
+        Ok(Self { clock, issuer, audience, key: Key::from_pkcs8(&pkcs8)? })
+    }
+
+    /// Issues an ID token with the claims that Cognito gives one. It is valid for [`LIFETIME_SECONDS`].
+    ///
+    /// # Errors
+    /// [`TokenFault::Invalid`] names every field that is wrong.
+    pub fn issue(&self, request: &TokenRequest) -> Result<Issued, TokenFault> {
+        let claims = self.claims(request)?;
+        let id_token = self.key.sign(&Header::new(Algorithm::ES256), &claims)?;
+        Ok(Issued { id_token, user_id: request.subject() })
+    }
+
+    /// Issues a token that is wrong in some way: the claims of a good one with `overrides` (null removes a
+    /// claim), signed as told. For tests of who gets in.
+    pub fn issue_with(
+        &self,
+        request: &TokenRequest,
+        overrides: &Map<String, Value>,
+        signing: Signing,
+    ) -> Result<String, TokenFault> {
+        let mut claims = self.claims(request)?;
+        for (name, value) in overrides {
+            if value.is_null() {
+                claims.remove(name);
+            } else {
+                claims.insert(name.clone(), value.clone());
+            }
+        }
+        let good = Header::new(Algorithm::ES256);
+        match signing {
+            Signing::Genuine => self.key.sign(&good, &claims),
+            Signing::AnotherKey => {
+                let other = Key::from_pkcs8(&generate()?)?;
+                Key { id: self.key.id.clone(), ..other }.sign(&good, &claims)
+            }
+            Signing::UnknownKeyId => {
+                let header = Header { kid: Some("unknown".to_owned()), ..good };
+                encode(&header, &claims, &self.key.signing)
+            }
+            Signing::None => {
+                let header = json!({"alg": "none", "typ": "JWT", "kid": self.key.id});
+                let part = |value: String| URL_SAFE_NO_PAD.encode(value);
+                Ok(format!("{}.{}.", part(header.to_string()), part(Value::Object(claims).to_string())))
+            }
+            Signing::PublicKeyAsSecret => {
+                let header = Header { kid: Some(self.key.id.clone()), ..Header::new(Algorithm::HS256) };
+                let public = self.key.verifying.try_get_as_bytes().map_err(key_fault)?;
+                encode(&header, &claims, &EncodingKey::from_secret(public))
+            }
+        }
+    }
+
+    /// Verifies the value of an `Authorization` header, with or without `Bearer ` before the token, as the
+    /// authorizer of a route with this issuer and these audiences does. Answers the token's claims.
+    ///
+    /// The rules are those of "Control access to HTTP APIs with JWT authorizers": `kid`, signature, `iss`,
+    /// `aud` (or `client_id` where there is no `aud`, so that an access token passes), `exp` after now, `nbf`
+    /// and `iat`, where present, not after now. There is no leeway.
+    pub fn verify(
+        &self,
+        authorization: Option<&str>,
+        issuer: &str,
+        audiences: &[String],
+    ) -> Result<Map<String, Value>, Unauthorized> {
+        let header = authorization.map(str::trim).filter(|value| !value.is_empty());
+        let token = header.ok_or(Unauthorized::Missing)?;
+        let token = token.strip_prefix("Bearer ").map_or(token, str::trim);
+        let claims = self.key.verify(token)?;
+
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        if text("iss") != Some(issuer) {
+            return Err(Unauthorized::Invalid("the issuer is not the authorizer's"));
+        }
+        let named = match claims.get("aud") {
+            None => text("client_id").into_iter().collect(),
+            Some(Value::Array(audiences)) => audiences.iter().filter_map(Value::as_str).collect(),
+            Some(one) => one.as_str().into_iter().collect::<Vec<_>>(),
+        };
+        if !audiences.iter().any(|audience| named.contains(&audience.as_str())) {
+            return Err(Unauthorized::Invalid("the audience is not the authorizer's"));
+        }
+        let now = self.clock.unix_seconds();
+        // A time that is there and is no whole number counts as wrong, never as absent.
+        let time = |name: &str| claims.get(name).map(Value::as_i64);
+        if !matches!(time("exp"), Some(Some(expires)) if expires > now) {
+            return Err(Unauthorized::Invalid("the token has expired"));
+        }
+        for name in ["nbf", "iat"] {
+            let has_begun = time(name).is_none_or(|at| at.is_some_and(|at| at <= now));
+            if !has_begun {
+                return Err(Unauthorized::Invalid("the token is not valid yet"));
+            }
+        }
+        Ok(claims)
+    }
+
+    fn claims(&self, request: &TokenRequest) -> Result<Map<String, Value>, TokenFault> {
+        let faults = request.faults();
+        if !faults.is_empty() {
+            return Err(TokenFault::Invalid(faults));
+        }
+        let now = self.clock.unix_seconds();
+        let user_id = request.subject();
+        let mut claims = Map::new();
+        let mut claim = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+        claim("sub", json!(user_id));
+        claim("iss", json!(self.issuer));
+        claim("aud", json!(self.audience));
+        claim("token_use", json!("id"));
+        claim("iat", json!(now));
+        claim("auth_time", json!(now));
+        claim("exp", json!(now + LIFETIME_SECONDS));
+        claim("email", json!(request.email.trim()));
+        claim("email_verified", json!(request.email_verified));
+        claim("cognito:username", json!(user_id));
+        if let Some(name) = &request.name {
+            claim("name", json!(name));
+        }
+        if !request.groups.is_empty() {
+            claim("cognito:groups", json!(request.groups));
+        }
+        Ok(claims)
+    }
+}
+
+impl TokenRequest {
+    /// A token for this address, verified, with nothing else.
+    pub fn new(email: impl Into<String>) -> Self {
+        Self { email: email.into(), name: None, groups: Vec::new(), email_verified: true, user_id: None }
+    }
+
+    /// Reads a request, collecting every fault of it.
+    pub fn from_json(body: &Value) -> Result<Self, Vec<FieldFault>> {
+        let Value::Object(fields) = body else {
+            return Err(vec![FieldFault::new("", "the body must be a JSON object")]);
+        };
+        let mut faults = Vec::new();
+        let mut request = Self::new("");
+        for (name, value) in fields {
+            let wrong = match (name.as_str(), value) {
+                ("email", Value::String(email)) => {
+                    request.email.clone_from(email);
+                    continue;
+                }
+                ("email_verified", Value::Bool(verified)) => {
+                    request.email_verified = *verified;
+                    continue;
+                }
+                ("name", Value::String(name)) => {
+                    request.name = Some(name.clone());
+                    continue;
+                }
+                ("user_id", Value::String(id)) => {
+                    request.user_id = Some(id.clone());
+                    continue;
+                }
+                ("groups", Value::Array(groups)) if groups.iter().all(Value::is_string) => {
+                    request.groups = groups.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+                    continue;
+                }
+                ("name" | "user_id" | "groups" | "email_verified", Value::Null) => continue,
+                ("email" | "name" | "user_id", _) => "must be a string",
+                ("email_verified", _) => "must be true or false",
+                ("groups", _) => "must be an array of strings",
+                _ => "is not known",
+            };
+            faults.push(FieldFault::new(name, wrong));
+        }
+        let misread: BTreeSet<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        let further: Vec<FieldFault> =
+            request.faults().into_iter().filter(|fault| !misread.contains(fault.field.as_str())).collect();
+        faults.extend(further);
+        // In the order of the documentation, unknown fields last.
+        faults.sort_by_key(|fault| {
+            FIELDS.iter().position(|field| *field == fault.field).unwrap_or(FIELDS.len())
+        });
+        if faults.is_empty() { Ok(request) } else { Err(faults) }
+    }
+
+    fn faults(&self) -> Vec<FieldFault> {
+        let mut faults = Vec::new();
+        let mut unless = |good: bool, field: &str, reason: &str| {
+            if !good {
+                faults.push(FieldFault::new(field, reason));
+            }
+        };
+        unless(is_address(self.email.trim()), "email", "must be an e-mail address");
+        let plain = |text: &str| !text.trim().is_empty() && !text.chars().any(char::is_control);
+        let name = self.name.as_deref();
+        unless(
+            name.is_none_or(|name| plain(name) && name.chars().count() <= 2_048),
+            "name",
+            "must be 1 to 2048 characters, no control characters",
+        );
+        // A blank would make `[a b]` of one group, which is how an HTTP API hands over two.
+        let group = |group: &String| plain(group) && group.len() <= 128 && !group.contains([' ', '[', ']']);
+        unless(
+            self.groups.len() <= 100 && self.groups.iter().all(group),
+            "groups",
+            "must be at most 100 groups of 1 to 128 bytes, without blanks, brackets and control characters",
+        );
+        let id = |id: &str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+        unless(
+            self.user_id.as_deref().is_none_or(id),
+            "user_id",
+            "must be 1 to 128 visible ASCII characters",
+        );
+        faults
+    }
+
+    /// The user's id: the one given, or one that follows from the address, so that a person who comes back
+    /// is the same user, in every stack.
+    fn subject(&self) -> String {
+        self.user_id.clone().unwrap_or_else(|| {
+            let name = format!("orderflow-local/user/{}", self.email.trim().to_lowercase());
+            Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string()
+        })
+    }
+}
+
+impl FieldFault {
+    pub(crate) fn new(field: &str, reason: &str) -> Self {
+        Self { field: field.to_owned(), reason: reason.to_owned() }
+    }
+}
+
+impl Key {
+    fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, TokenFault> {
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(key_fault)?;
+        let public = pair.public_key().as_ref();
+        Ok(Self {
+            id: URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, public)),
+            signing: EncodingKey::from_ec_der(pkcs8),
+            verifying: DecodingKey::from_ec_der(public),
+        })
+    }
+
+    fn sign(&self, header: &Header, claims: &Map<String, Value>) -> Result<String, TokenFault> {
+        encode(&Header { kid: Some(self.id.clone()), ..header.clone() }, claims, &self.signing)
+    }
+
+    /// Checks what only the key can check; the claims are the authorizer's to judge.
+    fn verify(&self, token: &str) -> Result<Map<String, Value>, Unauthorized> {
+        let header = jsonwebtoken::decode_header(token)
+            .map_err(|_any| Unauthorized::Invalid("the token cannot be read"))?;
+        if header.alg != Algorithm::ES256 {
+            return Err(Unauthorized::Invalid("the algorithm is not the key's"));
+        }
+        if header.kid.as_deref() != Some(self.id.as_str()) {
+            return Err(Unauthorized::Invalid("the key is not the issuer's"));
+        }
+        let mut signature_only = Validation::new(Algorithm::ES256);
+        signature_only.required_spec_claims.clear();
+        signature_only.validate_exp = false;
+        signature_only.validate_aud = false;
+        jsonwebtoken::decode(token, &self.verifying, &signature_only)
+            .map(|token| token.claims)
+            .map_err(|_any| Unauthorized::Invalid("the signature is not the issuer's"))
+    }
+}
+
+fn generate() -> Result<Vec<u8>, TokenFault> {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(key_fault)?;
+    Ok(pair.to_pkcs8v1().map_err(key_fault)?.as_ref().to_vec())
+}
+
+fn encode(header: &Header, claims: &Map<String, Value>, key: &EncodingKey) -> Result<String, TokenFault> {
+    jsonwebtoken::encode(header, claims, key).map_err(key_fault)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn key_fault(fault: impl ToString) -> TokenFault {
+    TokenFault::Key(fault.to_string())
+}
+
+fn list(faults: &[FieldFault]) -> String {
+    let each = faults.iter().map(|fault| format!("{} {}", fault.field, fault.reason));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dynoxide::Database;
+    use time::macros::datetime;
+
+    use super::*;
+
+    const ISSUER: &str = "https://issuer.example.com/pool";
+
+    struct World {
+        tokens: Tokens,
+        clock: Clock,
+    }
+
+    fn open(store: &Store) -> World {
+        let clock = Clock::held(datetime!(2026-03-01 12:00 UTC));
+        let tokens = Tokens::open(store, clock.clone(), ISSUER.to_owned(), "client-1".to_owned()).unwrap();
+        World { tokens, clock }
+    }
+
+    fn world() -> World {
+        open(&Store::open(Database::memory().unwrap()).unwrap())
+    }
+
+    impl World {
+        fn verify(&self, authorization: &str) -> Result<Map<String, Value>, Unauthorized> {
+            let audiences = ["client-0".to_owned(), "client-1".to_owned()];
+            self.tokens.verify(Some(authorization), ISSUER, &audiences)
+        }
+
+        fn forged(&self, overrides: &Value, signing: Signing) -> Result<Map<String, Value>, Unauthorized> {
+            let request = TokenRequest::new("ana@example.com");
+            self.verify(&self.tokens.issue_with(&request, overrides.as_object().unwrap(), signing).unwrap())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_issued_token_carries_the_claims_of_a_cognito_id_token() {
+        let world = world();
+        let request = TokenRequest {
+            name: Some("Ana".to_owned()),
+            groups: vec!["admin".to_owned(), "staff".to_owned()],
+            user_id: Some("u-1".to_owned()),
+            ..TokenRequest::new(" Ana@example.com ")
+        };
+        let issued = world.tokens.issue(&request).unwrap();
+        assert_eq!(issued.user_id, "u-1");
+        let claims = world.verify(&format!("Bearer {}", issued.id_token)).unwrap();
+        assert_eq!(
+            Value::Object(claims),
+            json!({
+                "sub": "u-1", "iss": ISSUER, "aud": "client-1", "token_use": "id",
+                "iat": 1_772_366_400, "auth_time": 1_772_366_400, "exp": 1_772_370_000,
+                "email": "Ana@example.com", "email_verified": true, "cognito:username": "u-1", "name": "Ana",
+                "cognito:groups": ["admin", "staff"],
+            })
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_is_one_user_however_it_is_written_and_in_every_stack() {
+        let id = |email: &str| world().tokens.issue(&TokenRequest::new(email)).unwrap().user_id;
+        assert_eq!(id("ana@example.com"), id(" ANA@Example.com"));
+        assert_ne!(id("ana@example.com"), id("bob@example.com"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_key_survives_reopening_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let store =
+            || Store::open(Database::new(folder.path().join("d.db").to_str().unwrap()).unwrap()).unwrap();
+        let token = open(&store()).tokens.issue(&TokenRequest::new("ana@example.com")).unwrap().id_token;
+        open(&store()).verify(&token).unwrap();
+        assert!(world().verify(&token).is_err(), "another stack's token passed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_good_for_one_hour_to_the_second() {
+        let world = world();
+        let token = world.tokens.issue(&TokenRequest::new("ana@example.com")).unwrap().id_token;
+        world.clock.advance(Duration::from_secs(3_599));
+        world.verify(&token).unwrap();
+        world.clock.advance(Duration::from_secs(1));
+        assert_eq!(world.verify(&token), Err(Unauthorized::Invalid("the token has expired")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_forgery_is_refused() {
+        let world = world();
+        let now = world.clock.unix_seconds();
+        world.forged(&json!({}), Signing::Genuine).unwrap();
+        for (overrides, signing, reason) in [
+            (json!({}), Signing::AnotherKey, "the signature is not the issuer's"),
+            (json!({}), Signing::UnknownKeyId, "the key is not the issuer's"),
+            (json!({}), Signing::None, "the token cannot be read"),
+            (json!({}), Signing::PublicKeyAsSecret, "the algorithm is not the key's"),
+            (json!({"iss": format!("{ISSUER}/")}), Signing::Genuine, "the issuer is not the authorizer's"),
+            (json!({"iss": null}), Signing::Genuine, "the issuer is not the authorizer's"),
+            (json!({"aud": "client-2"}), Signing::Genuine, "the audience is not the authorizer's"),
+            (json!({"aud": ["client-2"]}), Signing::Genuine, "the audience is not the authorizer's"),
+            (json!({"aud": null}), Signing::Genuine, "the audience is not the authorizer's"),
+            // `client_id` counts only where there is no `aud`.
+            (
+                json!({"aud": "client-2", "client_id": "client-1"}),
+                Signing::Genuine,
+                "the audience is not the authorizer's",
+            ),
+            (json!({"exp": now}), Signing::Genuine, "the token has expired"),
+            (json!({"exp": null}), Signing::Genuine, "the token has expired"),
+            (json!({"exp": "tomorrow"}), Signing::Genuine, "the token has expired"),
+            (json!({"nbf": now + 1}), Signing::Genuine, "the token is not valid yet"),
+            (json!({"iat": now + 1}), Signing::Genuine, "the token is not valid yet"),
+            (json!({"nbf": "now"}), Signing::Genuine, "the token is not valid yet"),
+        ] {
+            let refused = world.forged(&overrides, signing);
+            assert_eq!(refused, Err(Unauthorized::Invalid(reason)), "{overrides} {signing:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_authorizer_on_aws_lets_through_passes_here() {
+        let world = world();
+        let now = world.clock.unix_seconds();
+        for overrides in [
+            json!({"token_use": "access", "aud": null, "client_id": "client-1"}),
+            json!({"aud": ["other", "client-0"]}),
+            json!({"nbf": now, "iat": now}),
+            json!({"iat": null}),
+        ] {
+            world.forged(&overrides, Signing::Genuine).unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_changed_token_is_refused() {
+        let world = world();
+        let token = world.tokens.issue(&TokenRequest::new("ana@example.com")).unwrap().id_token;
+        let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!() };
+        let mut mine = world.verify(&token).unwrap();
+        mine.insert("cognito:groups".to_owned(), json!(["admin"]));
+        let mine = URL_SAFE_NO_PAD.encode(Value::Object(mine).to_string());
+        for changed in [
+            format!("{header}.{mine}.{signature}"),
+            format!("{header}.{claims}."),
+            format!("{header}.{claims}"),
+            format!("{token}.{signature}"),
+            format!("{}.{claims}.{signature}", URL_SAFE_NO_PAD.encode("{\"alg\":\"ES256\"}")),
+            format!("Basic {token}"),
+            format!("Bearer Bearer {token}"),
+            "Bearer".to_owned(),
+            "a.b.c".to_owned(),
+        ] {
+            assert!(matches!(world.verify(&changed), Err(Unauthorized::Invalid(_))), "{changed}");
+        }
+        world.verify(&token).unwrap();
+        for nothing in [None, Some(""), Some("  ")] {
+            assert_eq!(world.tokens.verify(nothing, ISSUER, &[]), Err(Unauthorized::Missing));
+        }
+    }
+
+    #[test]
+    fn every_fault_of_a_request_is_named_at_once() {
+        let faults = |body: Value| -> Vec<(String, String)> {
+            let faults = TokenRequest::from_json(&body).unwrap_err();
+            faults.into_iter().map(|fault| (fault.field, fault.reason)).collect()
+        };
+        let fields =
+            |body: Value| -> Vec<String> { faults(body).into_iter().map(|(field, _)| field).collect() };
+        assert_eq!(
+            fields(json!({"role": "admin", "user_id": "a b", "email_verified": "yes", "groups": ["a b"],
+                          "name": "\n", "email": "ana"})),
+            ["email", "name", "groups", "email_verified", "user_id", "role"]
+        );
+        assert_eq!(faults(json!({"email": 1})), [("email".to_owned(), "must be a string".to_owned())]);
+        assert_eq!(fields(json!({})), ["email"]);
+        assert_eq!(fields(json!({"email": "ana@example.com", "groups": [1]})), ["groups"]);
+        assert_eq!(fields(json!([])), [""]);
+        let good = TokenRequest::from_json(&json!({"email": "ana@example.com", "name": null})).unwrap();
+        assert!(good.email_verified);
+    }
+}

@@ -1,1 +1,181 @@
-//! Being built.
+//! Reads `infra/template.yaml`, the only wiring of the system, and hands it out as what it describes: tables, topics,
+//! functions, state machines, APIs.
+//!
+//! It must not start any of them. What it does not support is a fault, never passed over: a template that is read here
+//! does locally what it does on AWS. What matters on AWS only (log groups, alarms, tags) is resolved all the same, so
+//! that a reference that AWS would refuse is refused here too.
+
+mod apis;
+mod conditions;
+mod faults;
+mod functions;
+mod globals;
+mod intrinsics;
+mod names;
+mod node;
+mod parameters;
+mod resources;
+mod roles;
+mod state_machines;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod yaml;
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::Value;
+
+pub use self::{
+    apis::{Api, Authorizer, Route},
+    faults::{Fault, TemplateFaults},
+    functions::Function,
+    names::{ACCOUNT_ID, REGION, STACK_NAME},
+    roles::{Effect, Statement, permits},
+    state_machines::StateMachine,
+    tables::Table,
+    topics::Topic,
+};
+use self::{
+    faults::Faults,
+    intrinsics::{At, Resolver},
+    node::Node,
+    resources::Resource,
+};
+
+/// What a template describes, with every function resolved. Lists are in the template's order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template {
+    /// `DynamoDB` tables.
+    pub tables: Vec<Table>,
+    /// SNS topics.
+    pub topics: Vec<Topic>,
+    /// Lambda functions.
+    pub functions: Vec<Function>,
+    /// Step Functions state machines.
+    pub state_machines: Vec<StateMachine>,
+    /// HTTP APIs, with the routes that the functions' events add to them.
+    pub apis: Vec<Api>,
+    /// The stack's outputs. `ApiUrl` has the shape that it has on AWS, not the local address.
+    pub outputs: BTreeMap<String, String>,
+    /// Every parameter's value.
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl Template {
+    /// Reads the template at `path`; `overrides` are values for its parameters.
+    pub fn read(path: &Path, overrides: &BTreeMap<String, String>) -> Result<Self, TemplateFaults> {
+        let template = path.display().to_string();
+        let text = fs::read_to_string(path).map_err(|error| {
+            let fault = Fault { place: "file".to_owned(), problem: format!("cannot be read: {error}") };
+            TemplateFaults { template: template.clone(), faults: vec![fault] }
+        })?;
+        let dir = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&text, dir, overrides).map_err(|faults| TemplateFaults { template, ..faults })
+    }
+
+    /// Reads a template's text; paths in it are relative to `dir`.
+    pub fn parse(
+        text: &str,
+        dir: &Path,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<Self, TemplateFaults> {
+        let faults = Faults::default();
+        let template = match yaml::read(text) {
+            Ok(document) => Some(build(&document, dir, overrides, &faults)),
+            Err(problem) => {
+                faults.report("YAML", problem);
+                None
+            }
+        };
+        match template {
+            Some(template) if faults.is_empty() => Ok(template),
+            _ => Err(TemplateFaults { template: "template".to_owned(), faults: faults.into_vec() }),
+        }
+    }
+}
+
+fn build(document: &Value, dir: &Path, overrides: &BTreeMap<String, String>, faults: &Faults) -> Template {
+    let root = Node::new("template", document, faults);
+    check_head(&root);
+    // Places are given without the root: `Resources.Api`, as a person would say it.
+    let section = |name: &str| Some(Node::new(name, root.get(name)?.value, faults));
+    let parameters = parameters::read(section("Parameters").as_ref(), overrides, faults);
+    let mut resolver = Resolver {
+        parameters: &parameters,
+        conditions: conditions::read(document.get("Conditions"), &parameters, faults),
+        resources: BTreeMap::new(),
+        faults,
+    };
+    let resources = resources::read(document.get("Globals"), section("Resources").as_ref(), &mut resolver);
+    Template {
+        outputs: outputs(section("Outputs").as_ref(), &resolver),
+        parameters: parameters
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+            .collect(),
+        ..described(&resources, dir, faults)
+    }
+}
+
+fn check_head(root: &Node<'_>) {
+    root.allow(
+        &["Transform", "Parameters", "Globals", "Conditions", "Resources", "Outputs"],
+        &["AWSTemplateFormatVersion", "Description", "Metadata"],
+    );
+    if let Some(transform) = root.need("Transform") {
+        transform.expect_text(&["AWS::Serverless-2016-10-31"]);
+    }
+    root.need("Resources");
+    if let Some(globals) = root.get("Globals") {
+        globals.allow(&globals::SECTIONS.map(|(section, _)| section), &[]);
+    }
+}
+
+/// What the resources describe, without the outputs.
+fn described(resources: &[Resource], dir: &Path, faults: &Faults) -> Template {
+    let of_type = |wanted: &'static str| resources.iter().filter(move |resource| resource.of_type == wanted);
+    let tables =
+        of_type(names::TABLE).map(|r| tables::read(&r.logical_id, &r.identity, &r.properties(faults)));
+    let topics =
+        of_type(names::TOPIC).map(|r| topics::read(&r.logical_id, &r.identity, &r.properties(faults)));
+    let roles = of_type(names::ROLE).map(|r| roles::read(&r.logical_id, &r.identity, &r.properties(faults)));
+    let (tables, topics, roles) = (tables.collect(), topics.collect(), roles.collect::<Vec<_>>());
+
+    let mut apis: Vec<_> = of_type(names::HTTP_API)
+        .map(|r| apis::read(&r.logical_id, &r.identity, &r.properties(faults)))
+        .collect();
+    let mut functions = Vec::new();
+    for r in of_type(names::FUNCTION) {
+        let (properties, metadata) = (r.properties(faults), r.metadata(faults));
+        functions.extend(functions::read(&r.logical_id, &r.identity, &properties, &metadata, &roles));
+        apis::add_routes(&r.logical_id, &properties, &mut apis);
+    }
+    let state_machines = of_type(names::STATE_MACHINE)
+        .filter_map(|r| state_machines::read(&r.logical_id, &r.identity, &r.properties(faults), dir, &roles));
+    Template {
+        tables,
+        topics,
+        functions,
+        state_machines: state_machines.collect(),
+        apis: apis.into_iter().map(|open| open.api).collect(),
+        outputs: BTreeMap::new(),
+        parameters: BTreeMap::new(),
+    }
+}
+
+fn outputs(section: Option<&Node<'_>>, resolver: &Resolver<'_>) -> BTreeMap<String, String> {
+    let mut outputs = BTreeMap::new();
+    for (name, output) in section.map(Node::entries).unwrap_or_default() {
+        output.allow(&["Value", "Condition"], &["Description", "Export"]);
+        let used = resolver.exists(output.value.get("Condition"), &output.place);
+        let Some(value) = output.need("Value") else { continue };
+        if let Some(text) = resolver.text(value.value, At { place: &value.place, used })
+            && used
+        {
+            outputs.insert(name.to_owned(), text);
+        }
+    }
+    outputs
+}

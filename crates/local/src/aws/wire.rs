@@ -1,0 +1,159 @@
+//! AWS's wire protocols, as far as Orderflow's services speak them: JSON 1.0 (DynamoDB, Step Functions), Query (SNS)
+//! and REST (Lambda's `Invoke`). A call's service is the one that it is signed for. Signatures are not verified.
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::Refusal;
+use crate::sns;
+
+/// A call, read.
+#[derive(Clone, Debug)]
+pub(super) enum Operation {
+    /// A DynamoDB operation and its request, as JSON text.
+    DynamoDb { operation: String, body: String },
+    /// An SNS action and its parameters.
+    Sns { action: String, parameters: Value },
+    /// A run of a state machine, waited for.
+    StartSyncExecution { body: Value },
+    /// An invocation of a function, waited for.
+    Invoke { function: String, payload: String },
+}
+
+impl Operation {
+    pub(super) fn service(&self) -> &'static str {
+        match self {
+            Self::DynamoDb { .. } => "dynamodb",
+            Self::Sns { .. } => "sns",
+            Self::StartSyncExecution { .. } => "states",
+            Self::Invoke { .. } => "lambda",
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::DynamoDb { operation, .. } => operation,
+            Self::Sns { action, .. } => action,
+            Self::StartSyncExecution { .. } => "StartSyncExecution",
+            Self::Invoke { .. } => "Invoke",
+        }
+    }
+}
+
+/// How a call's answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Json,
+    Query,
+    Rest,
+}
+
+type Read = Result<(String, Protocol, Operation), (Protocol, Refusal)>;
+
+/// Reads a call: who makes it, how to answer, and what it is.
+pub(super) fn read(request: &Request<Bytes>) -> Read {
+    let (caller, service) = signed_for(request).ok_or_else(|| {
+        (
+            Protocol::Json,
+            Refusal::new(403, "MissingAuthenticationTokenException", "Missing Authentication Token"),
+        )
+    })?;
+    let target =
+        request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let operation = target.rsplit('.').next().unwrap_or_default();
+    match service {
+        "dynamodb" => {
+            let body = String::from_utf8_lossy(request.body()).into_owned();
+            Ok((
+                caller.to_owned(),
+                Protocol::Json,
+                Operation::DynamoDb { operation: operation.to_owned(), body },
+            ))
+        }
+        "states" if operation == "StartSyncExecution" => {
+            let body = serde_json::from_slice(request.body()).map_err(|error| {
+                (Protocol::Json, Refusal::new(400, "SerializationException", error.to_string()))
+            })?;
+            Ok((caller.to_owned(), Protocol::Json, Operation::StartSyncExecution { body }))
+        }
+        "sns" => {
+            let (action, parameters) = sns::query::read(request.body())
+                .map_err(|error| (Protocol::Query, Refusal::new(error.status, &error.code, error.message)))?;
+            Ok((caller.to_owned(), Protocol::Query, Operation::Sns { action, parameters }))
+        }
+        "lambda" => invocation(request)
+            .map(|operation| (caller.to_owned(), Protocol::Rest, operation))
+            .ok_or_else(|| (Protocol::Rest, unsupported("lambda", request.uri().path()))),
+        other => Err((Protocol::Json, unsupported(other, operation))),
+    }
+}
+
+/// Writes an answer.
+pub(super) fn write(protocol: Protocol, operation: &str, answer: &Result<Value, Refusal>) -> Response<Bytes> {
+    match (protocol, answer) {
+        (Protocol::Query, answer) => {
+            let answer = answer.clone().map_err(|refusal| {
+                let fault = if refusal.status < 500 { sns::Fault::Sender } else { sns::Fault::Receiver };
+                sns::AwsError { status: refusal.status, code: refusal.code, message: refusal.message, fault }
+            });
+            sns::query::write(operation, &answer, "local")
+        }
+        (Protocol::Rest, Ok(invoked)) => {
+            let payload = invoked["payload"].as_str().unwrap_or_default().to_owned();
+            let mut response = respond(200, "application/json", payload);
+            if invoked["failed"] == true {
+                response
+                    .headers_mut()
+                    .insert("x-amz-function-error", header::HeaderValue::from_static("Unhandled"));
+            }
+            response
+        }
+        (Protocol::Json, Ok(value)) => respond(200, "application/x-amz-json-1.0", value.to_string()),
+        (Protocol::Json | Protocol::Rest, Err(refusal)) => {
+            let body = refusal.body.as_deref().cloned().unwrap_or_else(
+                || json!({ "__type": refusal.code, "message": refusal.message, "Message": refusal.message }),
+            );
+            let mut response = respond(refusal.status, "application/x-amz-json-1.0", body.to_string());
+            if let Ok(code) = header::HeaderValue::from_str(&refusal.code) {
+                response.headers_mut().insert("x-amzn-errortype", code);
+            }
+            response
+        }
+    }
+}
+
+/// The access key id and the service out of a signature, version 4.
+fn signed_for(request: &Request<Bytes>) -> Option<(&str, &str)> {
+    let authorization = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let scope = authorization.split_once("Credential=")?.1.split(',').next()?;
+    let mut parts = scope.trim().split('/');
+    let caller = parts.next()?;
+    let service = parts.nth(2)?;
+    Some((caller, service))
+}
+
+fn invocation(request: &Request<Bytes>) -> Option<Operation> {
+    let function =
+        request.uri().path().strip_prefix("/2015-03-31/functions/")?.strip_suffix("/invocations")?;
+    let function = percent_encoding::percent_decode_str(function).decode_utf8().ok()?.into_owned();
+    let payload = String::from_utf8(request.body().to_vec()).ok()?;
+    Some(Operation::Invoke {
+        function,
+        payload: if payload.is_empty() { "null".to_owned() } else { payload },
+    })
+}
+
+fn unsupported(service: &str, what: &str) -> Refusal {
+    let message = format!(
+        "the local stack does not answer {service} {what}: it answers dynamodb, sns, states StartSyncExecution and lambda Invoke"
+    );
+    Refusal::new(400, "UnknownOperationException", message)
+}
+
+fn respond(status: u16, content_type: &'static str, body: String) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,159 @@
+//! `orderflow`: the whole system on a laptop. Flags, ports, the data folder, and what to try first.
+
+mod demo;
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+
+use clap::Parser;
+use local::{
+    clock::Clock,
+    stack::{Options, Stack, parameters},
+    template::Template,
+};
+use tokio::net::TcpListener;
+
+/// Runs the whole of Orderflow in one process: no AWS account, no Docker.
+#[derive(Debug, Parser)]
+#[command(name = "orderflow", version)]
+struct Flags {
+    /// The port of the API.
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// The port that answers AWS calls, for `aws --endpoint-url`; 0 for none.
+    #[arg(long, default_value_t = 4566)]
+    aws_port: u16,
+    /// The address to listen on. There is no TLS: leave it local.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// The folder of the data file, which survives a restart.
+    #[arg(long, default_value = ".orderflow")]
+    data_dir: PathBuf,
+    /// Keep everything in memory and forget it at the end.
+    #[arg(long)]
+    ephemeral: bool,
+    /// The template to run; `infra/template.yaml` of this folder or one above it if not given.
+    #[arg(long)]
+    template: Option<PathBuf>,
+    /// Start without the demo catalog.
+    #[arg(long)]
+    no_demo: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let started = Instant::now();
+    lambda_shell::hush_panics();
+    match run(Flags::parse(), started).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            // Nothing is left to do when even this cannot be written.
+            let _unwritable = writeln!(io::stderr(), "orderflow: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+async fn run(flags: Flags, started: Instant) -> Result<(), Fault> {
+    // Ports first: a second start must not touch the first one's data.
+    let api = listen(&flags.host, flags.port, "--port").await?;
+    let aws = if flags.aws_port == 0 {
+        None
+    } else {
+        Some(listen(&flags.host, flags.aws_port, "--aws-port").await?)
+    };
+    let template = Template::read(&template_path(flags.template)?, &parameters())?;
+    let (file, _lock) = if flags.ephemeral {
+        (None, None)
+    } else {
+        data_file(&flags.data_dir).map(|(f, l)| (Some(f), Some(l)))?
+    };
+    let stack =
+        Stack::start(&template, Options { file: file.clone(), clock: Clock::system(), seed: None }).await?;
+    let router = stack.router();
+    if !flags.no_demo {
+        demo::stock(&router).await?;
+    }
+    let api_address = api.local_addr()?;
+    let aws_address = aws.as_ref().map(TcpListener::local_addr).transpose()?;
+    if let Some(aws) = aws {
+        tokio::spawn(axum::serve(aws, stack.aws_router()).into_future());
+    }
+    let ready_ms = started.elapsed().as_millis();
+    welcome(api_address, aws_address, file.as_deref(), ready_ms)?;
+    axum::serve(api, router).with_graceful_shutdown(interrupted()).await?;
+    Ok(())
+}
+
+async fn listen(host: &str, port: u16, flag: &str) -> Result<TcpListener, Fault> {
+    TcpListener::bind((host, port)).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("port {port} of {host} is in use: stop what uses it, or choose another with {flag}")
+                .into()
+        }
+        _ => format!("cannot listen on port {port} of {host}: {error}").into(),
+    })
+}
+
+fn template_path(given: Option<PathBuf>) -> Result<PathBuf, Fault> {
+    if let Some(path) = given {
+        return Ok(path);
+    }
+    let here = std::env::current_dir()?;
+    here.ancestors()
+        .map(|folder| folder.join("infra/template.yaml"))
+        .find(|path| path.exists())
+        .ok_or_else(|| "there is no infra/template.yaml here or above: run it from the repository, or name one with --template".into())
+}
+
+/// The data file of a folder that is made if need be, and a lock that keeps a second stack out.
+fn data_file(folder: &Path) -> Result<(PathBuf, File), Fault> {
+    let unusable = |error: io::Error| -> Fault {
+        format!(
+            "the data folder {} cannot be used: {error}; choose another with --data-dir",
+            folder.display()
+        )
+        .into()
+    };
+    fs::create_dir_all(folder).map_err(unusable)?;
+    let lock = File::create(folder.join("lock")).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => Ok((folder.join("orderflow.db"), lock)),
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "another orderflow uses the data folder {}: choose another with --data-dir",
+            folder.display()
+        )
+        .into()),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+async fn interrupted() {
+    // Without a handler the process ends at once, which loses nothing either.
+    let _unavailable = tokio::signal::ctrl_c().await;
+}
+
+fn welcome(api: SocketAddr, aws: Option<SocketAddr>, file: Option<&Path>, ready_ms: u128) -> io::Result<()> {
+    let url = format!("http://{api}");
+    let kept = file.map_or_else(|| "in memory".to_owned(), |file| file.display().to_string());
+    let aws = aws.map_or_else(|| "off".to_owned(), |aws| format!("http://{aws}"));
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "Orderflow is ready after {ready_ms} ms.\n\n  API   {url}\n  AWS   {aws}\n  data  {kept}\n"
+    )?;
+    writeln!(out, "Try it, in another terminal:\n")?;
+    for line in demo::lines(&url) {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out, "\nEvery run of the workflow, state by state: {url}/local/executions\nStop with Ctrl-C.")?;
+    out.flush()
+}

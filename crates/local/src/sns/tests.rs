@@ -1,0 +1,231 @@
+//! The rules of the local SNS, through its JSON form.
+
+use std::time::Duration;
+
+use dynoxide::Database;
+use serde_json::{Value, json};
+use time::macros::datetime;
+
+use super::{AwsError, MailKind, Sns};
+use crate::{clock::Clock, store::Store};
+
+const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:orders";
+
+struct World {
+    sns: Sns,
+    clock: Clock,
+}
+
+impl World {
+    fn open() -> Self {
+        Self::on(Database::memory().unwrap())
+    }
+
+    fn on(db: Database) -> Self {
+        let clock = Clock::held(datetime!(2026-03-01 12:00:00.25 UTC));
+        let sns = Sns::open(Store::open(db).unwrap(), clock.clone()).unwrap();
+        sns.ensure_topic(TOPIC).unwrap();
+        Self { sns, clock }
+    }
+
+    fn subscribe(&self, to: &str, user_id: Option<&str>) -> Result<String, AwsError> {
+        let attributes = match user_id {
+            Some(id) => json!({ "FilterPolicy": json!({ "user_id": [id] }).to_string() }),
+            None => json!({}),
+        };
+        let answer = self.sns.call(
+            "Subscribe",
+            &json!({"TopicArn": TOPIC, "Protocol": "email", "Endpoint": to, "Attributes": attributes,
+                    "ReturnSubscriptionArn": true}),
+        )?;
+        Ok(answer["SubscriptionArn"].as_str().unwrap().to_owned())
+    }
+
+    fn publish(&self, attributes: &[(&str, &str)]) {
+        let attributes: serde_json::Map<String, Value> = attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), json!({"DataType": "String", "StringValue": value})))
+            .collect();
+        let message = json!({"TopicArn": TOPIC, "Subject": "Your order", "Message": "Dear",
+                             "MessageAttributes": attributes});
+        self.sns.call("Publish", &message).unwrap();
+    }
+
+    fn statuses_to(&self, to: &str) -> usize {
+        self.sns.mailbox(Some(MailKind::OrderStatus), Some(to)).len()
+    }
+
+    fn attribute(&self, arn: &str, name: &str) -> Result<String, AwsError> {
+        let answer = self.sns.call("GetSubscriptionAttributes", &json!({ "SubscriptionArn": arn }))?;
+        Ok(answer["Attributes"][name].as_str().unwrap_or_default().to_owned())
+    }
+
+    fn refusal(&self, action: &str, parameters: &Value) -> String {
+        self.sns.call(action, parameters).unwrap_err().to_string()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_reaches_confirmed_subscriptions_whose_filter_matches_and_nobody_else() {
+    let world = World::open();
+    world.subscribe("ana@example.com", Some("u-ana")).unwrap();
+    world.subscribe("everything@example.com", None).unwrap();
+    assert_eq!(world.sns.confirm_all().unwrap(), 2);
+    world.subscribe("pending@example.com", Some("u-pending")).unwrap();
+
+    world.publish(&[("user_id", "u-ana"), ("order_id", "o-1"), ("status", "CONFIRMED")]);
+    world.publish(&[("user_id", "u-pending")]);
+    world.publish(&[]);
+
+    assert_eq!(world.statuses_to("ana@example.com"), 1);
+    assert_eq!(world.statuses_to("ANA@Example.com"), 1);
+    assert_eq!(world.statuses_to("pending@example.com"), 0);
+    assert_eq!(world.statuses_to("everything@example.com"), 3);
+    let mail = &world.sns.mailbox(Some(MailKind::OrderStatus), Some("ana@example.com"))[0];
+    assert_eq!(
+        serde_json::to_value(mail).unwrap(),
+        json!({"kind": "order_status", "to": "ana@example.com", "subject": "Your order", "body": "Dear",
+               "order_id": "o-1", "status": "CONFIRMED", "at": "2026-03-01T12:00:00.250Z"})
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscribing_again_answers_the_same_subscription_and_asks_again_while_it_is_pending() {
+    let world = World::open();
+    let asked = || world.sns.mailbox(Some(MailKind::SubscriptionConfirmation), Some("ana@example.com")).len();
+    let arn = world.subscribe("ana@example.com", Some("u-ana")).unwrap();
+    assert_eq!(world.subscribe("ana@example.com", Some("u-ana")).unwrap(), arn);
+    assert_eq!(asked(), 2);
+    world.sns.confirm_all().unwrap();
+    assert_eq!(world.subscribe("ana@example.com", Some("u-ana")).unwrap(), arn);
+    assert_eq!(world.subscribe("ana@example.com", None).unwrap(), arn);
+    assert_eq!(asked(), 2);
+
+    let other = world.subscribe("ana@example.com", Some("u-other")).unwrap_err();
+    assert_eq!((other.status, other.code.as_str()), (400, "InvalidParameter"));
+    assert!(other.message.ends_with("Subscription already exists with different attributes"));
+    assert_eq!(world.sns.subscriptions().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pending_subscription_lapses_after_two_days_and_cannot_be_deleted_before() {
+    let world = World::open();
+    let arn = world.subscribe("ana@example.com", Some("u-ana")).unwrap();
+    world.clock.advance(Duration::from_hours(48) - Duration::from_secs(1));
+    assert!(world.refusal("Unsubscribe", &json!({ "SubscriptionArn": arn })).contains("pending"));
+    assert_eq!(world.attribute(&arn, "PendingConfirmation").unwrap(), "true");
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(world.attribute(&arn, "PendingConfirmation").unwrap_err().status, 404);
+    assert_eq!(world.sns.confirm_all().unwrap(), 0);
+    assert!(world.sns.subscriptions().is_empty());
+
+    let again = world.subscribe("ana@example.com", Some("u-other")).unwrap();
+    assert_ne!(again, arn);
+    assert_eq!(world.sns.confirm_all().unwrap(), 1);
+    world.clock.advance(Duration::from_hours(48));
+    assert_eq!(world.attribute(&again, "PendingConfirmation").unwrap(), "false");
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_survives_reopening_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = || Database::new(folder.path().join("data.db").to_str().unwrap()).unwrap();
+    let world = World::on(file());
+    let arns: Vec<String> =
+        (0..12).map(|n| world.subscribe(&format!("user{n}@example.com"), Some("u")).unwrap()).collect();
+    world.sns.confirm_all().unwrap();
+    world.sns.call("Unsubscribe", &json!({ "SubscriptionArn": arns[3] })).unwrap();
+    world.publish(&[("user_id", "u")]);
+    let (mails, first_id) = (world.sns.mailbox(None, None), world.sns.state().next_id());
+    drop(world);
+
+    let world = World::on(file());
+    assert_eq!(world.sns.mailbox(None, None), mails);
+    assert_ne!(world.sns.state().next_id(), first_id);
+    world.publish(&[("user_id", "u")]);
+    // In the order of subscribing, after what was there, without the one that left.
+    let to: Vec<String> = world.sns.mailbox(None, None).drain(mails.len()..).map(|mail| mail.to).collect();
+    let left: Vec<String> = (0..12).filter(|n| *n != 3).map(|n| format!("user{n}@example.com")).collect();
+    assert_eq!(to, left);
+    assert_eq!(world.subscribe("user0@example.com", Some("u")).unwrap(), arns[0]);
+    drop(world);
+    assert_eq!(World::on(file()).sns.mailbox(None, None).len(), mails.len() + 11);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_call_gets_wrong_is_named() {
+    let world = World::open();
+    let publish = |change: Value| {
+        let mut message = json!({"TopicArn": TOPIC, "Subject": "s", "Message": "m"});
+        message.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        world.sns.call("Publish", &message).map_err(|error| error.to_string())
+    };
+    let attribute = |data_type: &str, value: &str| json!({"MessageAttributes": {"status": {"DataType": data_type, "StringValue": value}}});
+    for (change, named) in [
+        (json!({"TopicArn": format!("{TOPIC}-2")}), "NotFound: Topic does not exist"),
+        (json!({"Message": ""}), "Empty message"),
+        (json!({"Message": "m".repeat(262_145)}), "262145 bytes"),
+        (json!({"Message": {"default": "m"}}), "expected a string"),
+        (json!({"Subject": ""}), "Subject"),
+        (json!({"Subject": "s".repeat(100)}), "Subject"),
+        (json!({"Subject": "a\nb"}), "Subject"),
+        (json!({"Subject": " a"}), "Subject"),
+        (json!({"Subject": "Bestellung bestätigt"}), "Subject"),
+        (json!({"MessageStructure": "json"}), "unknown field `MessageStructure`"),
+        (attribute("Number", "1"), "supports String"),
+        (attribute("String", ""), "non-empty"),
+    ] {
+        let refused = publish(change.clone()).unwrap_err();
+        assert!(refused.contains(named), "{change}: {refused}");
+    }
+    for change in [
+        json!({"Subject": "s".repeat(99)}),
+        json!({"Message": "m".repeat(262_144)}),
+        json!({"Subject": null}),
+    ] {
+        publish(change).unwrap();
+    }
+
+    let subscribe = |change: Value| {
+        let mut wish = json!({"TopicArn": TOPIC, "Protocol": "email", "Endpoint": "ana@example.com"});
+        wish.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        world.refusal("Subscribe", &wish)
+    };
+    for (change, named) in [
+        (json!({"TopicArn": format!("{TOPIC}-2")}), "NotFound: Topic does not exist"),
+        (json!({"Protocol": "sqs"}), "supports email"),
+        (json!({"Endpoint": "ana"}), "Email address"),
+        (json!({"Attributes": {"RawMessageDelivery": "true"}}), "RawMessageDelivery = true is not supported"),
+        (json!({"Attributes": {"FilterPolicyScope": "MessageBody"}}), "MessageBody is not supported"),
+        (json!({"Attributes": {"FilterPolicy": "{\"a\": [{\"exists\": true}]}"}}), "exact strings"),
+        (json!({"ReturnSubscriptionArn": "yes"}), "neither true nor false"),
+    ] {
+        let refused = subscribe(change.clone());
+        assert!(refused.contains(named), "{change}: {refused}");
+    }
+    for (action, parameters, named) in [
+        ("Unsubscribe", json!({"SubscriptionArn": "pending confirmation"}), "at least 6 elements, not 1"),
+        ("Unsubscribe", json!({}), "missing field `SubscriptionArn`"),
+        ("ConfirmSubscription", json!({"TopicArn": TOPIC, "Token": "guessed"}), "Invalid parameter: Token"),
+        ("CreateTopic", json!({"Name": "orders.fifo"}), "no FIFO topics"),
+        ("CreateTopic", json!({"Name": "orders", "Attributes": {}}), "unknown field `Attributes`"),
+        ("SetSubscriptionAttributes", json!({}), "supports CreateTopic"),
+    ] {
+        let refused = world.refusal(action, &parameters);
+        assert!(refused.contains(named), "{action}: {refused}");
+    }
+    let elsewhere = world.sns.ensure_topic("arn:aws:sns:eu-west-1:000000000000:orders").unwrap_err();
+    assert!(elsewhere.message.contains("us-east-1"), "{elsewhere}");
+    assert!(world.sns.mailbox(None, None).is_empty(), "a refused call left a mail");
+}
+
+#[test]
+fn the_error_of_a_form_that_cannot_be_read_is_xml_too() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _time = runtime.enter();
+    let answer = World::open().sns.http(b"Action=Publish", "r-1");
+    assert_eq!(answer.status(), 400);
+    assert_eq!(answer.headers()["x-amzn-requestid"], "r-1");
+    let xml = std::str::from_utf8(answer.body()).unwrap();
+    assert!(xml.contains("<Code>MalformedQueryString</Code>") && xml.contains("<RequestId>r-1</RequestId>"));
+}

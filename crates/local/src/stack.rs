@@ -1,0 +1,295 @@
+//! The stack: everything that the template names, started in one process.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    pin::Pin,
+    sync::Arc,
+};
+
+use axum::{Router, extract::State, response::Response};
+use bytes::Bytes;
+use dynoxide::{Database, DynoxideError};
+use serde_json::{Value, json};
+
+use crate::{
+    asl::Definition,
+    aws::{Aws, Faults, Machine, sdk_config},
+    clock::Clock,
+    functions::{Functions, Invocation},
+    gateway::{self, InvokeFailure, Invoker},
+    local_api,
+    sns::Sns,
+    store::Store,
+    template::{Table, Template},
+    tokens::Tokens,
+};
+
+/// Who issues the local stack's tokens.
+pub const ISSUER: &str = "https://orderflow.example/local";
+/// For whom they are issued.
+pub const AUDIENCE: &str = "orderflow";
+
+/// The largest AWS call that is answered over HTTP: DynamoDB takes up to 16 MB.
+const MAX_AWS_CALL_BYTES: usize = 16 * 1024 * 1024;
+
+/// The values of the template's parameters on a laptop. Every other parameter has its default.
+pub fn parameters() -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("JwtIssuer".to_owned(), ISSUER.to_owned()),
+        ("JwtAudience".to_owned(), AUDIENCE.to_owned()),
+    ])
+}
+
+/// How to start a stack.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The database's file; in memory without one.
+    pub file: Option<PathBuf>,
+    /// What time it is.
+    pub clock: Clock,
+    /// With a seed, AWS calls interleave at random, the same way each time.
+    pub seed: Option<u64>,
+}
+
+/// Why a stack does not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StackFault {
+    /// The template cannot be used.
+    #[error("{0}")]
+    Template(#[from] crate::template::TemplateFaults),
+    /// A state machine's definition cannot be used.
+    #[error("{file}: the state machine cannot run:\n{faults}")]
+    Definition {
+        /// The definition's file.
+        file: String,
+        /// What is wrong with it.
+        faults: crate::asl::DefinitionFaults,
+    },
+    /// A function cannot start.
+    #[error("the function {logical_id} cannot start: {fault}")]
+    Function {
+        /// The function's logical id.
+        logical_id: String,
+        /// What is wrong.
+        fault: lambda_shell::SetupFault,
+    },
+    /// A route cannot be served.
+    #[error(transparent)]
+    Route(#[from] gateway::RouteFault),
+    /// The data file cannot be used.
+    #[error("the data file {file} cannot be used ({reason}): start with another --data-dir, or delete it")]
+    Data {
+        /// Which.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The stack's own state in the data file cannot be used.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreFault),
+    /// The token key cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] crate::tokens::TokenFault),
+    /// A topic cannot be made.
+    #[error(transparent)]
+    Topic(#[from] crate::sns::AwsError),
+}
+
+/// A running stack.
+#[derive(Clone)]
+pub struct Stack {
+    aws: Arc<Aws>,
+    sns: Arc<Sns>,
+    tokens: Arc<Tokens>,
+    clock: Clock,
+    router: Router,
+}
+
+impl std::fmt::Debug for Stack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stack")
+    }
+}
+
+impl Stack {
+    /// Starts what `template` describes.
+    pub async fn start(template: &Template, options: Options) -> Result<Self, StackFault> {
+        let Options { file, clock, seed } = options;
+        let database = open(file.as_ref())?;
+        for table in &template.tables {
+            create(&database, table, file.as_ref())?;
+        }
+        let store = Store::open(database.clone())?;
+        let tokens = Arc::new(Tokens::open(&store, clock.clone(), ISSUER.to_owned(), AUDIENCE.to_owned())?);
+        let sns = Arc::new(Sns::open(store, clock.clone())?);
+        for topic in &template.topics {
+            sns.ensure_topic(&topic.arn)?;
+        }
+        let machines = machines(template)?;
+        let aws = Arc::new(Aws::new(database, Arc::clone(&sns), clock.clone(), machines, seed));
+        let mut functions = Functions::default();
+        for function in &template.functions {
+            let config = sdk_config(&aws, &function.logical_id, &clock);
+            let failed = |fault| StackFault::Function { logical_id: function.logical_id.clone(), fault };
+            functions.deploy(function, &config).await.map_err(failed)?;
+        }
+        aws.deploy(functions);
+        let router = api(template, &tokens, &aws, &clock)?.merge(local(&tokens, &sns, &aws));
+        Ok(Self { aws, sns, tokens, clock, router })
+    }
+
+    /// The API and the routes under `/local`, as a service.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// AWS's own API, as a service: what `aws --endpoint-url` and functions in other processes call.
+    pub fn aws_router(&self) -> Router {
+        Router::new().fallback(aws_call).with_state(Arc::clone(&self.aws))
+    }
+
+    /// The handler of AWS calls.
+    pub fn aws(&self) -> &Arc<Aws> {
+        &self.aws
+    }
+
+    /// Where faults are planted and calls recorded.
+    pub fn faults(&self) -> &Faults {
+        self.aws.faults()
+    }
+
+    /// The topics, subscriptions and the mailbox.
+    pub fn sns(&self) -> &Sns {
+        &self.sns
+    }
+
+    /// The token issuer.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// The stack's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+/// Opens the database.
+fn open(file: Option<&PathBuf>) -> Result<Database, StackFault> {
+    let opened = match file {
+        Some(file) => Database::new(&file.to_string_lossy()),
+        None => Database::memory(),
+    };
+    opened.map_err(|error| data_fault(file, &error.to_string()))
+}
+
+fn data_fault(file: Option<&PathBuf>, reason: &str) -> StackFault {
+    let file = file.map_or_else(|| "in memory".to_owned(), |file| file.display().to_string());
+    StackFault::Data { file, reason: reason.to_owned() }
+}
+
+/// Creates a table, or sees to it that the one that is there has the same keys and indexes.
+fn create(database: &Database, table: &Table, file: Option<&PathBuf>) -> Result<(), StackFault> {
+    let failed = |reason: String| data_fault(file, &format!("table {}: {reason}", table.logical_id));
+    let request = |value: Value| serde_json::from_value(value).map_err(|error| failed(error.to_string()));
+    match database.create_table(request(table.create_table.clone())?) {
+        Ok(_created) => return Ok(()),
+        Err(DynoxideError::ResourceInUseException(_)) => {}
+        Err(error) => return Err(failed(error.to_string())),
+    }
+    let describe = serde_json::from_value(json!({ "TableName": table.name }))
+        .map_err(|error| failed(error.to_string()))?;
+    let found = database.describe_table(describe).map_err(|error| failed(error.to_string()))?;
+    let found = serde_json::to_value(found).map_err(|error| failed(error.to_string()))?;
+    if keys(&found["Table"]) == keys(&table.create_table) {
+        Ok(())
+    } else {
+        Err(failed("its keys or indexes are not those of the template; another version made it".to_owned()))
+    }
+}
+
+/// A table's keys and its indexes' keys, in an order that does not depend on who lists them.
+fn keys(table: &Value) -> BTreeMap<String, Value> {
+    let mut keys = BTreeMap::from([(String::new(), table["KeySchema"].clone())]);
+    for index in table["GlobalSecondaryIndexes"].as_array().into_iter().flatten() {
+        let name = index["IndexName"].as_str().unwrap_or_default().to_owned();
+        keys.insert(name, json!([index["KeySchema"], index["Projection"]["ProjectionType"]]));
+    }
+    keys
+}
+
+fn machines(template: &Template) -> Result<HashMap<String, Machine>, StackFault> {
+    let mut machines = HashMap::new();
+    for machine in &template.state_machines {
+        let definition =
+            Definition::parse(&machine.definition, &machine.substitutions).map_err(|faults| {
+                StackFault::Definition { file: machine.definition_path.display().to_string(), faults }
+            })?;
+        let definition = definition.with_arn(&machine.arn);
+        machines.insert(machine.arn.clone(), Machine { logical_id: machine.logical_id.clone(), definition });
+    }
+    Ok(machines)
+}
+
+fn api(
+    template: &Template,
+    tokens: &Arc<Tokens>,
+    aws: &Arc<Aws>,
+    clock: &Clock,
+) -> Result<Router, StackFault> {
+    let routes = template.apis.iter().flat_map(|api| &api.routes).map(|route| gateway::Route {
+        method: route.method.clone(),
+        path: route.path.clone(),
+        function: route.function.clone(),
+        authorizer: route.authorizer.as_ref().map(|authorizer| gateway::Authorizer {
+            issuer: authorizer.issuer.clone(),
+            audience: authorizer.audience.clone(),
+        }),
+        timeout: route.timeout,
+    });
+    let invoker = Arc::new(FromGateway(Arc::clone(aws)));
+    Ok(gateway::router(routes.collect(), Arc::clone(tokens), invoker, clock.clone())?)
+}
+
+fn local(tokens: &Arc<Tokens>, sns: &Arc<Sns>, aws: &Arc<Aws>) -> Router {
+    let aws = Arc::clone(aws);
+    let executions = move || {
+        let executions = aws.executions();
+        Value::Array(
+            executions.iter().filter_map(|execution| serde_json::to_value(&**execution).ok()).collect(),
+        )
+    };
+    local_api::router(Arc::clone(tokens), Arc::clone(sns), Arc::new(executions))
+}
+
+/// The gateway's way to the functions.
+struct FromGateway(Arc<Aws>);
+
+impl Invoker for FromGateway {
+    fn invoke<'a>(
+        &'a self,
+        function: &'a str,
+        event: Bytes,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, InvokeFailure>> + Send + 'a>> {
+        Box::pin(async move {
+            let event = String::from_utf8(event.to_vec()).map_err(|_not_text| InvokeFailure::Refused)?;
+            let functions = self.0.functions().ok_or(InvokeFailure::Refused)?;
+            match functions.invoke(function, event).await {
+                Some(Invocation::Answered(answer)) => Ok(Bytes::from(answer)),
+                Some(Invocation::Failed { .. }) => Err(InvokeFailure::FunctionError),
+                None => Err(InvokeFailure::Refused),
+            }
+        })
+    }
+}
+
+async fn aws_call(State(aws): State<Arc<Aws>>, request: axum::extract::Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_AWS_CALL_BYTES).await else {
+        let mut too_large = Response::new(axum::body::Body::empty());
+        *too_large.status_mut() = http::StatusCode::PAYLOAD_TOO_LARGE;
+        return too_large;
+    };
+    aws.handle(http::Request::from_parts(parts, body)).await.map(axum::body::Body::from)
+}

@@ -1,0 +1,118 @@
+//! `AWS::Serverless::Function`: its code, environment, limits and permissions.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use super::{
+    names::Identity,
+    node::Node,
+    roles::{self, Role, Statement},
+};
+
+/// A Lambda function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its key under `Resources`.
+    pub logical_id: String,
+    /// Its physical name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The binary that it runs, which is also the name of the crate.
+    pub binary: String,
+    /// Its environment variables, and no others.
+    pub environment: BTreeMap<String, String>,
+    /// How long one invocation may take.
+    pub timeout: Duration,
+    /// Its memory, in MB.
+    pub memory_mb: u64,
+    /// The role that it runs as.
+    pub role_logical_id: String,
+    /// What that role permits.
+    pub statements: Vec<Statement>,
+}
+
+/// What the other files of this folder read, or what changes nothing that the program can see.
+const AWS_ONLY: &[&str] = &[
+    "FunctionName",
+    "Architectures",
+    "Description",
+    "EphemeralStorage",
+    "Events",
+    "Handler",
+    "LoggingConfig",
+    "ReservedConcurrentExecutions",
+    "Tags",
+    "Tracing",
+];
+
+/// SAM's defaults.
+const DEFAULT_TIMEOUT_S: u64 = 3;
+const DEFAULT_MEMORY_MB: u64 = 128;
+
+pub(super) fn read(
+    logical_id: &str,
+    identity: &Identity,
+    properties: &Node<'_>,
+    metadata: &Node<'_>,
+    roles: &[Role],
+) -> Option<Function> {
+    properties.allow(&["CodeUri", "Environment", "MemorySize", "Role", "Runtime", "Timeout"], AWS_ONLY);
+    if let Some(runtime) = properties.need("Runtime") {
+        runtime.expect_text(&["provided.al2023"]);
+    }
+    let role = roles::named(roles, properties, "lambda.amazonaws.com");
+    let limit = |key, most, default| match properties.get(key) {
+        Some(node) => {
+            let value = node.whole()?;
+            if value == 0 || value > most {
+                node.report(format!("expected 1 to {most}"));
+            }
+            Some(value)
+        }
+        None => Some(default),
+    };
+    let timeout_s = limit("Timeout", 900, DEFAULT_TIMEOUT_S);
+    let memory_mb = limit("MemorySize", 10_240, DEFAULT_MEMORY_MB);
+    let mut environment = BTreeMap::new();
+    if let Some(node) = properties.get("Environment") {
+        node.allow(&["Variables"], &[]);
+        for (name, variable) in node.get("Variables").iter().flat_map(Node::entries) {
+            environment.extend(variable.text().map(|text| (name.to_owned(), text)));
+        }
+    }
+    let binary = binary(properties, metadata);
+    let role = role?;
+    Some(Function {
+        logical_id: logical_id.to_owned(),
+        name: identity.name.clone(),
+        arn: identity.arn(),
+        binary: binary?,
+        environment,
+        timeout: Duration::from_secs(timeout_s?),
+        memory_mb: memory_mb?,
+        role_logical_id: role.logical_id.clone(),
+        statements: role.statements.clone(),
+    })
+}
+
+/// The binary that `sam build` makes. Folder, crate and binary share one name, so a slip between them shows here
+/// rather than at the next deployment.
+fn binary(properties: &Node<'_>, metadata: &Node<'_>) -> Option<String> {
+    metadata.allow(&["BuildMethod", "BuildProperties"], &[]);
+    if let Some(method) = metadata.need("BuildMethod") {
+        method.expect_text(&["rust-cargolambda"]);
+    }
+    let build = metadata.need("BuildProperties");
+    if let Some(build) = &build {
+        build.allow(&["Binary"], &[]);
+    }
+    let binary = build.and_then(|build| build.need("Binary"));
+    let (binary, code) = (binary?, properties.need("CodeUri")?);
+    let (name, folder) = (binary.text()?, code.text()?);
+    if Path::new(&folder).file_name() != Some(name.as_ref()) {
+        binary.report(format!(
+            "expected the name of the crate's folder, which CodeUri says is {folder}, found `{name}`"
+        ));
+    }
+    Some(name)
+}

@@ -1,0 +1,43 @@
+//! SAM's `Globals`: what every function, API or state machine gets unless it says otherwise.
+
+use serde_json::{Map, Value};
+
+use super::{intrinsics::function, names};
+
+/// The sections of `Globals`, and the type that each is for.
+pub(super) const SECTIONS: [(&str, &str); 3] =
+    [("Function", names::FUNCTION), ("HttpApi", names::HTTP_API), ("StateMachine", names::STATE_MACHINE)];
+
+/// The properties of a resource with the globals of its type under them.
+pub(super) fn merged(globals: Option<&Value>, resource_type: &str, properties: Option<&Value>) -> Value {
+    let own = properties.cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    let section =
+        SECTIONS.iter().find(|(_, for_type)| *for_type == resource_type).map(|(section, _)| section);
+    match section.and_then(|section| globals?.get(section)) {
+        Some(global) => merge(global, own),
+        None => own,
+    }
+}
+
+/// As SAM does it: maps are merged, lists are appended to the global ones, anything else replaces the global value.
+fn merge(global: &Value, own: Value) -> Value {
+    match (global, own) {
+        (Value::Object(global), Value::Object(own))
+            if function(global).is_none() && function(&own).is_none() =>
+        {
+            let mut merged = global.clone();
+            for (key, value) in own {
+                let value = match global.get(&key) {
+                    Some(global) => merge(global, value),
+                    None => value,
+                };
+                merged.insert(key, value);
+            }
+            Value::Object(merged)
+        }
+        (Value::Array(global), Value::Array(own)) => {
+            Value::Array(global.iter().cloned().chain(own).collect())
+        }
+        (_, own) => own,
+    }
+}

@@ -1,0 +1,126 @@
+//! What each resource is called locally: its physical name, what `Ref` and `Fn::GetAtt` give. ARNs have the shapes of
+//! real ones, so that permissions and clients that take them apart behave as on AWS.
+//!
+//! It must not look at properties other than the name.
+
+/// The region of every local ARN.
+pub const REGION: &str = "us-east-1";
+/// The account of every local ARN.
+pub const ACCOUNT_ID: &str = "000000000000";
+/// The name of the local stack, the prefix of every physical name.
+pub const STACK_NAME: &str = "orderflow";
+
+/// The resource types that a template may use: the type, and the property that overrides the physical name.
+/// Those after the first five matter on AWS only: they are resolved, so that a broken reference shows, and not run.
+const TYPES: &[(&str, Option<&str>)] = &[
+    (TABLE, Some("TableName")),
+    (TOPIC, Some("TopicName")),
+    (FUNCTION, Some("FunctionName")),
+    (STATE_MACHINE, Some("Name")),
+    (HTTP_API, None),
+    (ROLE, Some("RoleName")),
+    (LOG_GROUP, Some("LogGroupName")),
+    (METRIC_FILTER, Some("FilterName")),
+    (ALARM, Some("AlarmName")),
+    (COMPOSITE_ALARM, Some("AlarmName")),
+    (DASHBOARD, Some("DashboardName")),
+    (TOPIC_POLICY, None),
+];
+
+pub(super) const TABLE: &str = "AWS::DynamoDB::Table";
+pub(super) const TOPIC: &str = "AWS::SNS::Topic";
+pub(super) const FUNCTION: &str = "AWS::Serverless::Function";
+pub(super) const STATE_MACHINE: &str = "AWS::Serverless::StateMachine";
+pub(super) const HTTP_API: &str = "AWS::Serverless::HttpApi";
+pub(super) const ROLE: &str = "AWS::IAM::Role";
+const LOG_GROUP: &str = "AWS::Logs::LogGroup";
+const METRIC_FILTER: &str = "AWS::Logs::MetricFilter";
+const ALARM: &str = "AWS::CloudWatch::Alarm";
+const COMPOSITE_ALARM: &str = "AWS::CloudWatch::CompositeAlarm";
+const DASHBOARD: &str = "AWS::CloudWatch::Dashboard";
+const TOPIC_POLICY: &str = "AWS::SNS::TopicPolicy";
+
+/// What a resource is called.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) name: String,
+    /// What `Ref` gives.
+    pub(super) reference: String,
+    /// What `Fn::GetAtt` gives, by attribute.
+    pub(super) attributes: Vec<(&'static str, String)>,
+}
+
+impl Identity {
+    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(attribute, _)| *attribute == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The ARN; empty for the types that have none.
+    pub(super) fn arn(&self) -> String {
+        self.attribute("Arn").unwrap_or_default().to_owned()
+    }
+}
+
+/// The types that may be used, for messages.
+pub(super) fn known_types() -> String {
+    TYPES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// The property that overrides the physical name; `None` for an unknown type.
+#[allow(clippy::option_option, reason = "outside: is the type known; inside: has it such a property")]
+pub(super) fn name_property(resource_type: &str) -> Option<Option<&'static str>> {
+    TYPES.iter().find(|(name, _)| *name == resource_type).map(|(_, property)| *property)
+}
+
+/// The value of a pseudo parameter; `AWS::NoValue` has none and is not among them.
+pub(super) fn pseudo_parameter(name: &str) -> Option<String> {
+    Some(match name {
+        "AWS::Region" => REGION.to_owned(),
+        "AWS::AccountId" => ACCOUNT_ID.to_owned(),
+        "AWS::Partition" => "aws".to_owned(),
+        "AWS::StackName" => STACK_NAME.to_owned(),
+        "AWS::StackId" => arn("cloudformation", &format!("stack/{STACK_NAME}/local")),
+        "AWS::URLSuffix" => "amazonaws.com".to_owned(),
+        _ => return None,
+    })
+}
+
+/// The physical name of a resource that is given none.
+pub(super) fn default_name(logical_id: &str) -> String {
+    format!("{STACK_NAME}-{logical_id}")
+}
+
+/// What a resource of a known type is called, given its physical name.
+pub(super) fn identity(resource_type: &str, name: String) -> Identity {
+    let named = |arn: String| (name.clone(), vec![("Arn", arn)]);
+    let (reference, attributes) = match resource_type {
+        TABLE => named(arn("dynamodb", &format!("table/{name}"))),
+        FUNCTION => named(arn("lambda", &format!("function:{name}"))),
+        // Roles are global: their ARNs have no region.
+        ROLE => named(format!("arn:aws:iam::{ACCOUNT_ID}:role/{name}")),
+        // The attribute ends in `:*`, as on AWS: it covers the group's streams.
+        LOG_GROUP => named(arn("logs", &format!("log-group:{name}:*"))),
+        ALARM | COMPOSITE_ALARM => named(arn("cloudwatch", &format!("alarm:{name}"))),
+        TOPIC => {
+            let arn = arn("sns", &name);
+            (arn.clone(), vec![("Arn", arn.clone()), ("TopicArn", arn), ("TopicName", name.clone())])
+        }
+        STATE_MACHINE => {
+            let arn = arn("states", &format!("stateMachine:{name}"));
+            (arn.clone(), vec![("Arn", arn), ("Name", name.clone())])
+        }
+        HTTP_API => {
+            // API ids are lower case letters and digits; this one is part of a host name.
+            let id: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+            let id = id.to_ascii_lowercase();
+            let endpoint = format!("https://{id}.execute-api.{REGION}.amazonaws.com");
+            (id.clone(), vec![("ApiId", id), ("ApiEndpoint", endpoint)])
+        }
+        _ => (name.clone(), Vec::new()),
+    };
+    Identity { name, reference, attributes }
+}
+
+fn arn(service: &str, rest: &str) -> String {
+    format!("arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{rest}")
+}

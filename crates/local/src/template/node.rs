@@ -1,0 +1,141 @@
+//! A resolved value with its place: typed reading that reports what it did not expect.
+//!
+//! `null` stands for a value whose fault has been reported already (an empty value is itself a fault), so it is passed
+//! over in silence.
+
+use serde_json::Value;
+
+use super::faults::Faults;
+
+/// A value of the template, where it stands, and where to report.
+#[derive(Clone, Debug)]
+pub(super) struct Node<'a> {
+    pub(super) place: String,
+    pub(super) value: &'a Value,
+    faults: &'a Faults,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn new(place: impl Into<String>, value: &'a Value, faults: &'a Faults) -> Self {
+        Self { place: place.into(), value, faults }
+    }
+
+    /// The value under `key`, if there is one.
+    pub(super) fn get(&self, key: &str) -> Option<Self> {
+        let value = self.value.get(key).filter(|value| !value.is_null())?;
+        Some(Self::new(format!("{}.{key}", self.place), value, self.faults))
+    }
+
+    /// The value under `key`; that there is none is a fault.
+    pub(super) fn need(&self, key: &str) -> Option<Self> {
+        if self.value.is_object() && self.value.get(key).is_none() {
+            self.report(format!("`{key}` is missing"));
+        }
+        self.get(key)
+    }
+
+    /// The text under `key`; that there is none is a fault.
+    pub(super) fn need_text(&self, key: &str) -> Option<String> {
+        self.need(key)?.text()
+    }
+
+    /// Text. Numbers and booleans count as text, as in `CloudFormation`.
+    pub(super) fn text(&self) -> Option<String> {
+        let text = text_of(self.value);
+        if text.is_none() {
+            self.unexpected("text");
+        }
+        text
+    }
+
+    /// A whole number that is not negative, also as text.
+    pub(super) fn whole(&self) -> Option<u64> {
+        let number = text_of(self.value).and_then(|text| text.parse().ok());
+        if number.is_none() {
+            self.unexpected("a whole number");
+        }
+        number
+    }
+
+    /// The items of a list.
+    pub(super) fn list(&self) -> Vec<Self> {
+        let Some(items) = self.value.as_array() else {
+            self.unexpected("a list");
+            return Vec::new();
+        };
+        let item = |(index, value)| Self::new(format!("{}[{index}]", self.place), value, self.faults);
+        items.iter().enumerate().filter(|(_, value)| !value.is_null()).map(item).collect()
+    }
+
+    /// The items of a list, or a single value as a list of one, which policies allow.
+    pub(super) fn one_or_list(&self) -> Vec<Self> {
+        if self.value.is_array() { self.list() } else { vec![self.clone()] }
+    }
+
+    /// The entries of a map, in the template's order.
+    pub(super) fn entries(&self) -> Vec<(&'a str, Self)> {
+        let Some(map) = self.value.as_object() else {
+            self.unexpected("a map");
+            return Vec::new();
+        };
+        let entry = |(key, value): (&'a String, _)| {
+            (key.as_str(), Self::new(format!("{}.{key}", self.place), value, self.faults))
+        };
+        map.iter().filter(|(_, value)| !value.is_null()).map(entry).collect()
+    }
+
+    /// Reports every key that is neither `read` here nor `ignored` because it matters on AWS only.
+    pub(super) fn allow(&self, read: &[&str], ignored: &[&str]) {
+        for (key, node) in self.entries() {
+            if !read.contains(&key) && !ignored.contains(&key) {
+                node.report(format!(
+                    "is not supported by the local stack; supported: {}",
+                    [read, ignored].concat().join(", ")
+                ));
+            }
+        }
+    }
+
+    /// Reports unless the text is one of `supported`.
+    pub(super) fn expect_text(&self, supported: &[&str]) {
+        if let Some(text) = self.text()
+            && !supported.contains(&text.as_str())
+        {
+            self.report(format!(
+                "`{text}` is not supported by the local stack; supported: {}",
+                supported.join(", ")
+            ));
+        }
+    }
+
+    pub(super) fn report(&self, problem: impl Into<String>) {
+        self.faults.report(&self.place, problem);
+    }
+
+    fn unexpected(&self, expected: &str) {
+        if !self.value.is_null() {
+            self.report(format!("expected {expected}, found {}", kind_of(self.value)));
+        }
+    }
+}
+
+/// The value as text; `None` for lists, maps and null.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// What to call the value in a message.
+pub(super) fn kind_of(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            format!("`{}`", text_of(value).unwrap_or_default())
+        }
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a map".to_owned(),
+    }
+}

@@ -1,0 +1,182 @@
+//! `AWS::IAM::Role`: who may assume it, and what it permits.
+
+use super::{names::Identity, node::Node};
+
+/// Whether a statement permits or forbids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Permits.
+    Allow,
+    /// Forbids, whatever else permits.
+    Deny,
+}
+
+/// One statement of a role's policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Permits or forbids.
+    pub effect: Effect,
+    /// Actions, as `dynamodb:GetItem`; `*` and `?` are wildcards.
+    pub actions: Vec<String>,
+    /// ARNs; `*` and `?` are wildcards.
+    pub resources: Vec<String>,
+}
+
+/// Whether the statements together let `action` be done to `resource`, as IAM decides it: something permits it and
+/// nothing forbids it. Actions that know no resource are asked with `*`.
+pub fn permits(statements: &[Statement], action: &str, resource: &str) -> bool {
+    let matching = |effect| {
+        statements.iter().any(|statement| {
+            statement.effect == effect
+                && statement
+                    .actions
+                    .iter()
+                    .any(|pattern| matches(&pattern.to_lowercase(), &action.to_lowercase()))
+                && statement.resources.iter().any(|pattern| matches(pattern, resource))
+        })
+    };
+    matching(Effect::Allow) && !matching(Effect::Deny)
+}
+
+/// A role as functions and state machines find it.
+#[derive(Debug)]
+pub(super) struct Role {
+    pub(super) logical_id: String,
+    pub(super) arn: String,
+    /// The services that may assume it.
+    services: Vec<String>,
+    pub(super) statements: Vec<Statement>,
+}
+
+/// What changes nothing that the program can see.
+const AWS_ONLY: &[&str] = &["RoleName", "Description", "MaxSessionDuration", "Path", "Tags"];
+
+pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> Role {
+    properties.allow(&["AssumeRolePolicyDocument", "Policies"], AWS_ONLY);
+    let assumed = properties.need("AssumeRolePolicyDocument").and_then(|document| document.need("Statement"));
+    let mut services = Vec::new();
+    for statement in assumed.iter().flat_map(Node::one_or_list) {
+        let service = statement.need("Principal").and_then(|principal| principal.need("Service"));
+        services.extend(service.iter().flat_map(Node::one_or_list).filter_map(|service| service.text()));
+    }
+    let mut statements = Vec::new();
+    for policy in properties.get("Policies").iter().flat_map(Node::list) {
+        policy.allow(&["PolicyName", "PolicyDocument"], &[]);
+        policy.need("PolicyName");
+        let Some(document) = policy.need("PolicyDocument") else { continue };
+        document.allow(&["Statement"], &["Version"]);
+        statements.extend(
+            document.need("Statement").iter().flat_map(Node::one_or_list).map(|node| statement(&node)),
+        );
+    }
+    Role { logical_id: logical_id.to_owned(), arn: identity.arn(), services, statements }
+}
+
+/// The role that the property `Role` names; that it names none, or one that `service` may not assume, is a fault.
+pub(super) fn named<'r>(roles: &'r [Role], properties: &Node<'_>, service: &str) -> Option<&'r Role> {
+    let node = properties.need("Role")?;
+    let arn = node.text()?;
+    let role = roles.iter().find(|role| role.arn == arn);
+    match role {
+        None => node.report(format!(
+            "`{arn}` is not the ARN of a role of this template, as in !GetAtt PlaceOrderRole.Arn"
+        )),
+        Some(role) if !role.services.iter().any(|assuming| assuming == service) => {
+            node.report(format!("{} may not be assumed by {service}", role.logical_id));
+        }
+        Some(_) => {}
+    }
+    role
+}
+
+fn statement(node: &Node<'_>) -> Statement {
+    // Conditions and the Not... forms would be judged wrongly, so they are refused.
+    node.allow(&["Effect", "Action", "Resource"], &["Sid"]);
+    let effect = node.need("Effect");
+    if let Some(effect) = &effect {
+        effect.expect_text(&["Allow", "Deny"]);
+    }
+    let denies = effect.is_some_and(|effect| effect.value == "Deny");
+    let texts =
+        |key| node.need(key).iter().flat_map(Node::one_or_list).filter_map(|item| item.text()).collect();
+    Statement {
+        effect: if denies { Effect::Deny } else { Effect::Allow },
+        actions: texts("Action"),
+        resources: texts("Resource"),
+    }
+}
+
+/// Whether `text` is what `pattern` describes, with `*` for any characters and `?` for one.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut at_pattern, mut at_text) = (0, 0);
+    // The last star, and how much of the text it takes.
+    let mut star: Option<(usize, usize)> = None;
+    while at_text < text.len() {
+        match (pattern.get(at_pattern), star) {
+            (Some(b'*'), _) => {
+                star = Some((at_pattern, at_text));
+                at_pattern += 1;
+            }
+            (Some(&byte), _) if byte == b'?' || byte == text[at_text] => {
+                at_pattern += 1;
+                at_text += 1;
+            }
+            (_, Some((at_star, taken))) => {
+                star = Some((at_star, taken + 1));
+                at_pattern = at_star + 1;
+                at_text = taken + 1;
+            }
+            (_, None) => return false,
+        }
+    }
+    pattern[at_pattern..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allow(action: &str, resource: &str) -> Statement {
+        Statement {
+            effect: Effect::Allow,
+            actions: vec![action.to_owned()],
+            resources: vec![resource.to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_statement_permits_its_actions_on_its_resources_only() {
+        let statements =
+            [allow("dynamodb:GetItem", "arn:t/Orders"), allow("dynamodb:Query", "arn:t/Orders/index/*")];
+        assert!(permits(&statements, "dynamodb:GetItem", "arn:t/Orders"));
+        assert!(permits(&statements, "dynamodb:query", "arn:t/Orders/index/by_user"));
+        assert!(!permits(&statements, "dynamodb:GetItem", "arn:t/Orders2"));
+        assert!(!permits(&statements, "dynamodb:PutItem", "arn:t/Orders"));
+        assert!(!permits(&statements, "dynamodb:Query", "arn:t/Orders"));
+    }
+
+    #[test]
+    fn what_is_forbidden_stays_forbidden() {
+        let deny = Statement { effect: Effect::Deny, ..allow("dynamodb:Delete*", "*") };
+        let statements = [allow("dynamodb:*", "*"), deny];
+        assert!(permits(&statements, "dynamodb:PutItem", "arn:t/Orders"));
+        assert!(!permits(&statements, "dynamodb:DeleteItem", "arn:t/Orders"));
+    }
+
+    #[test]
+    fn wildcards_match_any_characters_and_one() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("a*c", "abbc", true),
+            ("a*c", "abbcd", false),
+            ("a*b*c", "aXbXbXc", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("ab", "abc", false),
+            ("abc*", "abc", true),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}

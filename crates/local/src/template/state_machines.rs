@@ -1,0 +1,124 @@
+//! `AWS::Serverless::StateMachine`: where its definition is, and what is put into it.
+//!
+//! It must not know what a definition means.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    names::Identity,
+    node::Node,
+    roles::{self, Role, Statement},
+};
+
+/// A Step Functions state machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateMachine {
+    /// Its key under `Resources`.
+    pub logical_id: String,
+    /// Its physical name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// `EXPRESS`.
+    pub kind: String,
+    /// The file of its definition.
+    pub definition_path: PathBuf,
+    /// The definition as on disk, with its `${Name}` placeholders.
+    pub definition: String,
+    /// What each placeholder stands for. The definition uses these and no others.
+    pub substitutions: BTreeMap<String, String>,
+    /// The role that it runs as.
+    pub role_logical_id: String,
+    /// What that role permits.
+    pub statements: Vec<Statement>,
+}
+
+impl StateMachine {
+    /// The definition with its placeholders replaced.
+    pub fn substituted_definition(&self) -> String {
+        let mut result = String::with_capacity(self.definition.len() * 2);
+        let mut rest = self.definition.as_str();
+        while let Some((before, name, after)) = next_placeholder(rest) {
+            result += before;
+            result += self.substitutions.get(name).map_or("", String::as_str);
+            rest = after;
+        }
+        result + rest
+    }
+}
+
+/// What changes nothing that the program can see.
+const AWS_ONLY: &[&str] = &["Name", "Logging", "Tracing", "Tags"];
+
+pub(super) fn read(
+    logical_id: &str,
+    identity: &Identity,
+    properties: &Node<'_>,
+    dir: &Path,
+    roles: &[Role],
+) -> Option<StateMachine> {
+    properties.allow(&["Type", "DefinitionUri", "DefinitionSubstitutions", "Role"], AWS_ONLY);
+    let kind = properties.need("Type");
+    if let Some(kind) = &kind {
+        kind.expect_text(&["EXPRESS"]);
+    }
+    let role = roles::named(roles, properties, "states.amazonaws.com");
+    let mut substitutions = BTreeMap::new();
+    for (name, node) in properties.get("DefinitionSubstitutions").iter().flat_map(Node::entries) {
+        substitutions.extend(node.text().map(|text| (name.to_owned(), text)));
+    }
+    let uri = properties.need("DefinitionUri")?;
+    let definition_path = dir.join(uri.text()?);
+    let definition = fs::read_to_string(&definition_path)
+        .map_err(|error| uri.report(format!("{} cannot be read: {error}", definition_path.display())))
+        .ok()?;
+    compare(properties, &definition);
+    let role = role?;
+    Some(StateMachine {
+        logical_id: logical_id.to_owned(),
+        name: identity.name.clone(),
+        arn: identity.arn(),
+        kind: kind?.text()?,
+        definition_path,
+        definition,
+        substitutions,
+        role_logical_id: role.logical_id.clone(),
+        statements: role.statements.clone(),
+    })
+}
+
+/// Reports placeholders without a substitution, which AWS would leave as they are, and the other way round.
+fn compare(properties: &Node<'_>, definition: &str) {
+    let given = properties.value.get("DefinitionSubstitutions");
+    let mut used = Vec::new();
+    let mut rest = definition;
+    while let Some((_, name, after)) = next_placeholder(rest) {
+        if given.is_none_or(|given| given.get(name).is_none()) {
+            properties.report(format!(
+                "the definition uses ${{{name}}}, which DefinitionSubstitutions does not have"
+            ));
+        }
+        used.push(name);
+        rest = after;
+    }
+    for (name, node) in properties.get("DefinitionSubstitutions").iter().flat_map(Node::entries) {
+        if !used.contains(&name) {
+            node.report(format!("the definition has no ${{{name}}}"));
+        }
+    }
+}
+
+/// The text before the first `${Name}`, the name, and the text after it. Names are letters, digits and underscores, as
+/// on AWS; anything else in braces is the definition's own.
+fn next_placeholder(text: &str) -> Option<(&str, &str, &str)> {
+    text.match_indices("${").find_map(|(start, opening)| {
+        let (name, after) = text[start + opening.len()..].split_once('}')?;
+        let is_name =
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        is_name.then_some((&text[..start], name, after))
+    })
+}

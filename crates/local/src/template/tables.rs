@@ -1,0 +1,107 @@
+//! `AWS::DynamoDB::Table`: the `CreateTable` request that makes it.
+
+use serde_json::{Value, json};
+
+use super::{names::Identity, node::Node};
+
+/// A `DynamoDB` table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// Its key under `Resources`.
+    pub logical_id: String,
+    /// Its physical name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The `CreateTable` request, as `DynamoDB`'s JSON protocol has it.
+    pub create_table: Value,
+}
+
+/// What changes nothing that the program can see.
+const AWS_ONLY: &[&str] = &[
+    "TableName",
+    "PointInTimeRecoverySpecification",
+    "SSESpecification",
+    "DeletionProtectionEnabled",
+    "ContributorInsightsSpecification",
+    "TableClass",
+    "Tags",
+];
+
+pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> Table {
+    properties
+        .allow(&["BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"], AWS_ONLY);
+    // Provisioned capacity would throttle, which the local engine does not.
+    if let Some(mode) = properties.need("BillingMode") {
+        mode.expect_text(&["PAY_PER_REQUEST"]);
+    }
+    let definitions = properties.need("AttributeDefinitions").map(|node| node.list()).unwrap_or_default();
+    let mut attributes = Vec::new();
+    for definition in &definitions {
+        definition.allow(&["AttributeName", "AttributeType"], &[]);
+        if let Some(attribute_type) = definition.need("AttributeType") {
+            attribute_type.expect_text(&["S", "N", "B"]);
+        }
+        attributes.extend(definition.need_text("AttributeName"));
+    }
+    let mut used = Vec::new();
+    let mut request = json!({
+        "TableName": identity.name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": definitions.iter().map(|node| node.value).collect::<Vec<_>>(),
+        "KeySchema": key_schema(properties, &attributes, &mut used),
+    });
+    if let Some(indexes) = properties.get("GlobalSecondaryIndexes") {
+        let indexes: Vec<_> =
+            indexes.list().iter().map(|index| index_of(index, &attributes, &mut used)).collect();
+        request["GlobalSecondaryIndexes"] = Value::Array(indexes);
+    }
+    for attribute in attributes.iter().filter(|attribute| !used.contains(attribute)) {
+        properties.report(format!(
+            "AttributeDefinitions has `{attribute}`, which no key uses: DynamoDB refuses that"
+        ));
+    }
+    Table {
+        logical_id: logical_id.to_owned(),
+        name: identity.name.clone(),
+        arn: identity.arn(),
+        create_table: request,
+    }
+}
+
+fn index_of(index: &Node<'_>, attributes: &[String], used: &mut Vec<String>) -> Value {
+    index.allow(&["IndexName", "KeySchema", "Projection"], &["ContributorInsightsSpecification"]);
+    let projection = index.need("Projection");
+    if let Some(projection) = &projection {
+        projection.allow(&["ProjectionType", "NonKeyAttributes"], &[]);
+        if let Some(projection_type) = projection.need("ProjectionType") {
+            projection_type.expect_text(&["KEYS_ONLY", "INCLUDE", "ALL"]);
+        }
+    }
+    json!({
+        "IndexName": index.need_text("IndexName"),
+        "KeySchema": key_schema(index, attributes, used),
+        "Projection": projection.map(|node| node.value),
+    })
+}
+
+fn key_schema(parent: &Node<'_>, attributes: &[String], used: &mut Vec<String>) -> Value {
+    let Some(schema) = parent.need("KeySchema") else { return Value::Null };
+    let keys = schema.list();
+    for (index, key) in keys.iter().enumerate() {
+        key.allow(&["AttributeName", "KeyType"], &[]);
+        if let Some(key_type) = key.need("KeyType") {
+            key_type.expect_text(&[if index == 0 { "HASH" } else { "RANGE" }]);
+        }
+        if let Some(name) = key.need_text("AttributeName") {
+            if !attributes.contains(&name) {
+                key.report(format!("`{name}` is not in AttributeDefinitions"));
+            }
+            used.push(name);
+        }
+    }
+    if !(1..=2).contains(&keys.len()) {
+        schema.report("expected a HASH key and at most one RANGE key");
+    }
+    schema.value.clone()
+}

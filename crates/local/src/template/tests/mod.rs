@@ -1,0 +1,286 @@
+//! What a small template describes, and what the deployed one does.
+
+mod faults;
+
+use std::{collections::BTreeMap, fs, time::Duration};
+
+use serde_json::json;
+
+use super::{Authorizer, Effect, Route, Statement, Template, permits};
+
+const SHOP: &str = r#"
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Issuer: { Type: String, AllowedPattern: "https://.+", Default: https://issuer.test }
+  Audience: { Type: String, MinLength: 1, MaxLength: 8, Default: shop }
+  Level: { Type: String, AllowedValues: [debug, info], Default: info }
+  Size: { Type: Number, Default: 256 }
+Conditions:
+  Loud: !Equals [!Ref Level, debug]
+  Quiet: !Not [!Condition Loud]
+  QuietHere: !And [!Condition Quiet, !Equals [!Ref AWS::Region, us-east-1]]
+Globals:
+  Function:
+    Runtime: provided.al2023
+    MemorySize: !Ref Size
+    Environment:
+      Variables: { LOG_LEVEL: !Ref Level, SHARED: global }
+Resources:
+  Orders:
+    Type: AWS::DynamoDB::Table
+    DeletionPolicy: Retain
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions:
+        - { AttributeName: order_id, AttributeType: S }
+        - { AttributeName: status, AttributeType: S }
+      KeySchema: [{ AttributeName: order_id, KeyType: HASH }]
+      GlobalSecondaryIndexes:
+        - IndexName: by_status
+          KeySchema: [{ AttributeName: status, KeyType: HASH }]
+          Projection: { ProjectionType: KEYS_ONLY }
+  News:
+    Type: AWS::SNS::Topic
+  DebugNews:
+    Type: AWS::SNS::Topic
+    Condition: Loud
+    Properties: { DisplayName: !GetAtt Orders.Arn }
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      Auth:
+        DefaultAuthorizer: Jwt
+        Authorizers:
+          Jwt: { JwtConfiguration: { issuer: !Ref Issuer, audience: [!Ref Audience] } }
+  Place:
+    Type: AWS::Serverless::Function
+    DependsOn: PlaceLog
+    Metadata: { BuildMethod: rust-cargolambda, BuildProperties: { Binary: place_order } }
+    Properties:
+      CodeUri: ../crates/place_order
+      Role: !GetAtt PlaceRole.Arn
+      Timeout: 28
+      LoggingConfig: { LogGroup: !Ref PlaceLog }
+      Environment:
+        Variables:
+          SHARED: !Sub "own-${AWS::StackName}-${!Literal}"
+          ORDERS_TABLE: !Ref Orders
+          MACHINE: !If [QuietHere, !Ref Machine, !Ref DebugNews]
+          DEBUG_TOPIC: !If [Loud, !Ref DebugNews, !Ref AWS::NoValue]
+          JOINED: !Join [":", [a, !Select [1, !Split ["-", "x-b-y"]], 3]]
+          MAPPED: !Sub ["${Short}/${Orders.Arn}", { Short: !GetAtt News.TopicName }]
+      Events:
+        Place:
+          Type: HttpApi
+          Properties: { ApiId: !Ref Api, Method: post, Path: /orders, TimeoutInMillis: 29000 }
+        Show:
+          Type: HttpApi
+          Properties: { ApiId: !Ref Api, Method: GET, Path: "/orders/{order_id}" }
+        Health:
+          Type: HttpApi
+          Properties: { ApiId: !Ref Api, Method: GET, Path: /health, Auth: { Authorizer: NONE } }
+  PlaceRole:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Statement: { Effect: Allow, Principal: { Service: lambda.amazonaws.com }, Action: sts:AssumeRole }
+      Policies:
+        - PolicyName: place
+          PolicyDocument:
+            Statement:
+              - Sid: Read
+                Effect: Allow
+                Action: dynamodb:Query
+                Resource: !Sub "${Orders.Arn}/index/*"
+              - Effect: Deny
+                Action: [dynamodb:Scan, dynamodb:DeleteItem]
+                Resource: "*"
+  PlaceLog:
+    Type: AWS::Logs::LogGroup
+    Properties: { RetentionInDays: 30 }
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      Type: EXPRESS
+      DefinitionUri: order.asl.json
+      DefinitionSubstitutions: { PlaceArn: !GetAtt Place.Arn }
+      Role: !GetAtt MachineRole.Arn
+  MachineRole:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Statement: [{ Effect: Allow, Principal: { Service: [states.amazonaws.com] }, Action: sts:AssumeRole }]
+Outputs:
+  Url: { Value: !GetAtt Api.ApiEndpoint }
+  Machine: { Value: !Ref Machine }
+  Debug: { Condition: Loud, Value: !Ref DebugNews }
+"#;
+
+const DEFINITION: &str = r#"{"Arguments": "${PlaceArn}", "Output": "{% '${' & $x %}"}"#;
+
+fn shop(text: &str, overrides: &[(&str, &str)]) -> Result<Template, Vec<String>> {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    fs::write(dir.path().join("order.asl.json"), DEFINITION).expect("the definition is written");
+    let overrides: BTreeMap<_, _> =
+        overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Template::parse(text, dir.path(), &overrides)
+        .map_err(|faults| faults.faults.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn a_table_becomes_the_request_that_creates_it() {
+    let template = shop(SHOP, &[]).expect("a good template");
+    let [orders] = template.tables.as_slice() else { panic!("one table: {:?}", template.tables) };
+    assert_eq!(orders.logical_id, "Orders");
+    assert_eq!(orders.arn, "arn:aws:dynamodb:us-east-1:000000000000:table/orderflow-Orders");
+    let expected = json!({
+        "TableName": "orderflow-Orders",
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [
+            {"AttributeName": "order_id", "AttributeType": "S"},
+            {"AttributeName": "status", "AttributeType": "S"},
+        ],
+        "KeySchema": [{"AttributeName": "order_id", "KeyType": "HASH"}],
+        "GlobalSecondaryIndexes": [{
+            "IndexName": "by_status",
+            "KeySchema": [{"AttributeName": "status", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }],
+    });
+    assert_eq!(orders.create_table, expected);
+}
+
+#[test]
+fn a_function_has_its_globals_its_environment_and_its_permissions() {
+    let template = shop(SHOP, &[("Size", "512")]).expect("a good template");
+    let [place] = template.functions.as_slice() else { panic!("one function: {:?}", template.functions) };
+    assert_eq!((place.name.as_str(), place.binary.as_str()), ("orderflow-Place", "place_order"));
+    assert_eq!(place.arn, "arn:aws:lambda:us-east-1:000000000000:function:orderflow-Place");
+    assert_eq!((place.timeout, place.memory_mb), (Duration::from_secs(28), 512));
+    let expected = [
+        ("JOINED", "a:b:3"),
+        ("LOG_LEVEL", "info"),
+        ("MACHINE", "arn:aws:states:us-east-1:000000000000:stateMachine:orderflow-Machine"),
+        ("MAPPED", "orderflow-News/arn:aws:dynamodb:us-east-1:000000000000:table/orderflow-Orders"),
+        ("ORDERS_TABLE", "orderflow-Orders"),
+        ("SHARED", "own-orderflow-${Literal}"),
+    ];
+    assert_eq!(place.environment.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>(), expected);
+    assert_eq!(place.role_logical_id, "PlaceRole");
+    let orders = &template.tables[0].arn;
+    let denied = ["dynamodb:Scan", "dynamodb:DeleteItem"].map(str::to_owned).to_vec();
+    let expected = [
+        Statement {
+            effect: Effect::Allow,
+            actions: vec!["dynamodb:Query".to_owned()],
+            resources: vec![format!("{orders}/index/*")],
+        },
+        Statement { effect: Effect::Deny, actions: denied, resources: vec!["*".to_owned()] },
+    ];
+    assert_eq!(place.statements, expected);
+}
+
+#[test]
+fn routes_have_the_default_authorizer_unless_they_say_otherwise() {
+    let template = shop(SHOP, &[("Audience", "other")]).expect("a good template");
+    let authorizer = Authorizer {
+        name: "Jwt".to_owned(),
+        issuer: "https://issuer.test".to_owned(),
+        audience: vec!["other".to_owned()],
+    };
+    let route = |method: &str, path: &str, authorizer, timeout_s| Route {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        function: "Place".to_owned(),
+        authorizer,
+        timeout: Duration::from_secs(timeout_s),
+    };
+    let expected = [
+        route("POST", "/orders", Some(authorizer.clone()), 29),
+        route("GET", "/orders/{order_id}", Some(authorizer), 30),
+        route("GET", "/health", None, 30),
+    ];
+    assert_eq!(template.apis[0].routes, expected);
+}
+
+#[test]
+fn a_state_machine_has_its_definition_and_what_is_put_into_it() {
+    let template = shop(SHOP, &[]).expect("a good template");
+    let machine = &template.state_machines[0];
+    assert_eq!((machine.kind.as_str(), machine.definition.as_str()), ("EXPRESS", DEFINITION));
+    let place = "arn:aws:lambda:us-east-1:000000000000:function:orderflow-Place";
+    assert_eq!(machine.substitutions, BTreeMap::from([("PlaceArn".to_owned(), place.to_owned())]));
+    assert_eq!(machine.substituted_definition(), DEFINITION.replace("${PlaceArn}", place));
+}
+
+#[test]
+fn a_condition_decides_what_exists() {
+    let quiet = shop(SHOP, &[]).expect("a good template");
+    let loud = shop(SHOP, &[("Level", "debug")]).expect("a good template");
+    let topics =
+        |template: &Template| template.topics.iter().map(|t| t.logical_id.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (topics(&quiet), topics(&loud)),
+        (vec!["News".into()], vec!["News".into(), "DebugNews".into()])
+    );
+    assert_eq!(quiet.outputs.keys().collect::<Vec<_>>(), ["Machine", "Url"]);
+    let debug_news = "arn:aws:sns:us-east-1:000000000000:orderflow-DebugNews";
+    assert_eq!(loud.outputs["Debug"], debug_news);
+    assert_eq!(loud.functions[0].environment["DEBUG_TOPIC"], debug_news);
+    assert_eq!(loud.functions[0].environment["MACHINE"], debug_news);
+}
+
+#[test]
+fn a_resource_may_have_a_name_of_its_own() {
+    let named = SHOP.replace("BillingMode:", "TableName: !Sub \"${Audience}-orders\"\n      BillingMode:");
+    let template = shop(&named, &[]).expect("a good template");
+    assert_eq!(template.tables[0].name, "shop-orders");
+    assert_eq!(template.functions[0].environment["ORDERS_TABLE"], "shop-orders");
+}
+
+#[test]
+fn the_deployed_template_wires_every_function() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let infra = dir.path().join("infra");
+    fs::create_dir_all(&infra)
+        .and_then(|()| fs::create_dir_all(dir.path().join("step_function")))
+        .expect("folders");
+    let names = [
+        "CheckInventoryFunctionArn",
+        "CreateOrderFunctionArn",
+        "UpdateOrderStatusFunctionArn",
+        "OrdersTableName",
+    ];
+    let definition = json!(names.map(|name| format!("${{{name}}}"))).to_string();
+    fs::write(dir.path().join("step_function/order.asl.json"), definition)
+        .expect("the definition is written");
+    let overrides = [("JwtIssuer", "https://issuer.test"), ("JwtAudience", "orderflow")];
+    let overrides = overrides.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let text = include_str!("../../../../../infra/template.yaml");
+    let template = Template::parse(text, &infra, &overrides).unwrap_or_else(|faults| panic!("{faults}"));
+
+    let functions: Vec<_> = template.functions.iter().map(|function| function.binary.as_str()).collect();
+    assert_eq!(
+        functions,
+        [
+            "create_user",
+            "place_order",
+            "adjust_inventory",
+            "query",
+            "check_inventory",
+            "create_order",
+            "update_order_status"
+        ]
+    );
+    let open: Vec<_> = template.apis[0].routes.iter().filter(|route| route.authorizer.is_none()).collect();
+    assert!(matches!(open.as_slice(), [health] if health.path == "/health"), "{open:?}");
+    let step_timeouts = template.functions.iter().filter(|f| f.timeout < Duration::from_secs(5)).count();
+    assert_eq!(step_timeouts, 3, "steps end within their task's 5 s");
+    let orders =
+        template.tables.iter().find(|table| table.logical_id == "OrdersTable").expect("an orders table");
+    let query =
+        template.functions.iter().find(|function| function.binary == "query").expect("a query function");
+    assert!(permits(&query.statements, "dynamodb:GetItem", &orders.arn));
+    assert!(!permits(&query.statements, "dynamodb:PutItem", &orders.arn));
+}

@@ -1,0 +1,19 @@
+//! `AWS::SNS::Topic`.
+
+use super::{names::Identity, node::Node};
+
+/// An SNS topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its key under `Resources`.
+    pub logical_id: String,
+    /// Its physical name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+}
+
+pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> Topic {
+    properties.allow(&["TopicName"], &["DisplayName", "KmsMasterKeyId", "Tags"]);
+    Topic { logical_id: logical_id.to_owned(), name: identity.name.clone(), arn: identity.arn() }
+}
