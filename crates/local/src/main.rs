@@ -94,12 +94,13 @@ async fn run(flags: Flags, started: Instant) -> Result<(), Fault> {
 }
 
 async fn listen(host: &str, port: u16, flag: &str) -> Result<TcpListener, Fault> {
-    TcpListener::bind((host, port)).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("port {port} of {host} is in use: stop what uses it, or choose another with {flag}")
-                .into()
-        }
-        _ => format!("cannot listen on port {port} of {host}: {error}").into(),
+    TcpListener::bind((host, port)).await.map_err(|error| {
+        let advice = if error.kind() == io::ErrorKind::AddrInUse {
+            "is in use: stop what uses it"
+        } else {
+            "cannot be had"
+        };
+        format!("port {port} of {host} {advice}, or choose another with {flag} ({error})").into()
     })
 }
 

@@ -109,7 +109,7 @@ impl Faults {
     pub(super) fn note(&self, place: Option<usize>, answer: &Result<Value, Refusal>) {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(recorded) = place.and_then(|place| record.as_mut()?.get_mut(place)) else { return };
-        recorded.text += &format!(" {answer:?}");
+        recorded.text = format!("{} {answer:?}", recorded.text);
         if let Ok(answer) = answer {
             match answer.get("ConsumedCapacity") {
                 Some(Value::Array(tables)) => recorded.consumed.extend(tables.iter().cloned()),
