@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 use axum::{Router, body::Body};
@@ -12,6 +13,7 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use local::{
     clock::Clock,
+    functions::Invocation,
     sns::{Mail, MailKind},
     stack::{Options, Stack, parameters},
     template::Template,
@@ -129,6 +131,11 @@ impl Shop {
         sign_in(&self.stack, &format!("{}@example.com", name.to_lowercase()), &[])
     }
 
+    /// The admin with a fresh token: one lasts an hour of the shop's clock.
+    pub(crate) fn admin_again(&self) -> Customer {
+        sign_in(&self.stack, &self.admin.email, &["admin"])
+    }
+
     pub(crate) async fn adjust(&self, sku: &str, key: &str, delta: i64) -> Reply {
         let body = json!({ "delta": delta, "reason": "test" });
         let path = format!("/inventory/{sku}/adjustments");
@@ -155,6 +162,27 @@ impl Shop {
         let reply = self.get(&format!("/inventory/{sku}"), &self.admin).await;
         let count = |name: &str| reply.body[name].as_u64().expect("a count");
         (count("available"), count("reserved"))
+    }
+
+    /// Cancels an order.
+    pub(crate) async fn cancel(&self, caller: &Customer, order_id: &str) -> Reply {
+        self.call(Method::POST, &format!("/orders/{order_id}/cancel"), caller, None, &[]).await
+    }
+
+    /// Takes an order to a status, as whoever has read this version of it.
+    pub(crate) async fn patch(&self, caller: &Customer, order_id: &str, status: &str, version: u64) -> Reply {
+        let etag = format!("\"{version}\"");
+        let body = json!({ "status": status });
+        self.call(Method::PATCH, &format!("/orders/{order_id}"), caller, Some(body), &[("if-match", &etag)])
+            .await
+    }
+
+    /// Has the sweeper run once, this long from now.
+    pub(crate) async fn sweep_after(&self, wait: Duration) {
+        self.stack.clock().advance(wait);
+        for ended in self.stack.run_schedules().await {
+            assert!(matches!(ended, Invocation::Answered(_)), "{ended:?}");
+        }
     }
 
     /// Every e-mail about orders.

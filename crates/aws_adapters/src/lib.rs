@@ -4,6 +4,7 @@
 //! decides and then writes: every write carries its condition. A failed condition is a known no; any other failure
 //! may have happened, so each of these functions is safe to repeat.
 
+mod batch;
 mod clients;
 mod failure;
 mod orders;
@@ -15,7 +16,7 @@ mod workflow;
 
 pub use aws_sdk_sns::Client as NotificationsClient;
 pub use clients::{Timeouts, database, notifications, workflows};
-pub use orders::{Advanced, Orders, Placed, StoredOrder};
+pub use orders::{Advanced, Claim, DueOrder, OrderFilter, Orders, Placed, StoredOrder};
 pub use stock::{Adjusted, Page, Stocks};
 pub use topics::{Subscribed, Topics, notifications_of};
 pub use users::{Customer, Registered, Subscription, UserRow, Users};

@@ -1,20 +1,21 @@
 //! Stock in `InventoryTable`: products, counters and the ledger of adjustments.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Client,
     operation::{put_item::PutItemError, update_item::UpdateItemError},
     types::{
-        AttributeValue, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
-        TransactWriteItem, Update,
+        AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
-use domain::{Adjustment, Error, MAX_AVAILABLE, Movement, PricedLine, Product, Sku, Stock, UserId};
+use domain::{
+    Adjustment, Error, MAX_AVAILABLE, Movement, PricedLine, Product, Sku, Stock, StockEffect, UserId,
+};
 
 use crate::{
     Customer, Users,
+    batch::read_batch,
     failure::{failed, incomplete, unreadable},
     transaction::{Transacted, refused, transact},
 };
@@ -26,9 +27,6 @@ const STOCK: &str = "STOCK";
 
 /// The index that lists stock by SKU and a SKU's ledger by time.
 const LISTING: &str = "listing";
-
-/// Rounds of a batch read, when DynamoDB leaves keys unprocessed.
-const MAX_ROUNDS: u32 = 5;
 
 /// The stock of one table.
 #[derive(Clone, Debug)]
@@ -90,11 +88,10 @@ impl Stocks {
         user: &UserId,
         skus: impl Iterator<Item = &Sku>,
     ) -> Result<(Vec<Stock>, Option<Customer>), Error> {
-        let of_user = users.customer_key(user)?;
-        let (users_table, of_user) = of_user;
-        let of_stock = consistent(skus.map(|sku| key(sku, STOCK)).collect())?;
-        let wanted = HashMap::from([(self.table.clone(), of_stock), (users_table.clone(), of_user)]);
-        let mut found = self.batch(wanted).await?;
+        let (users_table, of_user) = users.customer_key(user);
+        let of_stock: Vec<Item> = skus.map(|sku| key(sku, STOCK)).collect();
+        let wanted = [(self.table.clone(), of_stock.into()), (users_table.clone(), of_user)];
+        let mut found = read_batch(&self.client, wanted).await?;
         let customer =
             found.remove(&users_table).unwrap_or_default().pop().map(Customer::read).transpose()?;
         let rows = found.remove(&self.table).unwrap_or_default();
@@ -133,8 +130,7 @@ impl Stocks {
         let keys = skus
             .iter()
             .map(|sku| HashMap::from([("sku".to_owned(), text(sku)), ("kind".to_owned(), text(STOCK))]));
-        let wanted = HashMap::from([(self.table.clone(), consistent(keys.collect())?)]);
-        let rows = self.batch(wanted).await?.remove(&self.table).unwrap_or_default();
+        let rows = self.rows(keys.collect()).await?;
         let mut items: Vec<Stock> = rows.into_iter().map(stock).collect::<Result<_, _>>()?;
         items.sort_by(|a, b| a.product.sku.cmp(&b.product.sku));
         Ok(Page { items, next })
@@ -247,34 +243,77 @@ impl Stocks {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// Reads everything that is wanted, asking again for what DynamoDB left unprocessed.
-    async fn batch(
+    /// The action that takes a line's units out of reserved, back to available or out of the house.
+    pub(crate) fn unreserve(
         &self,
-        mut wanted: HashMap<String, KeysAndAttributes>,
-    ) -> Result<HashMap<String, Vec<Item>>, Error> {
-        const DOING: &str = "reading a batch of rows";
-        let mut found: HashMap<String, Vec<Item>> = HashMap::new();
-        for round in 0..MAX_ROUNDS {
-            if round > 0 {
-                tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=20 << round))).await;
+        line: &PricedLine,
+        effect: StockEffect,
+    ) -> Result<TransactWriteItem, Error> {
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(&line.sku, STOCK)))
+            .update_expression(match effect {
+                StockEffect::Ship | StockEffect::None => "SET reserved = reserved - :q",
+                StockEffect::Release => "SET reserved = reserved - :q, available = available + :q",
+            })
+            .condition_expression("reserved >= :q")
+            .expression_attribute_values(":q", AttributeValue::N(line.quantity.get().to_string()))
+            .build()
+            .map_err(|_unbuildable| incomplete("unreserving stock"))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// A SKU's ledger, newest first, `limit` rows at most, after the place `after` that an earlier page gave.
+    pub async fn movements(
+        &self,
+        sku: &Sku,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<Page<Movement>, Error> {
+        const DOING: &str = "listing a ledger";
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let partition = format!("MOVE#{sku}");
+        let start = match after {
+            None => None,
+            Some(after) => {
+                let (at, kind) = after.split_once(' ').ok_or(Error::BadCursor)?;
+                let mut start = key(sku, kind);
+                start.insert("list_pk".to_owned(), text(&partition));
+                start.insert("list_sk".to_owned(), text(at));
+                Some(start)
             }
-            let answer = self
-                .client
-                .batch_get_item()
-                .set_request_items(Some(wanted))
-                .send()
-                .await
-                .map_err(failed(DOING))?;
-            for (table, mut rows) in answer.responses.unwrap_or_default() {
-                found.entry(table).or_default().append(&mut rows);
-            }
-            wanted = answer.unprocessed_keys.unwrap_or_default();
-            if wanted.is_empty() {
-                return Ok(found);
-            }
+        };
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(LISTING)
+            .key_condition_expression("list_pk = :ledger")
+            .expression_attribute_values(":ledger", text(&partition))
+            .scan_index_forward(false)
+            .limit(i32::from(limit))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(failed(DOING))?;
+        let part = |row: &Item, name: &str| row.get(name).and_then(|value| value.as_s().ok()).cloned();
+        let kinds: Vec<String> = answer.items().iter().filter_map(|row| part(row, "kind")).collect();
+        let place = |row: &Item| Some(format!("{} {}", part(row, "list_sk")?, part(row, "kind")?));
+        let next = answer.last_evaluated_key().and_then(place);
+        if kinds.is_empty() {
+            return Ok(Page { items: Vec::new(), next });
         }
-        let source = "keys stayed unprocessed, round after round".into();
-        Err(Error::Unavailable { doing: DOING, source })
+        let rows = self.rows(kinds.iter().map(|kind| key(sku, kind)).collect()).await?;
+        let mut rows: HashMap<String, Item> =
+            rows.into_iter().filter_map(|row| Some((part(&row, "kind")?, row))).collect();
+        let rows = kinds.iter().filter_map(|kind| rows.remove(kind));
+        let items = rows.map(|row| serde_dynamo::from_item(row).map_err(unreadable(DOING)));
+        Ok(Page { items: items.collect::<Result<_, _>>()?, next })
+    }
+
+    async fn rows(&self, keys: Vec<Item>) -> Result<Vec<Item>, Error> {
+        let found = read_batch(&self.client, [(self.table.clone(), keys.into())]).await?;
+        Ok(found.into_values().flatten().collect())
     }
 }
 
@@ -284,14 +323,6 @@ pub(crate) fn available(row: Option<&Item>) -> u64 {
         .and_then(|n| n.as_n().ok())
         .and_then(|n| n.parse().ok())
         .unwrap_or(0)
-}
-
-fn consistent(keys: Vec<Item>) -> Result<KeysAndAttributes, Error> {
-    KeysAndAttributes::builder()
-        .set_keys(Some(keys))
-        .consistent_read(true)
-        .build()
-        .map_err(|_unbuildable| incomplete("reading a batch of rows"))
 }
 
 fn key(sku: &Sku, kind: &str) -> Item {

@@ -1,23 +1,35 @@
 //! Subscriptions to the stack's topics. Each is filtered to one user within the very call that makes it: there is
 //! no moment at which a subscription receives another customer's mail.
+//!
+//! SNS takes 200 filter policies on one topic, 10,000 in one account, and one subscription for each address and
+//! topic (source: Amazon SNS endpoints and quotas). So there are overflow topics, `<topic>-2` and on, of which
+//! `UsersTable` remembers the newest.
+
+use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_sns::{
     Client,
     error::ProvideErrorMetadata,
-    operation::{get_subscription_attributes::GetSubscriptionAttributesError, subscribe::SubscribeError},
+    operation::{
+        create_topic::CreateTopicError, get_subscription_attributes::GetSubscriptionAttributesError,
+        subscribe::SubscribeError,
+    },
 };
 use domain::{EmailAddress, Error, Notifications, UserId};
 
 use crate::{
-    Subscription,
+    Subscription, Users,
     failure::{failed, incomplete},
+    users::Overflow,
 };
 
-/// The stack's topic.
-#[derive(Clone, Debug)]
+/// The stack's topics.
+#[derive(Debug)]
 pub struct Topics {
     client: Client,
-    topic_arn: String,
+    first: String,
+    /// The newest overflow topic that this process knows of.
+    newest: Mutex<Option<Overflow>>,
 }
 
 /// How subscribing ended.
@@ -25,25 +37,82 @@ pub struct Topics {
 pub enum Subscribed {
     /// A confirmation was mailed to the address.
     Asked(Subscription),
-    /// The topic has no room for this user: 200 filters, or one subscription for each address.
+    /// No topic has room for this user.
     Full,
 }
 
 impl Topics {
-    /// The topic with this ARN.
-    pub fn new(client: Client, topic_arn: String) -> Self {
-        Self { client, topic_arn }
+    /// The topics of which `first` is the first one's ARN.
+    pub fn new(client: Client, first: String) -> Self {
+        Self { client, first, newest: Mutex::default() }
     }
 
-    /// Subscribes an address to the mail of one user. A repeat finds the same subscription, and while that is
-    /// unconfirmed, mails its confirmation again.
-    pub async fn subscribe(&self, user_id: &UserId, email: &EmailAddress) -> Result<Subscribed, Error> {
+    /// Subscribes an address to the mail of one user, on the newest topic that this process knows of; when that is
+    /// full, on the newest there is; when that is full too, on a new one. At most one topic is made.
+    pub async fn subscribe(
+        &self,
+        users: &Users,
+        user_id: &UserId,
+        email: &EmailAddress,
+    ) -> Result<Subscribed, Error> {
+        let known = self.newest();
+        let tried = known.as_ref().map_or(&self.first, |overflow| &overflow.topic_arn).clone();
+        if let asked @ Subscribed::Asked(_) = self.subscribe_to(tried.clone(), user_id, email).await? {
+            return Ok(asked);
+        }
+        let newest = users.newest_overflow().await?;
+        self.remember(newest.clone());
+        if let Some(overflow) = newest.as_ref().filter(|overflow| overflow.topic_arn != tried) {
+            let topic_arn = overflow.topic_arn.clone();
+            if let asked @ Subscribed::Asked(_) = self.subscribe_to(topic_arn, user_id, email).await? {
+                return Ok(asked);
+            }
+        }
+        let number = newest.map_or(2, |overflow| overflow.number + 1);
+        let Some(made) = self.make(number).await? else { return Ok(Subscribed::Full) };
+        users.note_overflow(&made).await?;
+        self.remember(Some(made.clone()));
+        self.subscribe_to(made.topic_arn, user_id, email).await
+    }
+
+    /// Makes an overflow topic, or finds the one of that number. `None` when the account may have no more topics.
+    async fn make(&self, number: u32) -> Result<Option<Overflow>, Error> {
+        const DOING: &str = "making an overflow topic";
+        let name = self.first.rsplit(':').next().unwrap_or_default();
+        match self.client.create_topic().name(format!("{name}-{number}")).send().await {
+            Ok(made) => {
+                let topic_arn = made.topic_arn.ok_or_else(|| incomplete(DOING))?;
+                Ok(Some(Overflow { number, topic_arn }))
+            }
+            Err(error) => match error.as_service_error() {
+                Some(CreateTopicError::TopicLimitExceededException(_)) => Ok(None),
+                _ => Err(failed(DOING)(error)),
+            },
+        }
+    }
+
+    fn newest(&self) -> Option<Overflow> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember(&self, newest: Option<Overflow>) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = newest;
+    }
+
+    /// Subscribes an address to the mail of one user on one topic. A repeat finds the same subscription, and while
+    /// that is unconfirmed, mails its confirmation again.
+    async fn subscribe_to(
+        &self,
+        topic_arn: String,
+        user_id: &UserId,
+        email: &EmailAddress,
+    ) -> Result<Subscribed, Error> {
         const DOING: &str = "subscribing a user";
         let filter = serde_json::json!({ "user_id": [user_id.as_str()] }).to_string();
         let answer = self
             .client
             .subscribe()
-            .topic_arn(&self.topic_arn)
+            .topic_arn(&topic_arn)
             .protocol("email")
             .endpoint(email.as_str())
             .attributes("FilterPolicy", filter)
@@ -52,7 +121,7 @@ impl Topics {
             .await;
         match answer {
             Ok(done) => Ok(Subscribed::Asked(Subscription {
-                topic_arn: self.topic_arn.clone(),
+                topic_arn,
                 subscription_arn: done.subscription_arn.ok_or_else(|| incomplete(DOING))?,
             })),
             Err(error) => match error.as_service_error() {

@@ -4,15 +4,24 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     Client,
-    operation::put_item::PutItemError,
-    types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    operation::{delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use domain::{EmailAddress, Error, Name, Notifications, Timestamp, User, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::{failed, incomplete, unreadable};
+use crate::{
+    batch::Wanted,
+    failure::{failed, incomplete, unreadable},
+};
 
 type Item = HashMap<String, AttributeValue>;
+
+/// What is read of a [`Customer`]: name and address stay where they are.
+const OF_CUSTOMER: &str = "user_id, topic_arn";
+
+/// The key of the row that remembers the newest overflow topic. No user id holds a space.
+const OVERFLOW: &str = "overflow topics";
 
 /// The users of one table.
 #[derive(Clone, Debug)]
@@ -143,16 +152,94 @@ impl Users {
         user_row(answer.attributes.ok_or_else(|| incomplete(DOING))?)
     }
 
-    /// The table and the key under which a batch finds a [`Customer`].
-    pub(crate) fn customer_key(&self, user_id: &UserId) -> Result<(String, KeysAndAttributes), Error> {
-        let keys = KeysAndAttributes::builder()
-            .keys(HashMap::from([("user_id".to_owned(), AttributeValue::S(user_id.to_string()))]))
+    /// What the workflow may know of one user, read consistently.
+    pub async fn customer(&self, user_id: &UserId) -> Result<Option<Customer>, Error> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("user_id", AttributeValue::S(user_id.to_string()))
+            .projection_expression(OF_CUSTOMER)
             .consistent_read(true)
-            // Name and address stay where they are.
-            .projection_expression("user_id, topic_arn")
-            .build()
-            .map_err(|_unbuildable| incomplete("reading a customer"))?;
-        Ok((self.table.clone(), keys))
+            .send()
+            .await
+            .map_err(failed("reading a customer"))?;
+        answer.item.map(Customer::read).transpose()
+    }
+
+    /// Erases a user. `false` when there is none.
+    pub async fn erase(&self, user_id: &UserId) -> Result<bool, Error> {
+        let answer = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .key("user_id", AttributeValue::S(user_id.to_string()))
+            .condition_expression("attribute_exists(user_id)")
+            .send()
+            .await;
+        match answer {
+            Ok(_erased) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(failed("erasing a user")(error)),
+            },
+        }
+    }
+
+    /// The table and the key under which a batch finds a [`Customer`].
+    pub(crate) fn customer_key(&self, user_id: &UserId) -> (String, Wanted) {
+        let key = HashMap::from([("user_id".to_owned(), AttributeValue::S(user_id.to_string()))]);
+        (self.table.clone(), Wanted { keys: vec![key], projection: Some(OF_CUSTOMER) })
+    }
+}
+
+/// An overflow topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Overflow {
+    /// 2 for the first one.
+    #[serde(rename = "newest")]
+    pub(crate) number: u32,
+    /// Its ARN.
+    pub(crate) topic_arn: String,
+}
+
+impl Users {
+    /// The newest overflow topic that anybody has made.
+    pub(crate) async fn newest_overflow(&self) -> Result<Option<Overflow>, Error> {
+        const DOING: &str = "reading the newest overflow topic";
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("user_id", AttributeValue::S(OVERFLOW.to_owned()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(failed(DOING))?;
+        answer.item.map(|row| serde_dynamo::from_item(row).map_err(unreadable(DOING))).transpose()
+    }
+
+    /// Notes an overflow topic, unless a newer one is noted already.
+    pub(crate) async fn note_overflow(&self, topic: &Overflow) -> Result<(), Error> {
+        const DOING: &str = "noting an overflow topic";
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("user_id", AttributeValue::S(OVERFLOW.to_owned()))
+            .update_expression("SET newest = :number, topic_arn = :topic")
+            .condition_expression("attribute_not_exists(newest) OR newest < :number")
+            .expression_attribute_values(":number", AttributeValue::N(topic.number.to_string()))
+            .expression_attribute_values(":topic", AttributeValue::S(topic.topic_arn.clone()))
+            .send()
+            .await;
+        match answer {
+            Ok(_noted) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(failed(DOING)(error)),
+            },
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use aws_sdk_sfn::{Client, types::SyncExecutionStatus};
 use domain::{
-    Error, OrderId,
+    Error,
     workflow::{Command, Outcome},
 };
 
@@ -35,7 +35,7 @@ impl Workflow {
 
     /// Runs a command and waits for its end. The order's id names the execution, for tracing only: an Express
     /// workflow's name excludes nothing.
-    pub async fn run(&self, order_id: OrderId, command: &Command) -> Result<Ran, Error> {
+    pub async fn run(&self, command: &Command) -> Result<Ran, Error> {
         const DOING: &str = "running the order workflow";
         let unreadable = |source: serde_json::Error| {
             let place = format!("line {} column {}", source.line(), source.column());
@@ -48,7 +48,7 @@ impl Workflow {
             .client
             .start_sync_execution()
             .state_machine_arn(&self.state_machine_arn)
-            .name(order_id.to_string())
+            .name(command.order_id().to_string())
             .input(serde_json::to_string(command).map_err(unreadable)?)
             .send()
             .await

@@ -1,12 +1,12 @@
 //! `POST /users {name}`: registers the caller and subscribes their verified address to the mail about their own
-//! orders. Id and address come from the token, never from the body.
+//! orders. Id and address come from the token, never from the body. `DELETE /users/me` undoes both.
 //!
 //! Safe to repeat at every point: the row comes first, and a user whose subscription is missing, unconfirmed or for
 //! an old address is subscribed again.
 
 use aws_adapters::{Registered, Subscribed, Topics, UserRow, Users, database, notifications};
 use domain::{Error, Name, Notifications};
-use lambda_shell::{Clock, Door, Env, Request, Response, SdkConfig, SetupFault};
+use lambda_shell::{Caller, Clock, Door, Env, Request, Response, SdkConfig, SetupFault};
 
 /// The function behind `POST /users`.
 #[derive(Debug)]
@@ -32,6 +32,30 @@ impl CreateUser {
 impl Door for CreateUser {
     async fn handle(&self, request: Request) -> Result<Response, Error> {
         let caller = request.caller()?;
+        match request.route.as_str() {
+            "POST /users" => self.register(&request, caller).await,
+            "DELETE /users/me" => self.erase(&caller).await,
+            _ => Err(Error::NotFound("route")),
+        }
+    }
+}
+
+impl CreateUser {
+    /// Orders are kept, under the id alone.
+    async fn erase(&self, caller: &Caller) -> Result<Response, Error> {
+        let user = self.users.get(&caller.user_id).await?.ok_or(Error::NotFound("user"))?;
+        // Should anything fail after this, the row still says what to end: a repeat does the rest.
+        if let Some(subscription) = &user.subscription {
+            self.topics.unsubscribe(subscription).await?;
+        }
+        if self.users.erase(&caller.user_id).await? {
+            Ok(Response::empty())
+        } else {
+            Err(Error::NotFound("user"))
+        }
+    }
+
+    async fn register(&self, request: &Request, caller: Caller) -> Result<Response, Error> {
         let email = caller.verified_email()?;
         let mut body = request.body()?;
         let name: Option<Name> = body.text("name");
@@ -54,9 +78,7 @@ impl Door for CreateUser {
         let response = Response::json(status, &row.seen(notifications))?;
         Ok(if new { response.header("location", "/users/me") } else { response })
     }
-}
 
-impl CreateUser {
     /// Sees to it that `row` has a subscription for its address, and says how that stands.
     async fn subscribe(
         &self,
@@ -73,7 +95,7 @@ impl CreateUser {
                 return Ok(Notifications::Confirmed);
             }
         }
-        match self.topics.subscribe(&row.user_id, &row.email).await? {
+        match self.topics.subscribe(&self.users, &row.user_id, &row.email).await? {
             Subscribed::Full => Ok(Notifications::Unavailable),
             Subscribed::Asked(subscription) => {
                 // A repeat may have found a subscription that was confirmed long ago.

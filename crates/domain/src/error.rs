@@ -84,6 +84,15 @@ pub enum Error {
         /// The status that was asked for.
         to: Status,
     },
+    /// The order has changed since the client read it.
+    #[error("the order has changed since: read it again")]
+    StaleVersion,
+    /// A change that depends on what the client has read came without saying which version that is.
+    #[error("the If-Match header is missing: send the ETag of the order as you read it")]
+    IfMatchMissing,
+    /// Nothing is left to do for the order.
+    #[error("nothing is left to do for this order")]
+    NothingDue,
     /// An adjustment would take the available stock below zero.
     #[error("the adjustment would leave less than nothing available")]
     BelowZero,
@@ -136,6 +145,9 @@ impl Error {
             Self::PriceChanged { .. } => "price_changed",
             Self::InsufficientStock(_) => "insufficient_stock",
             Self::IllegalTransition { .. } => "illegal_transition",
+            Self::StaleVersion => "stale_version",
+            Self::IfMatchMissing => "if_match_missing",
+            Self::NothingDue => "nothing_due",
             Self::BelowZero => "below_zero",
             Self::AboveLimit { .. } => "above_limit",
             Self::StockContention => "StockContention",

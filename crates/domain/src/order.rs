@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Fingerprint, Mail, Money, OrderId, PricedLine, Quoted, Reason, Reference, Shortage, Timestamp,
-    UserId,
+    Error, Fault, Fingerprint, Mail, Money, OrderId, PricedLine, Quoted, Reason, Reference, Shortage,
+    Timestamp, UserId,
 };
 
 /// Where an order stands.
@@ -46,6 +46,15 @@ impl Status {
         }
     }
 
+    /// What taking this status does to the stock that an order holds.
+    pub fn effect(self) -> StockEffect {
+        match self {
+            Self::Cancelled => StockEffect::Release,
+            Self::Shipped => StockEffect::Ship,
+            Self::Pending | Self::Confirmed | Self::Rejected | Self::Delivered => StockEffect::None,
+        }
+    }
+
     /// As it is written in JSON and in the table.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -62,6 +71,28 @@ impl Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// What a transition does to the stock that an order holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StockEffect {
+    /// Nothing.
+    None,
+    /// Reserved units become available again.
+    Release,
+    /// Reserved units leave the house.
+    Ship,
+}
+
+impl TryFrom<String> for Status {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Self::as_str).join(", ");
+            Error::Invalid(vec![Fault::new("status", format!("must be one of {names}"))])
+        })
     }
 }
 
@@ -136,6 +167,40 @@ pub struct Order {
 }
 
 impl Order {
+    /// The order after one more transition, if the table has it.
+    pub fn advance(
+        &self,
+        to: Status,
+        at: Timestamp,
+        actor: Actor,
+        reason: Option<Reason>,
+    ) -> Result<Self, Error> {
+        let status = self.status.step(to)?;
+        let version = self.version + 1;
+        let mut after = self.clone();
+        after.history.push(HistoryEntry { status, version, at, actor, reason });
+        after.status = status;
+        after.version = version;
+        after.updated_at = at;
+        Ok(after)
+    }
+
+    /// Whether taking `to` would repeat what this actor did last: that is success, without a second entry or e-mail.
+    pub fn repeats(&self, to: Status, actor: &Actor) -> bool {
+        self.history.last().is_some_and(|entry| entry.status == to && entry.actor == *actor)
+    }
+
+    /// The order as it was in an earlier version, for an announcement that is late; `None` if it never had it.
+    pub fn as_of(&self, version: u32) -> Option<Self> {
+        let mut before = self.clone();
+        before.history.retain(|entry| entry.version <= version);
+        let entry = before.history.last().filter(|entry| entry.version == version)?;
+        before.status = entry.status;
+        before.version = version;
+        before.updated_at = entry.at;
+        Some(before)
+    }
+
     /// When it took the status it has.
     pub fn since(&self) -> Timestamp {
         self.history.last().map_or(self.created_at, |entry| entry.at)
@@ -220,6 +285,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_order_remembers_every_status_it_had_and_can_be_shown_as_it_was() {
+        let at = Timestamp::try_from("2026-03-01T12:30:00.000Z".to_owned()).unwrap();
+        let user = UserId::try_from("ada".to_owned()).unwrap();
+        let id = OrderId::derive(&user, &"k".to_owned().try_into().unwrap());
+        let total = Money::new(0, "EUR".to_owned().try_into().unwrap()).unwrap();
+        let quoted = Quoted { lines: Vec::new(), total, shortages: Vec::new() };
+        let placed = Placement::new(id, user, None, Fingerprint::of_order(&[], None, None), quoted, at).order;
+        let (ada, bob) = (Actor::User("ada".into()), Actor::User("bob".into()));
+        let confirmed = placed.advance(Status::Confirmed, at, Actor::Workflow, None).unwrap();
+        let cancelled = confirmed.advance(Status::Cancelled, at, ada.clone(), None).unwrap();
+
+        assert_eq!((cancelled.version, cancelled.history.len()), (3, 3));
+        assert_eq!(cancelled.as_of(2), Some(confirmed));
+        assert_eq!(cancelled.as_of(1), Some(placed));
+        assert_eq!((cancelled.as_of(0), cancelled.as_of(4)), (None, None));
+        assert!(cancelled.repeats(Status::Cancelled, &ada));
+        assert!(!cancelled.repeats(Status::Cancelled, &bob) && !cancelled.repeats(Status::Shipped, &ada));
+        assert!(cancelled.advance(Status::Shipped, at, bob, None).is_err());
     }
 
     #[test]

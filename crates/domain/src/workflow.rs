@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Fingerprint, Mail, Money, Order, OrderId, Quote, Quoted, Reference, RequestedLine, Sku, Status, UserId,
+    Actor, Fingerprint, Mail, Money, Order, OrderId, Quote, Quoted, Reason, Reference, RequestedLine, Sku,
+    Status, UserId,
 };
 
 /// The state machine's input for a new order: `command: "place"`.
@@ -29,12 +30,47 @@ pub struct Place {
     pub expected_total: Option<Money>,
 }
 
+/// A person's wish to take an order to another status: `command: "change"`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Which order.
+    pub order_id: OrderId,
+    /// The status to take.
+    pub to: Status,
+    /// Who wants it.
+    pub actor: Actor,
+    /// Why, if they said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The version that they have read; without one, whatever it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_version: Option<u32>,
+}
+
 /// An execution's input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
     /// Place an order.
     Place(Place),
+    /// Change an order's status.
+    Change(Change),
+    /// Finish what an interrupted execution left.
+    Resume {
+        /// Which order.
+        order_id: OrderId,
+    },
+}
+
+impl Command {
+    /// Which order it is about.
+    pub fn order_id(&self) -> OrderId {
+        match self {
+            Self::Place(Place { order_id, .. })
+            | Self::Change(Change { order_id, .. })
+            | Self::Resume { order_id } => *order_id,
+        }
+    }
 }
 
 /// `CheckInventory` answers. All but the first end the execution, as its [`Outcome`].
@@ -143,28 +179,68 @@ impl Announcement {
     }
 }
 
-/// `UpdateStatus` is asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UpdateStatus {
-    /// Which order.
-    pub order_id: OrderId,
-    /// The status to take.
-    pub to: Status,
-    /// The topic that reaches the user, if one does.
-    #[serde(default)]
-    pub topic_arn: Option<String>,
+/// Where the mail of an order's customer goes, as far as an execution knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Topic {
+    /// Nobody has looked yet.
+    #[default]
+    Unknown,
+    /// `CheckInventory` has looked: this topic, or none.
+    Known(Option<String>),
 }
 
-/// `UpdateStatus` answers: the order as it stands now, and what to announce when this very call moved it.
+impl<'de> Deserialize<'de> for Topic {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Null says that there is none; only a missing field says that nobody has looked.
+        Option::deserialize(deserializer).map(Self::Known)
+    }
+}
+
+/// `UpdateStatus` is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum UpdateStatus {
+    /// Confirm an order that was just placed.
+    Place {
+        /// Which order.
+        order_id: OrderId,
+        /// Where its customer's mail goes.
+        #[serde(default, rename = "topic_arn")]
+        topic: Topic,
+    },
+    /// Change an order's status.
+    Change(Change),
+    /// Finish what an interrupted execution left.
+    Resume {
+        /// Which order.
+        order_id: OrderId,
+    },
+}
+
+/// `UpdateStatus` answers: the order as it stands now, and what this execution has to announce.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Updated {
+    /// What came of it.
+    pub outcome: ChangeOutcome,
     /// The order.
     pub order: Order,
-    /// `None` when the order was there already: whoever moved it announces it.
+    /// `None` unless it is this execution's to announce.
     pub announce: Option<Announcement>,
 }
 
-/// An execution's output: what came of placing an order.
+/// What came of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeOutcome {
+    /// The order has the status, by this change or by the same one before.
+    Changed,
+    /// The transition table has no such step from where the order stands.
+    Illegal,
+    /// The order is of another version than the one that was read.
+    Stale,
+}
+
+/// An execution's output: what came of its command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
@@ -181,6 +257,21 @@ pub enum Outcome {
     /// This very request was stored before.
     Replayed {
         /// The order as it stands now.
+        order: Order,
+    },
+    /// A change, or a resumption, was made, or had been.
+    Changed {
+        /// The order as it stands now.
+        order: Order,
+    },
+    /// The transition table has no such step.
+    Illegal {
+        /// The order as it stands.
+        order: Order,
+    },
+    /// The order is of another version than the one that was read.
+    Stale {
+        /// The order as it stands.
         order: Order,
     },
     /// The key was used before for another request.
@@ -214,11 +305,18 @@ mod tests {
 
     #[test]
     fn a_step_of_the_next_version_is_understood_unknown_fields_and_all() {
-        let message = json!({
-            "order_id": "6f1c3b1e-5d0a-5c0e-9a83-2f5b7e41d0c6", "to": "CONFIRMED", "priority": "high"
-        });
-        let asked: UpdateStatus = serde_json::from_value(message).unwrap();
-        assert_eq!((asked.to, asked.topic_arn), (Status::Confirmed, None));
+        let id = "6f1c3b1e-5d0a-5c0e-9a83-2f5b7e41d0c6";
+        let read = |message| serde_json::from_value::<UpdateStatus>(message).unwrap();
+        let topic_of = |asked| match asked {
+            UpdateStatus::Place { topic, .. } => topic,
+            UpdateStatus::Change(_) | UpdateStatus::Resume { .. } => panic!("not a placement"),
+        };
+        let plain = json!({ "command": "place", "order_id": id, "priority": "high" });
+        assert_eq!(topic_of(read(plain)), Topic::Unknown);
+        let without = json!({ "command": "place", "order_id": id, "topic_arn": null });
+        assert_eq!(topic_of(read(without)), Topic::Known(None));
+        let with = json!({ "command": "place", "order_id": id, "topic_arn": "arn:t" });
+        assert_eq!(topic_of(read(with)), Topic::Known(Some("arn:t".into())));
     }
 
     #[test]

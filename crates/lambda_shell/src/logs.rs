@@ -10,7 +10,7 @@ use tracing::{Level, Span, field::Empty, level_filters::LevelFilter};
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// The crates whose detail `LOG_LEVEL` sets.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "adjust_inventory",
     "aws_adapters",
     "change_order",
@@ -21,6 +21,7 @@ const OURS: [&str; 11] = [
     "lambda_shell",
     "place_order",
     "query",
+    "sweep_orders",
     "update_order_status",
 ];
 
@@ -86,6 +87,9 @@ pub(crate) fn failure(error: &Error, status: Option<u16>) {
         | Error::PriceChanged { .. }
         | Error::InsufficientStock(_)
         | Error::IllegalTransition { .. }
+        | Error::NothingDue
+        | Error::StaleVersion
+        | Error::IfMatchMissing
         | Error::BelowZero
         | Error::AboveLimit { .. } => tracing::info!(code, status, "refused"),
     }

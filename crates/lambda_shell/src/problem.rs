@@ -19,6 +19,9 @@ fn status_and_title(error: &Error) -> (u16, &'static str) {
         Error::PriceChanged { .. } => (409, "The price has changed"),
         Error::InsufficientStock(_) => (409, "Not enough stock"),
         Error::IllegalTransition { .. } => (409, "Not possible in this status"),
+        Error::NothingDue => (409, "Nothing is due"),
+        Error::StaleVersion => (412, "The order has changed"),
+        Error::IfMatchMissing => (428, "The If-Match header is missing"),
         Error::BelowZero => (409, "Not that much available"),
         Error::AboveLimit { .. } => (409, "Too much available"),
         Error::BodyTooLarge { .. } => (413, "The body is too large"),
@@ -39,6 +42,7 @@ fn details(error: &Error) -> Value {
                 skus.iter().map(|sku| Fault::new("lines", format!("{sku} is not sold here"))).collect();
             json!({ "errors": faults, "skus": skus })
         }
+        Error::IfMatchMissing => json!({ "errors": [Fault::new("If-Match", "is required")] }),
         Error::IdempotencyKeyMissing => json!({ "errors": [Fault::new("Idempotency-Key", "is required")] }),
         Error::PriceChanged { expected, quoted } => {
             json!({ "expected_total": expected, "quoted_total": quoted })
@@ -54,6 +58,8 @@ fn details(error: &Error) -> Value {
         | Error::NotFound(_)
         | Error::UserNotRegistered
         | Error::IllegalTransition { .. }
+        | Error::NothingDue
+        | Error::StaleVersion
         | Error::BelowZero
         | Error::AboveLimit { .. }
         | Error::BodyTooLarge { .. }

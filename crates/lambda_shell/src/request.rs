@@ -56,6 +56,16 @@ impl Request {
         &self.query
     }
 
+    /// A header's text, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Whether there is no body at all.
+    pub fn has_no_body(&self) -> bool {
+        self.body.as_deref().is_none_or(str::is_empty)
+    }
+
     /// The body, ready to be read field by field.
     pub fn body(&self) -> Result<Body, Error> {
         let text = self.body.as_deref().unwrap_or_default();

@@ -21,6 +21,11 @@ impl Response {
         Self::of(status, "application/json", body)
     }
 
+    /// 204: it is done, and there is nothing to show.
+    pub fn empty() -> Self {
+        Self { status_code: 204, headers: BTreeMap::new(), body: None, is_base64_encoded: false }
+    }
+
     pub(crate) fn of(
         status: u16,
         content_type: &'static str,

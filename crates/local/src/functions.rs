@@ -100,11 +100,13 @@ impl Functions {
 async fn make(binary: &str, env: &Env, config: &SdkConfig) -> Result<Function, SetupFault> {
     Ok(match binary {
         "adjust_inventory" => Function::door(adjust_inventory::AdjustInventory::new(env, config).await?),
+        "change_order" => Function::door(change_order::ChangeOrder::new(env, config).await?),
         "check_inventory" => Function::step(check_inventory::CheckInventory::new(env, config).await?),
         "create_order" => Function::step(create_order::CreateOrder::new(env, config).await?),
         "create_user" => Function::door(create_user::CreateUser::new(env, config).await?),
         "place_order" => Function::door(place_order::PlaceOrder::new(env, config).await?),
         "query" => Function::door(query::Query::new(env, config).await?),
+        "sweep_orders" => Function::step(sweep_orders::SweepOrders::new(env, config).await?),
         "update_order_status" => {
             Function::step(update_order_status::UpdateOrderStatus::new(env, config).await?)
         }

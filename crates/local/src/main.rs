@@ -78,6 +78,7 @@ async fn run(flags: Flags, started: Instant) -> Result<(), Fault> {
     };
     let stack =
         Stack::start(&template, Options { file: file.clone(), clock: Clock::system(), seed: None }).await?;
+    stack.keep_schedules();
     let router = stack.router();
     if !flags.no_demo {
         demo::stock(&router).await?;

@@ -21,7 +21,7 @@ use crate::{
     local_api,
     sns::Sns,
     store::Store,
-    template::{Table, Template},
+    template::{Schedule, Table, Template},
     tokens::Tokens,
 };
 
@@ -104,6 +104,7 @@ pub struct Stack {
     tokens: Arc<Tokens>,
     clock: Clock,
     router: Router,
+    schedules: Arc<[Schedule]>,
 }
 
 impl std::fmt::Debug for Stack {
@@ -136,7 +137,7 @@ impl Stack {
         }
         aws.deploy(functions);
         let router = api(template, &tokens, &aws, &clock)?.merge(local(&tokens, &sns, &aws));
-        Ok(Self { aws, sns, tokens, clock, router })
+        Ok(Self { aws, sns, tokens, clock, router, schedules: template.schedules.clone().into() })
     }
 
     /// The API and the routes under `/local`, as a service.
@@ -147,6 +148,34 @@ impl Stack {
     /// AWS's own API, as a service: what `aws --endpoint-url` and functions in other processes call.
     pub fn aws_router(&self) -> Router {
         Router::new().fallback(aws_call).with_state(Arc::clone(&self.aws))
+    }
+
+    /// Runs every scheduled function once, now, and says how each ended.
+    pub async fn run_schedules(&self) -> Vec<Invocation> {
+        let mut ended = Vec::new();
+        for schedule in &*self.schedules {
+            ended.extend(self.run_schedule(schedule).await);
+        }
+        ended
+    }
+
+    /// Runs every scheduled function by the clock, for as long as the runtime lives.
+    pub fn keep_schedules(&self) {
+        for schedule in self.schedules.iter().cloned() {
+            let stack = self.clone();
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(schedule.every).await;
+                    if let Some(Invocation::Failed { error_type, .. }) = stack.run_schedule(&schedule).await {
+                        tracing::warn!(function = schedule.function, error_type, "a scheduled run failed");
+                    }
+                }
+            });
+        }
+    }
+
+    async fn run_schedule(&self, schedule: &Schedule) -> Option<Invocation> {
+        self.aws.functions()?.invoke(&schedule.function, "{}".to_owned()).await
     }
 
     /// The handler of AWS calls.

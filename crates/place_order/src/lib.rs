@@ -49,7 +49,7 @@ impl Door for PlaceOrder {
             reference: wanted.reference,
             expected_total: wanted.expected_total,
         });
-        match self.workflow.run(order_id, &command).await {
+        match self.workflow.run(&command).await {
             Ok(Ran::Finished(outcome)) => self.answer(*outcome, order_id, &fingerprint).await,
             // How far it came, only the table knows.
             Ok(Ran::Broke { error }) => {
@@ -86,6 +86,10 @@ impl PlaceOrder {
             }
             Outcome::PriceChanged { expected, quoted } => Error::PriceChanged { expected, quoted },
             Outcome::UserNotRegistered => Error::UserNotRegistered,
+            Outcome::Changed { .. } | Outcome::Illegal { .. } | Outcome::Stale { .. } => {
+                let source = "the workflow answered a placement as if it were a change".into();
+                return Err(Error::Broken { doing: "placing an order", source });
+            }
         };
         // An order that was placed under this key wins over everything, also over what has changed since: a price,
         // or its customer's registration. This read is made on a refusal only.

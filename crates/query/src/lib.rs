@@ -1,6 +1,7 @@
 //! Every `GET`. Its role can read and nothing else.
 
 mod cursor;
+mod orders;
 mod page;
 
 use aws_adapters::{NotificationsClient, Orders, Stocks, Users, database, notifications, notifications_of};
@@ -44,6 +45,8 @@ impl Door for Query {
             "GET /health" => Response::json(200, &Health { status: "ok" }),
             "GET /users/me" => self.me(&request.caller()?).await,
             "GET /orders/{order_id}" => self.order(&request, &request.caller()?).await,
+            "GET /orders" => self.orders(&request, &request.caller()?).await,
+            "GET /inventory/{sku}/movements" => self.movements(&request, &request.caller()?).await,
             "GET /inventory" => self.inventory(&request, &request.caller()?).await,
             "GET /inventory/{sku}" => self.stock(&request, &request.caller()?).await,
             _ => Err(Error::NotFound("route")),
@@ -92,8 +95,28 @@ impl Query {
         Ok(Response::json(200, &order)?.header("etag", etag))
     }
 
+    async fn orders(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
+        let (filter, list) = orders::filter(request.query(), caller, self.admins.admits(caller))?;
+        let page = PageRequest::read(request.query(), &orders::PARAMETERS, &list, &caller.user_id)?;
+        let found = self.orders.list(&filter, page.limit, page.after.as_deref()).await?;
+        Response::json(200, &Listed { items: found.items, next_cursor: page.next(found.next) })
+    }
+
+    async fn movements(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
+        self.admins.require(caller)?;
+        let missing = |_unusable| Error::NotFound("SKU");
+        let sku = Sku::try_from(request.path("sku").to_owned()).map_err(missing)?;
+        let list = format!("movements of {sku}");
+        let page = PageRequest::read(request.query(), &[], &list, &caller.user_id)?;
+        let found = self.stocks.movements(&sku, page.limit, page.after.as_deref()).await?;
+        if found.items.is_empty() && page.after.is_none() && self.stocks.get(&sku).await?.is_none() {
+            return Err(Error::NotFound("SKU"));
+        }
+        Response::json(200, &Listed { items: found.items, next_cursor: page.next(found.next) })
+    }
+
     async fn inventory(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
-        let page = PageRequest::read(request.query(), "inventory", &caller.user_id)?;
+        let page = PageRequest::read(request.query(), &[], "inventory", &caller.user_id)?;
         let after = match &page.after {
             Some(after) => Some(Sku::try_from(after.clone()).map_err(|_forged| Error::BadCursor)?),
             None => None,

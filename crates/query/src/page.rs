@@ -31,15 +31,19 @@ pub(crate) struct Listed<T> {
 }
 
 impl<'a> PageRequest<'a> {
-    /// Reads the query of a request for `list`, which names the list and its filter.
+    /// Reads the query of a request for `list`, which names the list and its filter; `filters` are the parameters that
+    /// make the filter.
     pub(crate) fn read(
         query: &HashMap<String, String>,
+        filters: &[&str],
         list: &'a str,
         caller: &'a UserId,
     ) -> Result<Self, Error> {
         let mut faults = Vec::new();
-        let mut names: Vec<&String> =
-            query.keys().filter(|name| !["limit", "cursor"].contains(&name.as_str())).collect();
+        let mut names: Vec<&String> = query
+            .keys()
+            .filter(|name| !["limit", "cursor"].contains(&name.as_str()) && !filters.contains(&name.as_str()))
+            .collect();
         names.sort();
         faults.extend(names.into_iter().map(|name| Fault::new(name, "is not a parameter of this list")));
         let limit = match query.get("limit") {

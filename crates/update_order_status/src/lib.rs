@@ -1,26 +1,39 @@
-//! The workflow step `UpdateStatus`: one guarded transition. Only the call that made it announces it; whoever finds
-//! the order there already says nothing.
+//! The workflow step `UpdateStatus`: one guarded transition, and what it does to stock. Only the call that made a
+//! transition announces it; whoever finds the order there already says nothing.
 
-use aws_adapters::{Advanced, Orders, database};
+use aws_adapters::{Advanced, Orders, Stocks, Users, database};
 use domain::{
-    Error, Status,
-    workflow::{Announcement, UpdateStatus, Updated},
+    Error, Order, OrderId, Status,
+    workflow::{Announcement, Change, ChangeOutcome, Topic, UpdateStatus, Updated},
 };
 use lambda_shell::{Clock, Env, SdkConfig, SetupFault, Step};
+
+/// How often a change is tried anew when others change the same order meanwhile. Each of them moved it on, and an
+/// order has few statuses: so often does nobody lose.
+const MAX_TRIES: u32 = 6;
 
 /// The function behind `UpdateStatus`.
 #[derive(Debug)]
 pub struct UpdateOrderStatus {
     orders: Orders,
+    stocks: Stocks,
+    users: Users,
     clock: Clock,
 }
 
 impl UpdateOrderStatus {
-    /// Makes the function from its environment: `ORDERS_TABLE`.
+    /// Makes the function from its environment: `ORDERS_TABLE`, `INVENTORY_TABLE` and `USERS_TABLE`.
     #[allow(clippy::unused_async, reason = "every function is made the same way")]
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
-        let [orders_table] = env.read(["ORDERS_TABLE"])?;
-        Ok(Self { orders: Orders::new(database(config), orders_table), clock: Clock::of(config) })
+        let [orders_table, inventory_table, users_table] =
+            env.read(["ORDERS_TABLE", "INVENTORY_TABLE", "USERS_TABLE"])?;
+        let client = database(config);
+        Ok(Self {
+            orders: Orders::new(client.clone(), orders_table),
+            stocks: Stocks::new(client.clone(), inventory_table),
+            users: Users::new(client, users_table),
+            clock: Clock::of(config),
+        })
     }
 }
 
@@ -29,16 +42,93 @@ impl Step for UpdateOrderStatus {
     type Output = Updated;
 
     async fn handle(&self, asked: UpdateStatus) -> Result<Updated, Error> {
-        lambda_shell::concerning(asked.order_id);
-        // The workflow's own transition is the only one so far.
-        Status::Pending.step(asked.to)?;
-        match self.orders.confirm(asked.order_id, self.clock.now()).await? {
-            Advanced::Moved(order) => {
-                let announce = Announcement::of(&order, asked.topic_arn);
-                Ok(Updated { order, announce })
+        match asked {
+            UpdateStatus::Place { order_id, topic } => {
+                lambda_shell::concerning(order_id);
+                self.confirm(order_id, topic).await
             }
-            Advanced::NotThere(order) => Ok(Updated { order, announce: None }),
+            UpdateStatus::Change(change) => {
+                lambda_shell::concerning(change.order_id);
+                self.change(&change).await
+            }
+            UpdateStatus::Resume { order_id } => {
+                lambda_shell::concerning(order_id);
+                self.resume(order_id).await
+            }
+        }
+    }
+}
+
+impl UpdateOrderStatus {
+    async fn confirm(&self, order_id: OrderId, topic: Topic) -> Result<Updated, Error> {
+        match self.orders.confirm(order_id, self.clock.now()).await? {
+            Advanced::Moved(order) => self.announce(&order, order.clone(), topic).await,
+            Advanced::NotThere(order) => Ok(unannounced(ChangeOutcome::Changed, order)),
             Advanced::Missing => Err(Error::NotFound("order")),
         }
     }
+
+    async fn change(&self, change: &Change) -> Result<Updated, Error> {
+        let Change { order_id, to, actor, reason, if_version } = change;
+        for _ in 0..MAX_TRIES {
+            let before = self.orders.get(*order_id).await?.ok_or(Error::NotFound("order"))?.order;
+            // A repeat by the same actor is success, one version after the one that they had read.
+            let repeated =
+                before.repeats(*to, actor) && if_version.is_none_or(|read| before.version == read + 1);
+            if repeated {
+                return Ok(unannounced(ChangeOutcome::Changed, before));
+            }
+            if if_version.is_some_and(|read| read != before.version) {
+                return Ok(unannounced(ChangeOutcome::Stale, before));
+            }
+            let after = match before.advance(*to, self.clock.now(), actor.clone(), reason.clone()) {
+                Ok(after) => after,
+                Err(Error::IllegalTransition { .. }) => {
+                    return Ok(unannounced(ChangeOutcome::Illegal, before));
+                }
+                Err(other) => return Err(other),
+            };
+            match self.orders.advance(&before, &after, &self.stocks).await? {
+                Advanced::Moved(order) => return self.announce(&order, order.clone(), Topic::Unknown).await,
+                // Somebody was faster: look again, since the wish may still be possible, or met.
+                Advanced::NotThere(_) => {}
+                Advanced::Missing => return Err(Error::NotFound("order")),
+            }
+        }
+        Err(Error::StockContention)
+    }
+
+    /// Confirms what is PENDING, or announces the earliest status that was not; more are the next run's.
+    async fn resume(&self, order_id: OrderId) -> Result<Updated, Error> {
+        let stored = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?;
+        let order = stored.order;
+        if order.status == Status::Pending {
+            return self.confirm(order_id, Topic::Unknown).await;
+        }
+        let Some(version) = stored.unsent.first() else {
+            self.orders.settle(order_id).await?;
+            return Ok(unannounced(ChangeOutcome::Changed, order));
+        };
+        let then = order.as_of(*version).ok_or_else(|| Error::Broken {
+            doing: "announcing a status",
+            source: "the order never had the version that waits to be announced".into(),
+        })?;
+        self.announce(&then, order, Topic::Unknown).await
+    }
+
+    /// The answer that has the status of `announced` mailed; `order` is the order as it stands now.
+    async fn announce(&self, announced: &Order, order: Order, topic: Topic) -> Result<Updated, Error> {
+        let topic_arn = match topic {
+            Topic::Known(topic_arn) => topic_arn,
+            Topic::Unknown => {
+                self.users.customer(&order.user_id).await?.and_then(|customer| customer.topic_arn)
+            }
+        };
+        let announce = Announcement::of(announced, topic_arn);
+        Ok(Updated { outcome: ChangeOutcome::Changed, order, announce })
+    }
+}
+
+fn unannounced(outcome: ChangeOutcome, order: Order) -> Updated {
+    Updated { outcome, order, announce: None }
 }

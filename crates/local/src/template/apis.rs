@@ -84,22 +84,8 @@ pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>)
     OpenApi { api, authorizers, default }
 }
 
-/// Adds the routes that a function's events describe to their APIs.
-pub(super) fn add_routes(function: &str, properties: &Node<'_>, apis: &mut [OpenApi]) {
-    for (_, event) in properties.get("Events").iter().flat_map(Node::entries) {
-        event.allow(&["Type", "Properties"], &[]);
-        if let Some(event_type) = event.need("Type") {
-            event_type.expect_text(&["HttpApi"]);
-            if event_type.value == "HttpApi"
-                && let Some(properties) = event.need("Properties")
-            {
-                add_route(function, &properties, apis);
-            }
-        }
-    }
-}
-
-fn add_route(function: &str, event: &Node<'_>, apis: &mut [OpenApi]) -> Option<()> {
+/// Adds the route that a function's event describes to its API.
+pub(super) fn add_route(function: &str, event: &Node<'_>, apis: &mut [OpenApi]) -> Option<()> {
     event.allow(
         &["ApiId", "Auth", "Method", "Path", "PayloadFormatVersion", "TimeoutInMillis"],
         &["RouteSettings"],

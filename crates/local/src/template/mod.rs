@@ -16,6 +16,7 @@ mod node;
 mod parameters;
 mod resources;
 mod roles;
+mod schedules;
 mod state_machines;
 mod tables;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use self::{
     functions::Function,
     names::{ACCOUNT_ID, REGION, STACK_NAME},
     roles::{Effect, Statement, permits},
+    schedules::Schedule,
     state_machines::StateMachine,
     tables::Table,
     topics::Topic,
@@ -57,6 +59,8 @@ pub struct Template {
     pub state_machines: Vec<StateMachine>,
     /// HTTP APIs, with the routes that the functions' events add to them.
     pub apis: Vec<Api>,
+    /// What runs by the clock.
+    pub schedules: Vec<Schedule>,
     /// The stack's outputs. `ApiUrl` has the shape that it has on AWS, not the local address.
     pub outputs: BTreeMap<String, String>,
     /// Every parameter's value.
@@ -147,10 +151,11 @@ fn described(resources: &[Resource], dir: &Path, faults: &Faults) -> Template {
         .map(|r| apis::read(&r.logical_id, &r.identity, &r.properties(faults)))
         .collect();
     let mut functions = Vec::new();
+    let mut schedules = Vec::new();
     for r in of_type(names::FUNCTION) {
         let (properties, metadata) = (r.properties(faults), r.metadata(faults));
         functions.extend(functions::read(&r.logical_id, &r.identity, &properties, &metadata, &roles));
-        apis::add_routes(&r.logical_id, &properties, &mut apis);
+        add_events(&r.logical_id, &properties, &mut apis, &mut schedules);
     }
     let state_machines = of_type(names::STATE_MACHINE)
         .filter_map(|r| state_machines::read(&r.logical_id, &r.identity, &r.properties(faults), dir, &roles));
@@ -160,8 +165,31 @@ fn described(resources: &[Resource], dir: &Path, faults: &Faults) -> Template {
         functions,
         state_machines: state_machines.collect(),
         apis: apis.into_iter().map(|open| open.api).collect(),
+        schedules,
         outputs: BTreeMap::new(),
         parameters: BTreeMap::new(),
+    }
+}
+
+/// Adds the routes and schedules that a function's events describe.
+fn add_events(
+    function: &str,
+    properties: &Node<'_>,
+    apis: &mut [apis::OpenApi],
+    schedules: &mut Vec<Schedule>,
+) {
+    for (_, event) in properties.get("Events").iter().flat_map(Node::entries) {
+        event.allow(&["Type", "Properties"], &[]);
+        let Some(event_type) = event.need("Type") else { continue };
+        event_type.expect_text(&["HttpApi", "ScheduleV2"]);
+        let Some(properties) = event.need("Properties") else { continue };
+        match event_type.text().as_deref() {
+            Some("HttpApi") => {
+                apis::add_route(function, &properties, apis);
+            }
+            Some("ScheduleV2") => schedules.extend(schedules::read(function, &properties)),
+            _ => {}
+        }
     }
 }
 

@@ -1,15 +1,21 @@
-//! Orders in `OrdersTable`: placed, rejected, advanced and read. How a row is written is known here alone.
+//! Orders in `OrdersTable`. How a row is written and read is known in this folder alone: here an order is placed,
+//! rejected and read; `change.rs` takes it to its later statuses, `due.rs` keeps the outbox, `list.rs` lists.
 
-use std::{collections::HashMap, time::Duration};
+mod change;
+mod due;
+mod list;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{
     Client,
-    operation::{put_item::PutItemError, update_item::UpdateItemError},
-    types::{AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+    operation::put_item::PutItemError,
+    types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
-use domain::{
-    Actor, Error, Fingerprint, HistoryEntry, Order, OrderId, Placement, Shortage, Status, Timestamp,
-};
+use domain::{Error, Fingerprint, Order, OrderId, Placement, Shortage, Status};
 
 use crate::{
     Stocks,
@@ -22,6 +28,12 @@ use crate::{
 const DUE_AFTER: Duration = Duration::from_mins(1);
 
 type Item = HashMap<String, AttributeValue>;
+
+pub use self::{
+    change::Advanced,
+    due::{Claim, DueOrder},
+    list::OrderFilter,
+};
 
 /// The orders of one table.
 #[derive(Clone, Debug)]
@@ -37,6 +49,8 @@ pub struct StoredOrder {
     pub order: Order,
     /// What makes a repeat of its request the same.
     pub fingerprint: Fingerprint,
+    /// The versions that are still to be announced.
+    pub unsent: BTreeSet<u32>,
 }
 
 /// How placing an order ended. Each of these is known for certain.
@@ -48,17 +62,6 @@ pub enum Placed {
     Exists(Box<StoredOrder>),
     /// Stock is short. Nothing was written.
     Short(Vec<Shortage>),
-}
-
-/// How a transition ended.
-#[derive(Clone, Debug)]
-pub enum Advanced {
-    /// This very call made it.
-    Moved(Order),
-    /// The order was not where the transition starts: here it is as it stands.
-    NotThere(Order),
-    /// There is no such order.
-    Missing,
 }
 
 impl Orders {
@@ -127,50 +130,6 @@ impl Orders {
         }
     }
 
-    /// PENDING to CONFIRMED, to be announced. `due_at` stays as it is: it was set for this.
-    pub async fn confirm(&self, order_id: OrderId, at: Timestamp) -> Result<Advanced, Error> {
-        const DOING: &str = "confirming an order";
-        // An order is PENDING in its first version only, so the next one is the second.
-        let (from, to, next) = (Status::Pending, Status::Confirmed, 2);
-        let entry = HistoryEntry { status: to, version: next, at, actor: Actor::Workflow, reason: None };
-        let entry: AttributeValue = serde_dynamo::to_attribute_value(entry).map_err(unreadable(DOING))?;
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("order_id", AttributeValue::S(order_id.to_string()))
-            .update_expression(
-                "SET #status = :to, version = :next, updated_at = :at, listed_at = :at, \
-                 history = list_append(history, :entry) ADD unsent :announced",
-            )
-            .condition_expression("#status = :from AND version = :before")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":from", AttributeValue::S(from.to_string()))
-            .expression_attribute_values(":to", AttributeValue::S(to.to_string()))
-            .expression_attribute_values(":before", AttributeValue::N((next - 1).to_string()))
-            .expression_attribute_values(":next", AttributeValue::N(next.to_string()))
-            .expression_attribute_values(":at", AttributeValue::S(at.to_string()))
-            .expression_attribute_values(":entry", AttributeValue::L(vec![entry]))
-            .expression_attribute_values(":announced", AttributeValue::Ns(vec![next.to_string()]))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match answer {
-            Ok(done) => {
-                let item = done.attributes.ok_or_else(|| incomplete(DOING))?;
-                Ok(Advanced::Moved(stored(item)?.order))
-            }
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(existing)) => match existing.item() {
-                    Some(item) if !item.is_empty() => Ok(Advanced::NotThere(stored(item.clone())?.order)),
-                    _ => Ok(Advanced::Missing),
-                },
-                _ => Err(failed(DOING)(error)),
-            },
-        }
-    }
-
     /// One order as it stands, read consistently.
     pub async fn get(&self, order_id: OrderId) -> Result<Option<StoredOrder>, Error> {
         let answer = self
@@ -207,8 +166,20 @@ fn row(placement: &Placement) -> Result<Item, Error> {
 fn stored(mut item: Item) -> Result<StoredOrder, Error> {
     const DOING: &str = "reading an order's row";
     let fingerprint = item.remove("fingerprint").ok_or_else(|| incomplete(DOING))?;
+    let unsent = match item.remove("unsent") {
+        Some(AttributeValue::Ns(versions)) => {
+            versions.iter().filter_map(|version| version.parse().ok()).collect()
+        }
+        _ => BTreeSet::new(),
+    };
     Ok(StoredOrder {
         fingerprint: serde_dynamo::from_attribute_value(fingerprint).map_err(unreadable(DOING))?,
         order: serde_dynamo::from_item(item).map_err(unreadable(DOING))?,
+        unsent,
     })
+}
+
+/// The key of an order's row.
+fn key(order_id: OrderId) -> Item {
+    HashMap::from([("order_id".to_owned(), AttributeValue::S(order_id.to_string()))])
 }

@@ -1,0 +1,150 @@
+//! Orders on their way through the transition table. Each write is guarded by status and version, and what a
+//! transition does to stock happens in the same transaction or not at all.
+
+use aws_sdk_dynamodb::{
+    operation::update_item::UpdateItemError,
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
+};
+use domain::{Actor, Error, HistoryEntry, Order, OrderId, Status, StockEffect, Timestamp};
+
+use super::{DUE_AFTER, Item, Orders, key, stored};
+use crate::{
+    Stocks,
+    failure::{failed, incomplete, unreadable},
+    transaction::{Transacted, refused, transact},
+};
+
+/// How a transition ended.
+#[derive(Clone, Debug)]
+pub enum Advanced {
+    /// This very call made it.
+    Moved(Order),
+    /// The order was not where the transition starts: here it is as it stands. Nothing was written.
+    NotThere(Order),
+    /// There is no such order.
+    Missing,
+}
+
+/// The values of a transition's expressions. A type of its own, since an update and an action of a transaction take
+/// the same ones through different builders.
+struct Transition {
+    update: String,
+    values: Vec<(&'static str, AttributeValue)>,
+}
+
+const GUARD: &str = "#status = :from AND version = :before";
+
+impl Orders {
+    /// PENDING to CONFIRMED, to be announced, without having read the order. `due_at` stays as it is: it was set for
+    /// this.
+    pub async fn confirm(&self, order_id: OrderId, at: Timestamp) -> Result<Advanced, Error> {
+        // An order is PENDING in its first version only, so the next one is the second.
+        let entry =
+            HistoryEntry { status: Status::Confirmed, version: 2, at, actor: Actor::Workflow, reason: None };
+        let transition = Transition::new(Status::Pending, entry, None)?;
+        self.update(order_id, transition).await
+    }
+
+    /// Takes an order from `before` to `after`, which is the next version, to be announced, and looked after by the
+    /// sweeper from a minute later on.
+    pub async fn advance(&self, before: &Order, after: &Order, stocks: &Stocks) -> Result<Advanced, Error> {
+        const DOING: &str = "changing an order";
+        let entry = after.history.last().cloned().ok_or_else(|| incomplete(DOING))?;
+        let transition = Transition::new(before.status, entry, Some(before.order_id))?;
+        let effect = after.status.effect();
+        if effect == StockEffect::None {
+            return self.update(before.order_id, transition).await;
+        }
+        let update = transition
+            .values
+            .into_iter()
+            .fold(Update::builder(), |update, (name, value)| update.expression_attribute_values(name, value))
+            .table_name(&self.table)
+            .set_key(Some(key(before.order_id)))
+            .update_expression(transition.update)
+            .condition_expression(GUARD)
+            .expression_attribute_names("#status", "status")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|_unbuildable| incomplete(DOING))?;
+        let mut actions = vec![TransactWriteItem::builder().update(update).build()];
+        for line in &before.lines {
+            actions.push(stocks.unreserve(line, effect)?);
+        }
+        match transact(&self.client, DOING, actions, 0).await? {
+            // A transaction returns no values; what it wrote is what it was given.
+            Transacted::Done => Ok(Advanced::Moved(after.clone())),
+            Transacted::Refused(reasons) => match reasons.first() {
+                Some(of_order) if refused(of_order) => not_there(of_order.item()),
+                _ => {
+                    let source = "a SKU has fewer units reserved than the order holds".into();
+                    Err(Error::Broken { doing: DOING, source })
+                }
+            },
+        }
+    }
+
+    async fn update(&self, order_id: OrderId, transition: Transition) -> Result<Advanced, Error> {
+        const DOING: &str = "changing an order";
+        let update = self.client.update_item().table_name(&self.table);
+        let answer = transition
+            .values
+            .into_iter()
+            .fold(update, |update, (name, value)| update.expression_attribute_values(name, value))
+            .set_key(Some(key(order_id)))
+            .update_expression(transition.update)
+            .condition_expression(GUARD)
+            .expression_attribute_names("#status", "status")
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(done) => {
+                let item = done.attributes.ok_or_else(|| incomplete(DOING))?;
+                Ok(Advanced::Moved(stored(item)?.order))
+            }
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(existing)) => {
+                    not_there(existing.item())
+                }
+                _ => Err(failed(DOING)(error)),
+            },
+        }
+    }
+}
+
+impl Transition {
+    /// From `from` to the status of `entry`. With `due` the sweeper is to look after the order anew.
+    fn new(from: Status, entry: HistoryEntry, due: Option<OrderId>) -> Result<Self, Error> {
+        let text = |value: String| AttributeValue::S(value);
+        let number = |value: u32| AttributeValue::N(value.to_string());
+        let mut values = vec![
+            (":from", text(from.to_string())),
+            (":to", text(entry.status.to_string())),
+            (":before", number(entry.version - 1)),
+            (":next", number(entry.version)),
+            (":at", text(entry.at.to_string())),
+            (":announced", AttributeValue::Ns(vec![entry.version.to_string()])),
+        ];
+        let mut update = "SET #status = :to, version = :next, updated_at = :at, listed_at = :at, \
+                          history = list_append(history, :entry)"
+            .to_owned();
+        if let Some(order_id) = due {
+            update.push_str(", due_at = :due_at, due_shard = :due_shard REMOVE attempts");
+            values.push((":due_at", text(entry.at.after(DUE_AFTER).to_string())));
+            values.push((":due_shard", text(order_id.due_shard().to_owned())));
+        }
+        update.push_str(" ADD unsent :announced");
+        let entry = serde_dynamo::to_attribute_value(entry).map_err(unreadable("changing an order"))?;
+        values.push((":entry", AttributeValue::L(vec![entry])));
+        Ok(Self { update, values })
+    }
+}
+
+fn not_there(existing: Option<&Item>) -> Result<Advanced, Error> {
+    match existing {
+        Some(item) if !item.is_empty() => Ok(Advanced::NotThere(stored(item.clone())?.order)),
+        _ => Ok(Advanced::Missing),
+    }
+}

@@ -1,0 +1,215 @@
+//! The outbox: which orders are due, who looks after them, and when there is nothing left to do.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    operation::update_item::UpdateItemError,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+};
+use domain::{Error, OrderId, Timestamp};
+
+use super::{DUE_AFTER, Orders, key};
+use crate::failure::failed;
+
+/// How often an order is resumed before a person has to look.
+const MAX_ATTEMPTS: u32 = 10;
+
+/// The longest wait between two attempts.
+const MAX_BACKOFF: Duration = Duration::from_hours(1);
+
+/// The shards of the `by_due` index that the sweeper reads.
+pub(super) const SHARDS: [&str; 4] = ["0", "1", "2", "3"];
+
+/// The shard of orders that were given up.
+pub(super) const GIVEN_UP: &str = "given-up";
+
+/// An order that is due, as the index lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueOrder {
+    /// Which.
+    pub order_id: OrderId,
+    due_at: String,
+}
+
+/// What came of claiming a due order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is this caller's to resume.
+    Ours,
+    /// Somebody else was faster, or nothing is left to do.
+    Theirs,
+    /// It was tried often enough: it waits for a person now.
+    GivenUp,
+}
+
+impl Orders {
+    /// Orders that are due by `now`, `limit` of each shard at most, the longest due first.
+    pub async fn due(&self, now: Timestamp, limit: u16) -> Result<Vec<DueOrder>, Error> {
+        let mut due = Vec::new();
+        for shard in SHARDS {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name("by_due")
+                .key_condition_expression("due_shard = :shard AND due_at <= :now")
+                .expression_attribute_values(":shard", AttributeValue::S(shard.to_owned()))
+                .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
+                .limit(i32::from(limit))
+                .send()
+                .await
+                .map_err(failed("looking for orders that are due"))?;
+            due.extend(answer.items().iter().filter_map(|row| {
+                let text = |name: &str| row.get(name).and_then(|value| value.as_s().ok());
+                Some(DueOrder {
+                    order_id: OrderId::parse(text("order_id")?)?,
+                    due_at: text("due_at")?.clone(),
+                })
+            }));
+        }
+        Ok(due)
+    }
+
+    /// Claims a due order for one attempt, which moves its time on: a minute for the first, doubling, an hour at
+    /// most. After 10 attempts the order is given up instead.
+    pub async fn claim(&self, due: &DueOrder, now: Timestamp) -> Result<Claim, Error> {
+        const DOING: &str = "claiming an order that is due";
+        // The wait depends on how often it was tried, which only the row knows: the index may lag. The first guess
+        // is right for nearly every order; a wrong one costs a second call.
+        let mut tried = 0;
+        loop {
+            let text = |value: String| AttributeValue::S(value);
+            let number = |value: u32| AttributeValue::N(value.to_string());
+            let update = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(key(due.order_id)))
+                .update_expression("SET due_at = :later, attempts = :tried")
+                .expression_attribute_values(":seen", text(due.due_at.clone()))
+                .expression_attribute_values(":shard", text(due.order_id.due_shard().to_owned()))
+                .expression_attribute_values(":later", text(now.after(backoff(tried)).to_string()))
+                .expression_attribute_values(":tried", number(tried + 1))
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            let update = if tried == 0 {
+                update.condition_expression(
+                    "due_at = :seen AND due_shard = :shard AND attribute_not_exists(attempts)",
+                )
+            } else {
+                update
+                    .condition_expression("due_at = :seen AND due_shard = :shard AND attempts = :before")
+                    .expression_attribute_values(":before", number(tried))
+            };
+            match update.send().await {
+                Ok(_claimed) => return Ok(Claim::Ours),
+                Err(error) => match error.as_service_error() {
+                    Some(UpdateItemError::ConditionalCheckFailedException(row)) => {
+                        let row = row.item();
+                        let same = row
+                            .and_then(|row| row.get("due_at"))
+                            .is_some_and(|at| at.as_s() == Ok(&due.due_at));
+                        let attempts = row
+                            .and_then(|row| row.get("attempts"))
+                            .and_then(|attempts| attempts.as_n().ok())
+                            .and_then(|attempts| attempts.parse().ok())
+                            .unwrap_or(0);
+                        if !same || attempts == tried {
+                            return Ok(Claim::Theirs);
+                        }
+                        if attempts >= MAX_ATTEMPTS {
+                            return self.give_up(due).await;
+                        }
+                        tried = attempts;
+                    }
+                    _ => return Err(failed(DOING)(error)),
+                },
+            }
+        }
+    }
+
+    /// Moves an order that nobody else has claimed to the shard that waits for a person.
+    async fn give_up(&self, due: &DueOrder) -> Result<Claim, Error> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(due.order_id)))
+            .update_expression("SET due_shard = :given_up")
+            .condition_expression("due_at = :seen AND due_shard = :shard")
+            .expression_attribute_values(":given_up", AttributeValue::S(GIVEN_UP.to_owned()))
+            .expression_attribute_values(":seen", AttributeValue::S(due.due_at.clone()))
+            .expression_attribute_values(":shard", AttributeValue::S(due.order_id.due_shard().to_owned()))
+            .send()
+            .await;
+        Self::held(answer, "giving an order up").map(|held| if held { Claim::GivenUp } else { Claim::Theirs })
+    }
+
+    /// Takes an order up again that is due, given up or not, as if it had never been tried. `false` when nothing is
+    /// due for it.
+    pub async fn take_up(&self, order_id: OrderId, now: Timestamp) -> Result<bool, Error> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(order_id)))
+            .update_expression("SET due_at = :soon, due_shard = :shard REMOVE attempts")
+            .condition_expression("attribute_exists(due_at)")
+            .expression_attribute_values(":soon", AttributeValue::S(now.after(DUE_AFTER).to_string()))
+            .expression_attribute_values(":shard", AttributeValue::S(order_id.due_shard().to_owned()))
+            .send()
+            .await;
+        Self::held(answer, "taking an order up again")
+    }
+
+    /// Takes an order off the sweeper's list that has nothing left to announce.
+    pub async fn settle(&self, order_id: OrderId) -> Result<(), Error> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(order_id)))
+            .update_expression("REMOVE due_at, due_shard, attempts")
+            .condition_expression(
+                "attribute_exists(order_id) AND attribute_not_exists(unsent) AND #status <> :pending",
+            )
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":pending", AttributeValue::S("PENDING".to_owned()))
+            .send()
+            .await;
+        // When it does not hold, there is something left to do after all.
+        Self::held(answer, "settling an order").map(|_held| ())
+    }
+
+    /// Whether an update's condition held.
+    fn held<A, R>(
+        answer: Result<A, aws_sdk_dynamodb::error::SdkError<UpdateItemError, R>>,
+        doing: &'static str,
+    ) -> Result<bool, Error>
+    where
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        match answer {
+            Ok(_written) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(failed(doing)(error)),
+            },
+        }
+    }
+}
+
+/// How long to wait after this many attempts.
+fn backoff(tried: u32) -> Duration {
+    DUE_AFTER.saturating_mul(2_u32.saturating_pow(tried)).min(MAX_BACKOFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_wait_a_minute_then_double_up_to_an_hour() {
+        let minutes: Vec<u64> = (0..MAX_ATTEMPTS).map(|tried| backoff(tried).as_secs() / 60).collect();
+        assert_eq!(minutes, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
+    }
+}

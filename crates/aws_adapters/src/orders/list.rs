@@ -1,0 +1,180 @@
+//! Lists of orders. The indexes carry keys only: a list reads an index, then the rows.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{Error, Order, Status, UserId};
+
+use super::{Item, Orders, due::GIVEN_UP, stored};
+use crate::{
+    Page,
+    batch::read_batch,
+    failure::{failed, incomplete},
+};
+
+/// Reads of the index for one page, when rows no longer match what the index said of them.
+const MAX_ROUNDS: u32 = 10;
+
+/// Which orders to list, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderFilter {
+    /// Those of one user, by when they were placed.
+    User(UserId),
+    /// Those in one status, by when they took it. PENDING ones are not listed.
+    Status(Status),
+    /// Those that were given up and wait for a person.
+    Attention,
+}
+
+impl OrderFilter {
+    /// The index, its partition and sort keys' names, and the partition.
+    fn index(&self) -> (&'static str, &'static str, &'static str, String) {
+        match self {
+            Self::User(user) => ("by_user", "user_id", "created_at", user.to_string()),
+            Self::Status(status) => ("by_status", "status", "listed_at", status.to_string()),
+            Self::Attention => ("by_due", "due_shard", "due_at", GIVEN_UP.to_owned()),
+        }
+    }
+
+    /// Whether an order still is what the index listed it as.
+    fn holds(&self, row: &Item, order: &Order) -> bool {
+        match self {
+            Self::User(user) => order.user_id == *user,
+            Self::Status(status) => order.status == *status,
+            Self::Attention => {
+                row.get("due_shard").is_some_and(|shard| shard.as_s().is_ok_and(|shard| shard == GIVEN_UP))
+            }
+        }
+    }
+}
+
+impl Orders {
+    /// One page of orders, `limit` at most, after the place `after` that an earlier page gave. Reads on past rows that
+    /// no longer match, and never returns one.
+    pub async fn list(
+        &self,
+        filter: &OrderFilter,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<Page<Order>, Error> {
+        const DOING: &str = "listing orders";
+        let (index, partition_name, sort_name, partition) = filter.index();
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let mut start = match after {
+            None => None,
+            Some(after) => {
+                let (sort, order_id) = after.split_once(' ').ok_or(Error::BadCursor)?;
+                Some(HashMap::from([
+                    (partition_name.to_owned(), text(&partition)),
+                    (sort_name.to_owned(), text(sort)),
+                    ("order_id".to_owned(), text(order_id)),
+                ]))
+            }
+        };
+        let place = |key: &Item| {
+            let part = |name: &str| key.get(name).and_then(|value| value.as_s().ok());
+            Some(format!("{} {}", part(sort_name)?, part("order_id")?))
+        };
+        let limit = usize::from(limit);
+        let mut items = Vec::new();
+        for _ in 0..MAX_ROUNDS {
+            let wanted = i32::try_from(limit - items.len()).unwrap_or(i32::MAX);
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(index)
+                .key_condition_expression("#partition = :partition")
+                .expression_attribute_names("#partition", partition_name)
+                .expression_attribute_values(":partition", text(&partition))
+                .scan_index_forward(false)
+                .limit(wanted)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(failed(DOING))?;
+            let ids: Vec<String> =
+                answer.items().iter().filter_map(|key| key.get("order_id")?.as_s().ok().cloned()).collect();
+            let mut rows = self.rows(&ids).await?;
+            for id in &ids {
+                let Some((row, order)) = rows.remove(id) else { continue };
+                if filter.holds(&row, &order) {
+                    items.push(order);
+                }
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() || items.len() == limit {
+                break;
+            }
+        }
+        let next = start.as_ref().map(|key| place(key).ok_or_else(|| incomplete(DOING))).transpose()?;
+        Ok(Page { items, next })
+    }
+
+    /// The rows of these orders, by id.
+    async fn rows(&self, ids: &[String]) -> Result<HashMap<String, (Item, Order)>, Error> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let keys =
+            ids.iter().map(|id| HashMap::from([("order_id".to_owned(), AttributeValue::S(id.clone()))]));
+        let keys: Vec<Item> = keys.collect();
+        let found = read_batch(&self.client, [(self.table.clone(), keys.into())]).await?;
+        let rows = found.into_values().flatten().map(|row| {
+            let order = stored(row.clone())?.order;
+            Ok((order.order_id.to_string(), (row, order)))
+        });
+        rows.collect()
+    }
+
+    /// Every order of one status or in need of a person, page after page, for those who audit.
+    pub async fn all(&self, filter: &OrderFilter) -> Result<Vec<Order>, Error> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.list(filter, 100, after.as_deref()).await?;
+            all.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Every order that is PENDING, for those who audit: each is due, now or later.
+    pub async fn pending(&self) -> Result<Vec<Order>, Error> {
+        let mut pending = Vec::new();
+        for shard in super::due::SHARDS.into_iter().chain([GIVEN_UP]) {
+            let mut start = None;
+            loop {
+                let answer = self
+                    .client
+                    .query()
+                    .table_name(&self.table)
+                    .index_name("by_due")
+                    .key_condition_expression("due_shard = :shard")
+                    .expression_attribute_values(":shard", AttributeValue::S(shard.to_owned()))
+                    .limit(100)
+                    .set_exclusive_start_key(start)
+                    .send()
+                    .await
+                    .map_err(failed("looking for pending orders"))?;
+                let ids: Vec<String> = answer
+                    .items()
+                    .iter()
+                    .filter_map(|key| key.get("order_id")?.as_s().ok().cloned())
+                    .collect();
+                let rows = self.rows(&ids).await?;
+                pending.extend(
+                    rows.into_values()
+                        .map(|(_, order)| order)
+                        .filter(|order| order.status == Status::Pending),
+                );
+                start = answer.last_evaluated_key;
+                if start.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(pending)
+    }
+}

@@ -1,0 +1,128 @@
+//! The door for everything that people do to an order once it is placed: cancel it, take it to its next status, or
+//! have a stuck one resumed. The workflow does it; whether it may be done is decided where it is written.
+
+mod request;
+
+use aws_adapters::{Orders, Ran, Workflow, database, workflows};
+use domain::{
+    Actor, Error, Order, OrderId, Status,
+    workflow::{Change, Command, Outcome},
+};
+use lambda_shell::{AdminRule, Caller, Clock, Door, Env, Request, Response, SdkConfig, SetupFault};
+
+/// The function behind the routes that change an order.
+#[derive(Debug)]
+pub struct ChangeOrder {
+    orders: Orders,
+    workflow: Workflow,
+    admins: AdminRule,
+    clock: Clock,
+}
+
+impl ChangeOrder {
+    /// Makes the function from its environment: `ORDERS_TABLE`, `STATE_MACHINE_ARN`, `ADMIN_CLAIM` and `ADMIN_VALUE`.
+    #[allow(clippy::unused_async, reason = "every function is made the same way")]
+    pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
+        let [orders_table, state_machine_arn] = env.read(["ORDERS_TABLE", "STATE_MACHINE_ARN"])?;
+        Ok(Self {
+            orders: Orders::new(database(config), orders_table),
+            workflow: Workflow::new(workflows(config), state_machine_arn),
+            admins: AdminRule::from_env(env)?,
+            clock: Clock::of(config),
+        })
+    }
+}
+
+impl Door for ChangeOrder {
+    async fn handle(&self, request: Request) -> Result<Response, Error> {
+        let caller = request.caller()?;
+        match request.route.as_str() {
+            "POST /orders/{order_id}/cancel" => self.cancel(&request, &caller).await,
+            "PATCH /orders/{order_id}" => self.patch(&request, &caller).await,
+            "POST /orders/{order_id}/resume" => self.resume(&request, &caller).await,
+            _ => Err(Error::NotFound("route")),
+        }
+    }
+}
+
+impl ChangeOrder {
+    async fn cancel(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
+        let order = self.order(request).await?;
+        // Another user's order and one that does not exist look the same.
+        if order.user_id != caller.user_id && !self.admins.admits(caller) {
+            return Err(Error::NotFound("order"));
+        }
+        let reason = request::cancel(request)?;
+        let actor = Actor::from(caller.user_id.to_string());
+        let order_id = order.order_id;
+        self.change(Change { order_id, to: Status::Cancelled, actor, reason, if_version: None }).await
+    }
+
+    async fn patch(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
+        self.admins.require(caller)?;
+        let order = self.order(request).await?;
+        let (to, if_version) = request::patch(request)?;
+        let actor = Actor::from(caller.user_id.to_string());
+        self.change(Change { order_id: order.order_id, to, actor, reason: None, if_version }).await
+    }
+
+    async fn resume(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
+        self.admins.require(caller)?;
+        let order_id = self.order(request).await?.order_id;
+        if !self.orders.take_up(order_id, self.clock.now()).await? {
+            return Err(Error::NothingDue);
+        }
+        // Whatever comes of it, the order is taken up again: what this run leaves is the sweeper's.
+        let _left_to_the_sweeper = self.workflow.run(&Command::Resume { order_id }).await;
+        let order = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?.order;
+        respond(202, &order)
+    }
+
+    /// The order that the path names.
+    async fn order(&self, request: &Request) -> Result<Order, Error> {
+        let missing = || Error::NotFound("order");
+        let order_id = OrderId::parse(request.path("order_id")).ok_or_else(missing)?;
+        lambda_shell::concerning(order_id);
+        Ok(self.orders.get(order_id).await?.ok_or_else(missing)?.order)
+    }
+
+    async fn change(&self, change: Change) -> Result<Response, Error> {
+        let unknown = match self.workflow.run(&Command::Change(change.clone())).await {
+            Ok(Ran::Finished(outcome)) => {
+                return match *outcome {
+                    Outcome::Changed { order } => respond(200, &order),
+                    Outcome::Illegal { order } => {
+                        Err(Error::IllegalTransition { from: order.status, to: change.to })
+                    }
+                    Outcome::Stale { .. } => Err(Error::StaleVersion),
+                    Outcome::Placed { .. }
+                    | Outcome::Rejected { .. }
+                    | Outcome::Replayed { .. }
+                    | Outcome::KeyReused
+                    | Outcome::UnknownSku { .. }
+                    | Outcome::MixedCurrencies { .. }
+                    | Outcome::PriceChanged { .. }
+                    | Outcome::UserNotRegistered => {
+                        let source = "the workflow answered a change as if it were a placement".into();
+                        Err(Error::Broken { doing: "changing an order", source })
+                    }
+                };
+            }
+            Ok(Ran::Broke { error }) => {
+                let source = format!("the execution ended with {error}").into();
+                Error::Unavailable { doing: "running the order workflow", source }
+            }
+            Err(unknown @ Error::Unavailable { .. }) => unknown,
+            Err(certain) => return Err(certain),
+        };
+        // How far it came, only the table knows.
+        let order = self.orders.get(change.order_id).await?.ok_or(Error::NotFound("order"))?.order;
+        let made = order.repeats(change.to, &change.actor)
+            && change.if_version.is_none_or(|read| order.version == read + 1);
+        if made { respond(200, &order) } else { Err(unknown) }
+    }
+}
+
+fn respond(status: u16, order: &Order) -> Result<Response, Error> {
+    Ok(Response::json(status, order)?.header("etag", format!("\"{}\"", order.version)))
+}

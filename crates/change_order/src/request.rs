@@ -1,0 +1,40 @@
+//! What the changing routes take: `{reason?}` to cancel; `{status}` and `If-Match` to take a next status.
+
+use domain::{Error, Fault, Reason, Status};
+use lambda_shell::Request;
+
+/// The statuses that a person may ask for; the others are the workflow's own.
+const BY_REQUEST: [Status; 3] = [Status::Shipped, Status::Delivered, Status::Cancelled];
+
+/// Reads a cancellation, whose body may be left out.
+pub(crate) fn cancel(request: &Request) -> Result<Option<Reason>, Error> {
+    if request.has_no_body() {
+        return Ok(None);
+    }
+    let mut body = request.body()?;
+    let reason = body.optional_text("reason");
+    Error::unless(body.finish())?;
+    Ok(reason)
+}
+
+/// Reads a change of status: the status, and the version that it depends on, if it does.
+pub(crate) fn patch(request: &Request) -> Result<(Status, Option<u32>), Error> {
+    let if_match = request.header("if-match").ok_or(Error::IfMatchMissing)?;
+    let mut body = request.body()?;
+    let status: Option<Status> = body.text("status");
+    if status.is_some_and(|status| !BY_REQUEST.contains(&status)) {
+        let names = BY_REQUEST.map(Status::as_str).join(", ");
+        body.fault("status", format!("must be one of {names}: the others are the workflow's own"));
+    }
+    Error::unless(body.finish())?;
+    let Some(status) = status else {
+        return Err(Error::Invalid(vec![Fault::new("status", "is required")]));
+    };
+    if if_match.trim() == "*" {
+        return Ok((status, None));
+    }
+    // Whatever is no ETag of ours is the ETag of no version of this order.
+    let version = if_match.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let version = version.and_then(|version| version.parse().ok()).ok_or(Error::StaleVersion)?;
+    Ok((status, Some(version)))
+}

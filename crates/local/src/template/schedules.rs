@@ -1,0 +1,56 @@
+//! `ScheduleV2` events: functions that run by the clock.
+
+use std::time::Duration;
+
+use super::node::Node;
+
+/// A function's schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// The logical id of the function that runs.
+    pub function: String,
+    /// How often.
+    pub every: Duration,
+}
+
+/// What changes nothing that the program can see.
+const AWS_ONLY: &[&str] = &["Description", "Name", "RetryPolicy", "DeadLetterConfig", "FlexibleTimeWindow"];
+
+pub(super) fn read(function: &str, event: &Node<'_>) -> Option<Schedule> {
+    event.allow(&["ScheduleExpression", "RoleArn"], AWS_ONLY);
+    // Without one, SAM would make a role of its own.
+    event.need("RoleArn");
+    let expression = event.need("ScheduleExpression")?;
+    let every = rate(&expression.text()?);
+    if every.is_none() {
+        expression.report("is not supported by the local stack; supported: rate(<n> minutes|hours|days)");
+    }
+    Some(Schedule { function: function.to_owned(), every: every? })
+}
+
+/// `rate(1 minute)` and the like.
+fn rate(expression: &str) -> Option<Duration> {
+    let (count, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
+    let count: u64 = count.parse().ok().filter(|count| *count > 0)?;
+    let minutes = match unit {
+        "minute" | "minutes" => 1,
+        "hour" | "hours" => 60,
+        "day" | "days" => 24 * 60,
+        _ => return None,
+    };
+    Some(Duration::from_mins(count.checked_mul(minutes)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_read_and_other_schedules_are_not() {
+        assert_eq!(rate("rate(1 minute)"), Some(Duration::from_mins(1)));
+        assert_eq!(rate("rate(2 hours)"), Some(Duration::from_hours(2)));
+        for other in ["rate(0 minutes)", "rate(1 fortnight)", "rate(minute)", "cron(0 12 * * ? *)", ""] {
+            assert_eq!(rate(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Whose orders `GET /orders` lists: the caller's own, or what an admin asks for.
+
+use std::collections::HashMap;
+
+use aws_adapters::OrderFilter;
+use domain::{Error, Fault, Status, UserId};
+use lambda_shell::Caller;
+
+/// The parameters beside `limit` and `cursor`.
+pub(crate) const PARAMETERS: [&str; 3] = ["user_id", "status", "attention"];
+
+/// The filter that a query asks for, and the list's name, to which its cursors are bound.
+pub(crate) fn filter(
+    query: &HashMap<String, String>,
+    caller: &Caller,
+    admin: bool,
+) -> Result<(OrderFilter, String), Error> {
+    let named: Vec<&str> = PARAMETERS.into_iter().filter(|name| query.contains_key(*name)).collect();
+    let [name] = named[..] else {
+        return if named.is_empty() {
+            Ok((OrderFilter::User(caller.user_id.clone()), "orders of the caller".to_owned()))
+        } else {
+            let reason = format!("only one of {} can be given", PARAMETERS.join(", "));
+            Err(Error::Invalid(named.into_iter().map(|name| Fault::new(name, reason.clone())).collect()))
+        };
+    };
+    if !admin {
+        return Err(Error::Forbidden);
+    }
+    let value = query.get(name).cloned().unwrap_or_default();
+    let list = format!("orders by {name} {value}");
+    let filter = match name {
+        "user_id" => OrderFilter::User(UserId::try_from(value)?),
+        "status" => match Status::try_from(value)? {
+            Status::Pending => {
+                let reason =
+                    "PENDING orders are not listed: they are on their way, or found with attention=true";
+                return Err(Error::Invalid(vec![Fault::new("status", reason)]));
+            }
+            status @ (Status::Confirmed
+            | Status::Rejected
+            | Status::Cancelled
+            | Status::Shipped
+            | Status::Delivered) => OrderFilter::Status(status),
+        },
+        _ if value == "true" => OrderFilter::Attention,
+        _ => return Err(Error::Invalid(vec![Fault::new("attention", "must be true")])),
+    };
+    Ok((filter, list))
+}
