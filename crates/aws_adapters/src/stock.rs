@@ -67,6 +67,14 @@ impl Stocks {
         Self { client, table }
     }
 
+    /// Opens the connection with one read of a row that is not there, in init, where it costs no request its time.
+    /// Whether it can be opened is the first request's business. A batch, since not every role may do more.
+    pub async fn connect(&self) {
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let nothing = HashMap::from([("sku".to_owned(), text("-")), ("kind".to_owned(), text(STOCK))]);
+        let _unreachable = self.rows(vec![nothing]).await;
+    }
+
     /// One SKU's stock, read consistently.
     pub async fn get(&self, sku: &Sku) -> Result<Option<Stock>, Error> {
         let answer = self

@@ -86,6 +86,13 @@ impl Users {
         Self { client, table }
     }
 
+    /// Opens the connection with one read of a row that is not there, in init, where it costs no request its time.
+    /// Whether it can be opened is the first request's business.
+    pub async fn connect(&self) {
+        let nobody = AttributeValue::S("-".to_owned());
+        let _unreachable = self.client.get_item().table_name(&self.table).key("user_id", nobody).send().await;
+    }
+
     /// Stores a user who is not there yet.
     pub async fn register(&self, user: &UserRow) -> Result<Registered, Error> {
         const DOING: &str = "registering a user";

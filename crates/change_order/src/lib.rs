@@ -21,11 +21,12 @@ pub struct ChangeOrder {
 
 impl ChangeOrder {
     /// Makes the function from its environment: `ORDERS_TABLE`, `STATE_MACHINE_ARN`, `ADMIN_CLAIM` and `ADMIN_VALUE`.
-    #[allow(clippy::unused_async, reason = "every function is made the same way")]
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
         let [orders_table, state_machine_arn] = env.read(["ORDERS_TABLE", "STATE_MACHINE_ARN"])?;
+        let orders = Orders::new(database(config), orders_table);
+        orders.connect().await;
         Ok(Self {
-            orders: Orders::new(database(config), orders_table),
+            orders,
             workflow: Workflow::new(workflows(config), state_machine_arn),
             admins: AdminRule::from_env(env)?,
             clock: Clock::of(config),

@@ -17,14 +17,12 @@ pub struct CheckInventory {
 
 impl CheckInventory {
     /// Makes the function from its environment: `INVENTORY_TABLE` and `USERS_TABLE`.
-    #[allow(clippy::unused_async, reason = "every function is made the same way")]
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
         let [inventory_table, users_table] = env.read(["INVENTORY_TABLE", "USERS_TABLE"])?;
         let client = database(config);
-        Ok(Self {
-            stocks: Stocks::new(client.clone(), inventory_table),
-            users: Users::new(client, users_table),
-        })
+        let stocks = Stocks::new(client.clone(), inventory_table);
+        stocks.connect().await;
+        Ok(Self { stocks, users: Users::new(client, users_table) })
     }
 }
 

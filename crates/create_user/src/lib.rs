@@ -18,14 +18,11 @@ pub struct CreateUser {
 
 impl CreateUser {
     /// Makes the function from its environment: `USERS_TABLE` and `ORDER_TOPIC_ARN`.
-    #[allow(clippy::unused_async, reason = "every function is made the same way")]
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
         let [users_table, topic_arn] = env.read(["USERS_TABLE", "ORDER_TOPIC_ARN"])?;
-        Ok(Self {
-            users: Users::new(database(config), users_table),
-            topics: Topics::new(notifications(config), topic_arn),
-            clock: Clock::of(config),
-        })
+        let users = Users::new(database(config), users_table);
+        users.connect().await;
+        Ok(Self { users, topics: Topics::new(notifications(config), topic_arn), clock: Clock::of(config) })
     }
 }
 

@@ -23,13 +23,11 @@ pub struct PlaceOrder {
 
 impl PlaceOrder {
     /// Makes the function from its environment: `ORDERS_TABLE` and `STATE_MACHINE_ARN`.
-    #[allow(clippy::unused_async, reason = "every function is made the same way")]
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
         let [orders_table, state_machine_arn] = env.read(["ORDERS_TABLE", "STATE_MACHINE_ARN"])?;
-        Ok(Self {
-            orders: Orders::new(database(config), orders_table),
-            workflow: Workflow::new(workflows(config), state_machine_arn),
-        })
+        let orders = Orders::new(database(config), orders_table);
+        orders.connect().await;
+        Ok(Self { orders, workflow: Workflow::new(workflows(config), state_machine_arn) })
     }
 }
 

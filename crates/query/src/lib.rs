@@ -24,14 +24,15 @@ pub struct Query {
 impl Query {
     /// Makes the function from its environment: `USERS_TABLE`, `ORDERS_TABLE`, `INVENTORY_TABLE`, `ADMIN_CLAIM` and
     /// `ADMIN_VALUE`.
-    #[allow(clippy::unused_async, reason = "every function is made the same way")]
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
         let [users_table, orders_table, inventory_table] =
             env.read(["USERS_TABLE", "ORDERS_TABLE", "INVENTORY_TABLE"])?;
         let client = database(config);
+        let orders = Orders::new(client.clone(), orders_table);
+        orders.connect().await;
         Ok(Self {
             users: Users::new(client.clone(), users_table),
-            orders: Orders::new(client.clone(), orders_table),
+            orders,
             stocks: Stocks::new(client, inventory_table),
             notifications: notifications(config),
             admins: AdminRule::from_env(env)?,

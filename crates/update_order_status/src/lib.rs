@@ -23,13 +23,14 @@ pub struct UpdateOrderStatus {
 
 impl UpdateOrderStatus {
     /// Makes the function from its environment: `ORDERS_TABLE`, `INVENTORY_TABLE` and `USERS_TABLE`.
-    #[allow(clippy::unused_async, reason = "every function is made the same way")]
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
         let [orders_table, inventory_table, users_table] =
             env.read(["ORDERS_TABLE", "INVENTORY_TABLE", "USERS_TABLE"])?;
         let client = database(config);
+        let orders = Orders::new(client.clone(), orders_table);
+        orders.connect().await;
         Ok(Self {
-            orders: Orders::new(client.clone(), orders_table),
+            orders,
             stocks: Stocks::new(client.clone(), inventory_table),
             users: Users::new(client, users_table),
             clock: Clock::of(config),

@@ -70,6 +70,13 @@ impl Orders {
         Self { client, table }
     }
 
+    /// Opens the connection with one read of a row that is not there, in init, where it costs no request its time.
+    /// Whether it can be opened is the first request's business.
+    pub async fn connect(&self) {
+        let nobody = HashMap::from([("order_id".to_owned(), AttributeValue::S("-".to_owned()))]);
+        let _unreachable = self.client.get_item().table_name(&self.table).set_key(Some(nobody)).send().await;
+    }
+
     /// Stores a PENDING order and reserves the stock of all its lines, together or not at all.
     pub async fn place(&self, placement: &Placement, stocks: &Stocks) -> Result<Placed, Error> {
         const DOING: &str = "placing an order";
