@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use serde_json::json;
 
-use super::{Authorizer, Effect, Route, Statement, Template, permits};
+use super::{Authorizer, Effect, Route, Statement, Template};
 
 const SHOP: &str = r#"
 AWSTemplateFormatVersion: "2010-09-09"
@@ -237,50 +237,4 @@ fn a_resource_may_have_a_name_of_its_own() {
     let template = shop(&named, &[]).expect("a good template");
     assert_eq!(template.tables[0].name, "shop-orders");
     assert_eq!(template.functions[0].environment["ORDERS_TABLE"], "shop-orders");
-}
-
-#[test]
-fn the_deployed_template_wires_every_function() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let infra = dir.path().join("infra");
-    fs::create_dir_all(&infra)
-        .and_then(|()| fs::create_dir_all(dir.path().join("step_function")))
-        .expect("folders");
-    let names = [
-        "CheckInventoryFunctionArn",
-        "CreateOrderFunctionArn",
-        "UpdateOrderStatusFunctionArn",
-        "OrdersTableName",
-    ];
-    let definition = json!(names.map(|name| format!("${{{name}}}"))).to_string();
-    fs::write(dir.path().join("step_function/order.asl.json"), definition)
-        .expect("the definition is written");
-    let overrides = [("JwtIssuer", "https://issuer.test"), ("JwtAudience", "orderflow")];
-    let overrides = overrides.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let text = include_str!("../../../../../infra/template.yaml");
-    let template = Template::parse(text, &infra, &overrides).unwrap_or_else(|faults| panic!("{faults}"));
-
-    let functions: Vec<_> = template.functions.iter().map(|function| function.binary.as_str()).collect();
-    assert_eq!(
-        functions,
-        [
-            "create_user",
-            "place_order",
-            "adjust_inventory",
-            "query",
-            "check_inventory",
-            "create_order",
-            "update_order_status"
-        ]
-    );
-    let open: Vec<_> = template.apis[0].routes.iter().filter(|route| route.authorizer.is_none()).collect();
-    assert!(matches!(open.as_slice(), [health] if health.path == "/health"), "{open:?}");
-    let step_timeouts = template.functions.iter().filter(|f| f.timeout < Duration::from_secs(5)).count();
-    assert_eq!(step_timeouts, 3, "steps end within their task's 5 s");
-    let orders =
-        template.tables.iter().find(|table| table.logical_id == "OrdersTable").expect("an orders table");
-    let query =
-        template.functions.iter().find(|function| function.binary == "query").expect("a query function");
-    assert!(permits(&query.statements, "dynamodb:GetItem", &orders.arn));
-    assert!(!permits(&query.statements, "dynamodb:PutItem", &orders.arn));
 }
