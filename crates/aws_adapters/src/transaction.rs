@@ -77,7 +77,12 @@ pub(crate) async fn transact(
             return Err(Error::StockContention);
         }
         retries += 1;
-        tracing::info!(doing, retries, "rows are held by another transaction");
+        tracing::info!(
+            metric = "ContentionRetries",
+            value = 1_u64,
+            doing,
+            "rows are held by another transaction"
+        );
         tokio::time::sleep(wait).await;
     }
 }

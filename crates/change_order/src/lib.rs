@@ -8,7 +8,7 @@ use domain::{
     Actor, Error, Order, OrderId, Status,
     workflow::{Change, Command, Outcome},
 };
-use lambda_shell::{AdminRule, Caller, Clock, Door, Env, Request, Response, SdkConfig, SetupFault};
+use lambda_shell::{AdminRule, Caller, Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault};
 
 /// The function behind the routes that change an order.
 #[derive(Debug)]
@@ -91,7 +91,12 @@ impl ChangeOrder {
         let unknown = match self.workflow.run(&Command::Change(change.clone())).await {
             Ok(Ran::Finished(outcome)) => {
                 return match *outcome {
-                    Outcome::Changed { order } => respond(200, &order),
+                    Outcome::Changed { order } => {
+                        if change.to == Status::Cancelled {
+                            lambda_shell::count(Count::OrdersCancelled, 1);
+                        }
+                        respond(200, &order)
+                    }
                     Outcome::Illegal { order } => {
                         Err(Error::IllegalTransition { from: order.status, to: change.to })
                     }

@@ -6,7 +6,7 @@
 
 use aws_adapters::{Registered, Subscribed, Topics, UserRow, Users, database, notifications};
 use domain::{Error, Name, Notifications};
-use lambda_shell::{Caller, Clock, Door, Env, Request, Response, SdkConfig, SetupFault};
+use lambda_shell::{Caller, Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault};
 
 /// The function behind `POST /users`.
 #[derive(Debug)]
@@ -93,7 +93,10 @@ impl CreateUser {
             }
         }
         match self.topics.subscribe(&self.users, &row.user_id, &row.email).await? {
-            Subscribed::Full => Ok(Notifications::Unavailable),
+            Subscribed::Full => {
+                lambda_shell::count(Count::EmailsUnavailable, 1);
+                Ok(Notifications::Unavailable)
+            }
             Subscribed::Asked(subscription) => {
                 // A repeat may have found a subscription that was confirmed long ago.
                 let state =

@@ -7,7 +7,11 @@ use std::error::Error as _;
 
 use domain::{Error, OrderId};
 use tracing::{Level, Span, field::Empty, level_filters::LevelFilter};
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+use crate::metrics::EmbeddedMetrics;
 
 /// The crates whose detail `LOG_LEVEL` sets.
 const OURS: [&str; 12] = [
@@ -33,8 +37,8 @@ pub(crate) fn filter(level: Level) -> Targets {
         .with_targets(OURS.map(|name| (name, level)))
 }
 
-/// Starts logging to standard output, which Lambda sends to CloudWatch.
-pub(crate) fn start(level: Level) {
+/// Starts logging to standard output, which Lambda sends to CloudWatch. Metrics go to `namespace`.
+pub(crate) fn start(level: Level, namespace: String) {
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -42,7 +46,10 @@ pub(crate) fn start(level: Level) {
         .with_span_list(false)
         // CloudWatch notes the time of each line.
         .without_time();
-    tracing_subscriber::registry().with(lines).with(filter(level)).init();
+    // Metrics are counted at every level; each layer has its own filter.
+    let lines = lines.with_filter(filter(level));
+    let metrics = EmbeddedMetrics::new(namespace).with_filter(filter(Level::INFO));
+    tracing_subscriber::registry().with(lines).with(metrics).init();
 }
 
 /// Reports a panic by its place only: its message may hold anything.

@@ -17,17 +17,18 @@ use crate::{Door, Env, Error, Function, SetupFault, Step, hush_panics, logs};
 const AMAZON_ROOTS: &[u8] = include_bytes!("roots.pem");
 
 /// What every function reads from its environment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     log_level: tracing::Level,
+    metrics_namespace: String,
     trust_system_roots: bool,
 }
 
 impl Settings {
-    /// Reads `LOG_LEVEL` (trace, debug, info, warn or error) and `TLS_ROOTS` (amazon, or system for an endpoint
+    /// Reads `LOG_LEVEL` (trace, debug, info, warn or error), `METRICS_NAMESPACE` and `TLS_ROOTS` (amazon, or system for an endpoint
     /// behind other roots, such as a company's proxy).
     pub fn from_env(env: &Env) -> Result<Self, SetupFault> {
-        let [level, roots] = env.read(["LOG_LEVEL", "TLS_ROOTS"])?;
+        let [level, metrics_namespace, roots] = env.read(["LOG_LEVEL", "METRICS_NAMESPACE", "TLS_ROOTS"])?;
         let log_level = level
             .parse()
             .map_err(|_unknown| SetupFault::new("LOG_LEVEL must be trace, debug, info, warn or error"))?;
@@ -36,7 +37,7 @@ impl Settings {
             "system" => true,
             _ => return Err(SetupFault::new("TLS_ROOTS must be amazon or system")),
         };
-        Ok(Self { log_level, trust_system_roots })
+        Ok(Self { log_level, metrics_namespace, trust_system_roots })
     }
 }
 
@@ -59,7 +60,7 @@ pub async fn serve_step<S: Step>(
 async fn start() -> Result<(Env, SdkConfig), Error> {
     let env = Env::process();
     let settings = Settings::from_env(&env)?;
-    logs::start(settings.log_level);
+    logs::start(settings.log_level, settings.metrics_namespace);
     hush_panics();
     let roots = if settings.trust_system_roots {
         TrustStore::default()

@@ -10,7 +10,7 @@ use domain::{
     Error, Fault, Fingerprint, Order, OrderId, Refusal, Status,
     workflow::{Command, Outcome, Place},
 };
-use lambda_shell::{Door, Env, Request, Response, SdkConfig, SetupFault};
+use lambda_shell::{Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault};
 
 use crate::request::read;
 
@@ -19,6 +19,7 @@ use crate::request::read;
 pub struct PlaceOrder {
     orders: Orders,
     workflow: Workflow,
+    clock: Clock,
 }
 
 impl PlaceOrder {
@@ -27,7 +28,11 @@ impl PlaceOrder {
         let [orders_table, state_machine_arn] = env.read(["ORDERS_TABLE", "STATE_MACHINE_ARN"])?;
         let orders = Orders::new(database(config), orders_table);
         orders.connect().await;
-        Ok(Self { orders, workflow: Workflow::new(workflows(config), state_machine_arn) })
+        Ok(Self {
+            orders,
+            workflow: Workflow::new(workflows(config), state_machine_arn),
+            clock: Clock::of(config),
+        })
     }
 }
 
@@ -47,7 +52,10 @@ impl Door for PlaceOrder {
             reference: wanted.reference,
             expected_total: wanted.expected_total,
         });
-        match self.workflow.run(&command).await {
+        let asked = self.clock.now();
+        let ran = self.workflow.run(&command).await;
+        lambda_shell::time(self.clock.now().since(asked));
+        match ran {
             Ok(Ran::Finished(outcome)) => self.answer(*outcome, order_id, &fingerprint).await,
             // How far it came, only the table knows.
             Ok(Ran::Broke { error }) => {
@@ -73,8 +81,14 @@ impl PlaceOrder {
         fingerprint: &Fingerprint,
     ) -> Result<Response, Error> {
         let refusal = match outcome {
-            Outcome::Placed { order } => return placed(order),
-            Outcome::Rejected { order } => return Err(Error::InsufficientStock(Box::new(order))),
+            Outcome::Placed { order } => {
+                lambda_shell::count(Count::OrdersPlaced, 1);
+                return placed(order);
+            }
+            Outcome::Rejected { order } => {
+                lambda_shell::count(Count::OrdersRejected, 1);
+                return Err(Error::InsufficientStock(Box::new(order)));
+            }
             Outcome::Replayed { order } => return replayed(order),
             Outcome::KeyReused => return Err(Error::IdempotencyKeyReused),
             Outcome::Refused(Refusal::UnknownSku { skus }) => Error::UnknownSku(skus),
@@ -122,6 +136,7 @@ fn placed(order: Order) -> Result<Response, Error> {
 }
 
 fn replayed(order: Order) -> Result<Response, Error> {
+    lambda_shell::count(Count::OrdersReplayed, 1);
     Ok(respond(order, 200)?.header("idempotent-replayed", "true"))
 }
 

@@ -7,7 +7,7 @@
 use aws_adapters::{Claim, DueOrder, Orders, Ran, Workflow, database, workflows};
 use domain::{Error, Timestamp, workflow::Command};
 use futures_util::{StreamExt as _, stream};
-use lambda_shell::{Clock, Env, SdkConfig, SetupFault, Step};
+use lambda_shell::{Clock, Count, Env, SdkConfig, SetupFault, Step};
 use serde::Serialize;
 
 /// Orders that one run takes from each of the four shards. What is left is due in a minute still.
@@ -75,6 +75,12 @@ impl Step for SweepOrders {
             given_up = swept.given_up,
             "swept"
         );
+        if swept.resumed > 0 {
+            lambda_shell::count(Count::OrdersSwept, swept.resumed);
+        }
+        if swept.given_up > 0 {
+            lambda_shell::count(Count::OrdersGivenUp, swept.given_up);
+        }
         Ok(swept)
     }
 }
