@@ -2,6 +2,9 @@
 //! admins do. Rules are tested beside the code.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says by panicking what it expected")]
 
+mod books;
+mod idempotency;
 mod life;
 mod ordering;
+mod races;
 mod shop;
