@@ -6,5 +6,6 @@ mod books;
 mod idempotency;
 mod life;
 mod ordering;
+mod outages;
 mod races;
 mod shop;
