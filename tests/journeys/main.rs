@@ -5,7 +5,9 @@
 mod books;
 mod idempotency;
 mod life;
+mod mail;
 mod ordering;
 mod outages;
 mod races;
 mod shop;
+mod users;
