@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says by panicking what it expected")]
 
 mod books;
+mod cost;
 mod idempotency;
 mod life;
 mod mail;
