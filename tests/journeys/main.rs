@@ -9,6 +9,7 @@ mod life;
 mod mail;
 mod ordering;
 mod outages;
+mod privacy;
 mod races;
 mod shop;
 mod users;
