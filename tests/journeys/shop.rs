@@ -29,6 +29,32 @@ pub(crate) static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
     Template::read(&path, &parameters()).expect("the template can be read")
 });
 
+/// How many seeds a race is run with, unless `ORDERFLOW_SEEDS` says otherwise.
+const SEEDS: u64 = 20;
+
+/// The seeds to run a race with: `ORDERFLOW_SEEDS` of them, or `ORDERFLOW_SEED` alone, to see one again.
+#[allow(clippy::disallowed_methods, reason = "how long to test is for whoever runs the tests to say")]
+pub(crate) fn seeds() -> impl Iterator<Item = Seed> {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse().expect("a number of seeds"));
+    let seeds = match number("ORDERFLOW_SEED") {
+        Some(one) => one..=one,
+        None => 1..=number("ORDERFLOW_SEEDS").unwrap_or(SEEDS),
+    };
+    seeds.map(Seed)
+}
+
+/// A seed that names itself when the test fails while it is held.
+pub(crate) struct Seed(pub(crate) u64);
+
+#[allow(clippy::print_stderr, reason = "the test runner shows it with the failure")]
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("this was seed {0}: ORDERFLOW_SEED={0} runs it again", self.0);
+        }
+    }
+}
+
 /// A running shop. Clones share the stack.
 #[derive(Clone)]
 pub(crate) struct Shop {
@@ -121,9 +147,21 @@ impl Shop {
     /// A registered customer who has not confirmed the subscription.
     pub(crate) async fn registered(&self, name: &str) -> Customer {
         let customer = self.signed_in(name);
-        let reply = self.call(Method::POST, "/users", &customer, Some(json!({ "name": name })), &[]).await;
+        let reply = self.register(&customer, name).await;
         assert_eq!(reply.status, 201, "{reply:?}");
         customer
+    }
+
+    /// The user of this id, with a token for this address.
+    pub(crate) fn signed_in_as(&self, user_id: &str, email: &str) -> Customer {
+        let request = TokenRequest { user_id: Some(user_id.to_owned()), ..TokenRequest::new(email) };
+        let issued = self.stack.tokens().issue(&request).expect("a token");
+        Customer { token: issued.id_token, user_id: issued.user_id, email: email.to_owned() }
+    }
+
+    /// Registers whoever is signed in, or repeats it.
+    pub(crate) async fn register(&self, customer: &Customer, name: &str) -> Reply {
+        self.call(Method::POST, "/users", customer, Some(json!({ "name": name })), &[]).await
     }
 
     /// Somebody with a token, and no more.

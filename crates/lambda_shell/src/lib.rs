@@ -20,7 +20,7 @@ pub use caller::{AdminRule, Caller};
 pub use clock::Clock;
 pub use env::{Env, SetupFault};
 pub use function::{Door, Function, Step, TaskError};
-pub use logs::{concerning, hush_panics};
+pub use logs::{concerning, filter as log_filter, hush_panics};
 pub use metrics::{Count, count, time};
 pub use request::Request;
 pub use response::Response;

@@ -30,7 +30,7 @@ const OURS: [&str; 12] = [
 ];
 
 /// What is logged at this level: all of ours, and warnings of others.
-pub(crate) fn filter(level: Level) -> Targets {
+pub fn filter(level: Level) -> Targets {
     Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target("lambda_runtime", LevelFilter::OFF)

@@ -19,6 +19,9 @@ pub struct Call {
     pub service: &'static str,
     /// The operation's name in the service's API reference.
     pub operation: String,
+    /// What it is made on, named as in the request: a function, a topic, a state machine, a table or, with commas,
+    /// several tables. Empty where the request names none of these.
+    pub target: String,
 }
 
 /// What goes wrong with a call.
@@ -32,6 +35,10 @@ pub enum Fault {
     Throttle,
     /// Another transaction holds the rows. Nothing happened.
     Conflict,
+    /// The transaction is cancelled, with these reasons' codes, one for each action. Nothing happened.
+    Cancel(Vec<&'static str>),
+    /// The service refuses with this code. Nothing happened.
+    Refuse(&'static str),
     /// It happens, and its acknowledgement takes this long.
     Delay(Duration),
 }
@@ -131,6 +138,8 @@ pub(super) fn instead(fault: &Fault, operation: &Operation) -> Option<Refusal> {
             _ => Refusal::new(400, "ThrottlingException", "Rate exceeded"),
         }),
         Fault::Conflict => Some(conflict(operation)),
+        Fault::Cancel(codes) => Some(cancelled(codes)),
+        Fault::Refuse(code) => Some(Refusal::new(400, code, "planted")),
         Fault::After | Fault::Delay(_) => None,
     }
 }
@@ -155,11 +164,12 @@ fn conflict(operation: &Operation) -> Refusal {
         return Refusal::new(400, "TransactionConflictException", "Transaction is ongoing for the item");
     };
     // The last row is the contended one: the first is the order's own.
-    let reason = |index| {
-        let code = if index + 1 == actions { "TransactionConflict" } else { "None" };
-        json!({ "Code": code })
-    };
-    let reasons: Vec<Value> = (0..actions).map(reason).collect();
+    let code = |index| if index + 1 == actions { "TransactionConflict" } else { "None" };
+    cancelled(&(0..actions).map(code).collect::<Vec<_>>())
+}
+
+fn cancelled(codes: &[&str]) -> Refusal {
+    let reasons: Vec<Value> = codes.iter().map(|code| json!({ "Code": code })).collect();
     let message = "Transaction cancelled, please refer cancellation reasons for specific reasons";
     let code = "TransactionCanceledException";
     let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "Message": message, "CancellationReasons": reasons });

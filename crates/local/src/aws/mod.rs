@@ -141,6 +141,7 @@ impl Aws {
                 caller: caller.to_owned(),
                 service: operation.service(),
                 operation: operation.name().to_owned(),
+                target: operation.target(),
             };
             let (fault, operation, place) = self.faults.next(&call, operation);
             if let Some(refusal) = fault.as_ref().and_then(|fault| faults::instead(fault, &operation)) {
@@ -155,7 +156,10 @@ impl Aws {
                     tokio::time::sleep(time).await;
                     answer
                 }
-                Some(Fault::Before | Fault::Throttle | Fault::Conflict) | None => answer,
+                Some(
+                    Fault::Before | Fault::Throttle | Fault::Conflict | Fault::Cancel(_) | Fault::Refuse(_),
+                )
+                | None => answer,
             }
         })
     }

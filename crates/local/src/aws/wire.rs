@@ -39,6 +39,34 @@ impl Operation {
             Self::Invoke { .. } => "Invoke",
         }
     }
+
+    /// What the call is made on, as [`Call::target`](super::Call) has it.
+    pub(super) fn target(&self) -> String {
+        let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        match self {
+            Self::DynamoDb { body, .. } => tables(&serde_json::from_str(body).unwrap_or_default()),
+            Self::Sns { parameters, .. } => text(parameters, "TopicArn"),
+            Self::StartSyncExecution { body } => text(body, "stateMachineArn"),
+            Self::Invoke { function, .. } => function.clone(),
+        }
+    }
+}
+
+/// The tables that a DynamoDB request names, each once.
+fn tables(request: &Value) -> String {
+    let one = request.get("TableName").and_then(Value::as_str);
+    let batch = request.get("RequestItems").and_then(Value::as_object);
+    let actions = request.get("TransactItems").and_then(Value::as_array);
+    let action = |action: &Value| {
+        let action = action.as_object()?.values().next()?;
+        Some(action["TableName"].as_str()?.to_owned())
+    };
+    let mut names: Vec<String> = one.into_iter().map(str::to_owned).collect();
+    names.extend(batch.into_iter().flat_map(|tables| tables.keys().cloned()));
+    names.extend(actions.into_iter().flatten().filter_map(action));
+    names.sort();
+    names.dedup();
+    names.join(",")
 }
 
 /// How a call's answer is written.
