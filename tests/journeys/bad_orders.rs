@@ -358,6 +358,7 @@ async fn a_mails_subject_is_one_short_ascii_line_whatever_the_product_is_called(
     }
     let mail = shop.order_mail();
     assert_eq!(mail.len(), 2 * names.len());
+    assert_eq!(mail[0].subject, "Order confirmed: Gustaf's Knackebrod");
     for mail in mail {
         let subject = &mail.subject;
         assert!((1..=99).contains(&subject.len()), "{} bytes: {subject:?}", subject.len());

@@ -4,6 +4,10 @@
 
 mod bad_orders;
 mod bad_requests;
+mod binaries;
+mod broken_setup;
+mod first_start;
+mod orderflow;
 mod ordering;
 mod refusals;
 mod shop;
