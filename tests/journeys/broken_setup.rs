@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Far more than a refusal takes; what starts in spite of its set-up would run for ever.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs `orderflow` on free ports in `here`; it must not start. Answers what it said.
 async fn refusal(here: &Path, flags: &[&str]) -> String {

@@ -88,7 +88,7 @@ async fn read_out(script: &str, stack: &Orderflow) -> String {
         let reply = reply.expect("an answer").body;
         match reply["id_token"].as_str() {
             Some(issued) => issued.clone_into(&mut token),
-            None => said.push_str(&format!("{reply}\n")),
+            None => said.extend([reply.to_string(), "\n".to_owned()]),
         }
     }
     said

@@ -7,6 +7,7 @@ mod bad_requests;
 mod binaries;
 mod broken_setup;
 mod first_start;
+mod kill;
 mod lambda_runtime_api;
 mod orderflow;
 mod ordering;

@@ -99,18 +99,14 @@ pub(crate) async fn send(
     key: Option<&str>,
     body: Option<&Value>,
 ) -> io::Result<Reply> {
-    let mut request = format!("{call} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
-    for (name, value) in [
-        ("authorization", token.map(|token| format!("Bearer {token}"))),
-        ("idempotency-key", key.map(str::to_owned)),
-    ] {
-        if let Some(value) = value {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-    }
     let body = body.map(Value::to_string).unwrap_or_default();
-    request
-        .push_str(&format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
+    let bearer = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let key = key.map(|key| format!("idempotency-key: {key}\r\n")).unwrap_or_default();
+    let length = body.len();
+    let request = format!(
+        "{call} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n{bearer}{key}content-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    );
     let mut connection = TcpStream::connect(to).await?;
     connection.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
