@@ -1,15 +1,33 @@
 //! Journeys through the HTTP surface: each test opens a shop of its own, in memory, and acts as its customers and
 //! admins do. Rules are tested beside the code.
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says by panicking what it expected")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says by panicking what it expected"
+)]
 
+mod bad_orders;
+mod bad_requests;
+mod binaries;
 mod books;
+mod broken_setup;
 mod cost;
+mod first_start;
 mod idempotency;
+mod kill;
+mod lambda_runtime_api;
 mod life;
 mod mail;
+mod orderflow;
 mod ordering;
 mod outages;
 mod privacy;
+mod processes;
 mod races;
+mod refusals;
 mod shop;
+mod sign_in;
+mod tables;
 mod users;
+mod watch;

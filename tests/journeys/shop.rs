@@ -117,7 +117,11 @@ impl Shop {
         fastrand::seed(seed);
         let clock = Clock::held(datetime!(2026-03-01 12:00 UTC));
         let options = Options { file: None, clock, seed: Some(seed) };
-        let stack = Stack::start(&TEMPLATE, options).await.expect("the stack starts");
+        Self::on(Stack::start(&TEMPLATE, options).await.expect("the stack starts"))
+    }
+
+    /// The shop that this stack runs.
+    pub(crate) fn on(stack: Stack) -> Self {
         let router = stack.router();
         let admin = sign_in(&stack, "admin@shop.example", &["admin"]);
         Self { stack, router, admin: Arc::new(admin) }

@@ -19,10 +19,12 @@ impl AdjustInventory {
     /// Makes the function from its environment: `INVENTORY_TABLE`, `ADMIN_CLAIM` and `ADMIN_VALUE`.
     #[allow(clippy::unused_async, reason = "every function is made the same way")]
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
+        // Asked for first and judged last, so that a fault names all that is missing.
+        let admins = AdminRule::from_env(env);
         let [inventory_table] = env.read(["INVENTORY_TABLE"])?;
         Ok(Self {
             stocks: Stocks::new(database(config), inventory_table),
-            admins: AdminRule::from_env(env)?,
+            admins: admins?,
             clock: Clock::of(config),
         })
     }

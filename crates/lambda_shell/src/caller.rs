@@ -55,10 +55,17 @@ impl AdminRule {
     }
 
     /// Whether the caller is an admin.
+    ///
+    /// The gateway's spelling of a list does not tell `["a b"]` from `["a", "b"]`: an issuer whose groups may hold
+    /// blanks needs an `AdminClaim` that is one text.
     pub fn admits(&self, caller: &Caller) -> bool {
         let Some(claim) = caller.claims.get(&self.claim) else { return false };
+        // Some issuers write the list into one text themselves. Its quotes say where an entry with a blank ends.
+        if let Ok(list) = serde_json::from_str::<Vec<String>>(claim) {
+            return list.contains(&self.value);
+        }
         match claim.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(list) => list.split([' ', ',']).any(|entry| entry.trim_matches('"') == self.value),
+            Some(list) => list.split([' ', ',']).any(|entry| entry == self.value),
             None => *claim == self.value,
         }
     }
@@ -88,6 +95,10 @@ mod tests {
             ("[staff,admin]", true),
             ("[\"staff\",\"admin\"]", true),
             ("admin", true),
+            ("[\"staff\", \"admin\"]", true),
+            ("[\"not admin\"]", false),
+            ("[\"admin \"]", false),
+            ("[\"not\" \"admin\"]", false),
             ("[not-admin]", false),
             ("[admin-not staff]", false),
             ("[staff]", false),

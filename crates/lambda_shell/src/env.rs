@@ -42,14 +42,15 @@ impl Env {
         Self { source: Source::Given(variables), read: Mutex::default() }
     }
 
-    /// The values of all of `names`, or a fault that lists every one that is missing or empty.
+    /// The values of all of `names`, or a fault that lists every one that is missing or empty, with those that were
+    /// asked for before: whoever asks for all of them before giving up names them all at once.
     pub fn read<const N: usize>(&self, names: [&str; N]) -> Result<[String; N], SetupFault> {
         let values = names.map(|name| self.get(name));
-        let missing: Vec<&str> =
-            names.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
-        if missing.is_empty() {
+        if values.iter().all(Option::is_some) {
             Ok(values.map(Option::unwrap_or_default))
         } else {
+            let missing: Vec<String> =
+                self.names_read().into_iter().filter(|name| self.get(name).is_none()).collect();
             let names = missing.join(", ");
             Err(SetupFault(format!(
                 "missing environment variable(s): {names}; infra/template.yaml sets them"
@@ -83,6 +84,8 @@ mod tests {
         let fault = env.read(["A", "B", "C"]).unwrap_err().to_string();
         assert!(fault.contains(": B, C;"), "{fault}");
         assert_eq!(env.read(["A"]).unwrap(), ["1"]);
-        assert_eq!(env.names_read(), BTreeSet::from(["A".into(), "B".into(), "C".into()]));
+        let later = env.read(["D"]).unwrap_err().to_string();
+        assert!(later.contains(": B, C, D;"), "{later}");
+        assert_eq!(env.names_read(), BTreeSet::from(["A", "B", "C", "D"].map(str::to_owned)));
     }
 }

@@ -28,8 +28,18 @@ pub struct Request {
 impl Request {
     pub(crate) fn from_event(event: ApiGatewayV2httpRequest) -> Self {
         let context = event.request_context;
-        // A parameter that is given twice arrives as one text with a comma, and is judged as that.
-        let query = event.query_string_parameters.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        // A parameter that is given twice arrives as one text with a comma, and is judged as that. The event's type
+        // takes such a text apart again, where picking one of the two would hide the other.
+        let mut query: HashMap<String, String> = HashMap::new();
+        for (name, value) in event.query_string_parameters.iter() {
+            query
+                .entry(name.to_owned())
+                .and_modify(|values| {
+                    values.push(',');
+                    values.push_str(value);
+                })
+                .or_insert_with(|| value.to_owned());
+        }
         Self {
             route: event.route_key.or(context.route_key).unwrap_or_default(),
             headers: event.headers,
@@ -88,5 +98,18 @@ impl Request {
     pub fn idempotency_key(&self) -> Result<IdempotencyKey, Error> {
         let value = self.headers.get("idempotency-key").ok_or(Error::IdempotencyKeyMissing)?;
         IdempotencyKey::try_from(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_is_given_twice_is_neither_of_the_two() {
+        let event = r#"{"queryStringParameters": {"limit": "1,2", "cursor": "x"}, "requestContext": {"http": {"method": "GET"}}}"#;
+        let request = Request::from_event(serde_json::from_str(event).unwrap());
+        let value = |name: &str| request.query().get(name).map(String::as_str);
+        assert_eq!((value("limit"), value("cursor"), value("offset")), (Some("1,2"), Some("x"), None));
     }
 }

@@ -45,24 +45,34 @@ impl Settings {
 pub async fn serve_http<D: Door>(
     new: impl AsyncFnOnce(&Env, &SdkConfig) -> Result<D, SetupFault>,
 ) -> Result<(), Error> {
-    let (env, config) = start().await?;
-    run(Function::door(new(&env, &config).await?)).await
+    let (env, config, settings) = start().await?;
+    let door = new(&env, &config).await?;
+    settings?;
+    run(Function::door(door)).await
 }
 
 /// Serves a function that the state machine calls, for ever.
 pub async fn serve_step<S: Step>(
     new: impl AsyncFnOnce(&Env, &SdkConfig) -> Result<S, SetupFault>,
 ) -> Result<(), Error> {
-    let (env, config) = start().await?;
-    run(Function::step(new(&env, &config).await?)).await
+    let (env, config, settings) = start().await?;
+    let step = new(&env, &config).await?;
+    settings?;
+    run(Function::step(step)).await
 }
 
-async fn start() -> Result<(Env, SdkConfig), Error> {
+/// Starts what every function needs. Settings that cannot be read are handed on, not returned at once: the function's
+/// own variables are asked for first, so that the fault names whatever is missing.
+async fn start() -> Result<(Env, SdkConfig, Result<Settings, SetupFault>), Error> {
     let env = Env::process();
-    let settings = Settings::from_env(&env)?;
-    logs::start(settings.log_level, settings.metrics_namespace);
+    let settings = Settings::from_env(&env);
+    let (level, namespace) = match &settings {
+        Ok(settings) => (settings.log_level, settings.metrics_namespace.clone()),
+        Err(_reported_later) => (tracing::Level::INFO, String::new()),
+    };
+    logs::start(level, namespace);
     hush_panics();
-    let roots = if settings.trust_system_roots {
+    let roots = if settings.as_ref().is_ok_and(|settings| settings.trust_system_roots) {
         TrustStore::default()
     } else {
         TrustStore::empty().with_pem_certificate(AMAZON_ROOTS)
@@ -71,7 +81,7 @@ async fn start() -> Result<(Env, SdkConfig), Error> {
     let http =
         Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(tls).build_https();
     let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
-    Ok((env, config))
+    Ok((env, config, settings))
 }
 
 async fn run(function: Function) -> Result<(), Error> {

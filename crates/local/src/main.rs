@@ -5,6 +5,7 @@ mod demo;
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Write as _},
+    iter,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -54,13 +55,20 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             // Nothing is left to do when even this cannot be written.
-            let _unwritable = writeln!(io::stderr(), "orderflow: {fault}");
+            let _unwritable = writeln!(io::stderr(), "orderflow: {fault}{}", causes(&*fault));
             ExitCode::FAILURE
         }
     }
 }
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why, and why that, in brackets; nothing when the fault has no cause but itself.
+fn causes(fault: &(dyn std::error::Error + 'static)) -> String {
+    let chain = iter::successors(fault.source(), |cause| cause.source()).map(ToString::to_string);
+    let causes = chain.collect::<Vec<_>>().join(": ");
+    if causes.is_empty() { causes } else { format!(" ({causes})") }
+}
 
 async fn run(flags: Flags, started: Instant) -> Result<(), Fault> {
     // Ports first: a second start must not touch the first one's data.
@@ -96,12 +104,14 @@ async fn run(flags: Flags, started: Instant) -> Result<(), Fault> {
 
 async fn listen(host: &str, port: u16, flag: &str) -> Result<TcpListener, Fault> {
     TcpListener::bind((host, port)).await.map_err(|error| {
-        let advice = if error.kind() == io::ErrorKind::AddrInUse {
-            "is in use: stop what uses it"
+        if error.kind() == io::ErrorKind::AddrInUse {
+            format!(
+                "port {port} of {host} is in use: stop what uses it, or choose another with {flag} ({error})"
+            )
         } else {
-            "cannot be had"
-        };
-        format!("port {port} of {host} {advice}, or choose another with {flag} ({error})").into()
+            format!("port {port} of {host} cannot be had: choose another with {flag} or --host ({error})")
+        }
+        .into()
     })
 }
 

@@ -56,7 +56,7 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum StackFault {
     /// The template cannot be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Template(#[from] crate::template::TemplateFaults),
     /// A state machine's definition cannot be used.
     #[error("{file}: the state machine cannot run:\n{faults}")]

@@ -46,7 +46,7 @@ pub enum StoreFault {
         found: String,
     },
     /// The database refused.
-    #[error("the local stack's own state: {doing} failed")]
+    #[error("the local stack's own state: {doing} failed; if that stays so, start with another --data-dir")]
     Database {
         /// What was being done.
         doing: &'static str,
@@ -55,7 +55,10 @@ pub enum StoreFault {
         source: Box<DynoxideError>,
     },
     /// A row is there, and is not what this version writes.
-    #[error("the local stack's own state: row {kind}/{id} cannot be read or written as JSON")]
+    #[error(
+        "the local stack's own state: row {kind}/{id} is not what this version writes: \
+         start with another --data-dir, or delete the data file"
+    )]
     Row {
         /// The row's kind.
         kind: String,

@@ -25,6 +25,8 @@ impl Query {
     /// Makes the function from its environment: `USERS_TABLE`, `ORDERS_TABLE`, `INVENTORY_TABLE`, `ADMIN_CLAIM` and
     /// `ADMIN_VALUE`.
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
+        // Asked for first and judged last, so that a fault names all that is missing.
+        let admins = AdminRule::from_env(env);
         let [users_table, orders_table, inventory_table] =
             env.read(["USERS_TABLE", "ORDERS_TABLE", "INVENTORY_TABLE"])?;
         let client = database(config);
@@ -35,7 +37,7 @@ impl Query {
             orders,
             stocks: Stocks::new(client, inventory_table),
             notifications: notifications(config),
-            admins: AdminRule::from_env(env)?,
+            admins: admins?,
         })
     }
 }
