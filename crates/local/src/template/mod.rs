@@ -28,6 +28,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
 
+pub(crate) use self::names::arn;
 pub use self::{
     apis::{Api, Authorizer, Route},
     faults::{Fault, TemplateFaults},
