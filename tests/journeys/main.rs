@@ -1,7 +1,8 @@
 //! Journeys through the HTTP surface: each test opens a shop of its own, in memory, and acts as its customers and
-//! admins do. Rules are tested beside the code.
+//! admins do. Rules are tested beside the code. What holds the parts together is held in `wiring`.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says by panicking what it expected")]
 
 mod life;
 mod ordering;
 mod shop;
+mod wiring;

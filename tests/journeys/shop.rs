@@ -92,6 +92,11 @@ impl Shop {
         let clock = Clock::held(datetime!(2026-03-01 12:00 UTC));
         let options = Options { file: None, clock, seed: Some(seed) };
         let stack = Stack::start(&TEMPLATE, options).await.expect("the stack starts");
+        Self::of(stack)
+    }
+
+    /// The shop of a stack that was started elsewhere.
+    pub(crate) fn of(stack: Stack) -> Self {
         let router = stack.router();
         let admin = sign_in(&stack, "admin@shop.example", &["admin"]);
         Self { stack, router, admin: Arc::new(admin) }
