@@ -1,7 +1,7 @@
 //! AWS, as far as Orderflow calls it: one handler for every call, whoever makes it. The functions' SDK clients reach
 //! it in process, command-line tools over HTTP, and the state machine's tasks directly.
 //!
-//! Every call passes through [`Aws::execute`]: there it is recorded, there faults are planted, there it is
+//! Every call passes through `Aws::execute`: there it is recorded, there faults are planted, there it is
 //! interleaved with others. Nothing here decides what a service does: DynamoDB is `dynoxide`, the rest has files of
 //! its own.
 
