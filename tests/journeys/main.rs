@@ -31,3 +31,4 @@ mod sign_in;
 mod tables;
 mod users;
 mod watch;
+mod wiring;

@@ -156,12 +156,49 @@ impl Error {
         }
     }
 
-    /// Every code that a workflow step may report to the state machine.
-    pub const STEP_CODES: [&'static str; 4] =
-        ["StockContention", "try_again", "internal", "validation_failed"];
+    /// Every code there is, in the order of the variants.
+    pub const CODES: [&'static str; 23] = [
+        "malformed_json",
+        "body_too_large",
+        "bad_cursor",
+        "validation_failed",
+        "idempotency_key_missing",
+        "idempotency_key_reused",
+        "id_token_required",
+        "email_not_verified",
+        "forbidden",
+        "not_found",
+        "user_not_registered",
+        "unknown_sku",
+        "price_changed",
+        "insufficient_stock",
+        "illegal_transition",
+        "stale_version",
+        "if_match_missing",
+        "nothing_due",
+        "below_zero",
+        "above_limit",
+        "StockContention",
+        "try_again",
+        "internal",
+    ];
 
     /// Gathers faults: `Ok` when there are none.
     pub fn unless(faults: Vec<Fault>) -> Result<(), Self> {
         if faults.is_empty() { Ok(()) } else { Err(Self::Invalid(faults)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_codes_is_complete() {
+        // `code` matches without `_`, so its own text names them all.
+        let (_, text) = include_str!("error.rs").split_once("pub fn code").unwrap();
+        let (code, _) = text.split_once("\n    }\n").unwrap();
+        let named: Vec<&str> = code.split('"').skip(1).step_by(2).collect();
+        assert_eq!(named, Error::CODES);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Refusal, wire::Operation};
+use super::{Need, Refusal, wire::Operation};
 
 /// One AWS call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct Faults {
 pub struct Recorded {
     /// The call.
     pub call: Call,
+    /// What its caller must be permitted.
+    pub needs: Vec<Need>,
     /// Its request and answer as JSON, for tests that look for what must not be there.
     pub text: String,
     /// What DynamoDB says it consumed, table by table.
@@ -103,6 +105,7 @@ impl Faults {
             place = Some(record.len());
             record.push(Recorded {
                 call: call.clone(),
+                needs: operation.needs(),
                 text: format!("{operation:?}"),
                 consumed: Vec::new(),
             });

@@ -1,7 +1,7 @@
 //! AWS, as far as Orderflow calls it: one handler for every call, whoever makes it. The functions' SDK clients reach
 //! it in process, command-line tools over HTTP, and the state machine's tasks directly.
 //!
-//! Every call passes through [`Aws::execute`]: there it is recorded, there faults are planted, there it is
+//! Every call passes through `Aws::execute`: there it is recorded, there faults are planted, there it is
 //! interleaved with others. Nothing here decides what a service does: DynamoDB is `dynoxide`, the rest has files of
 //! its own.
 
@@ -9,6 +9,7 @@ mod client;
 mod dynamodb;
 mod faults;
 mod integrations;
+mod permissions;
 mod wire;
 
 use std::{
@@ -25,6 +26,7 @@ use serde_json::{Value, json};
 pub use self::{
     client::sdk_config,
     faults::{Call, Fault, Faults, Recorded},
+    permissions::Need,
 };
 use self::{integrations::Integrations, wire::Operation};
 use crate::{
@@ -108,7 +110,7 @@ impl Aws {
     }
 
     /// The functions, once they are deployed.
-    pub(crate) fn functions(&self) -> Option<&Functions> {
+    pub fn functions(&self) -> Option<&Functions> {
         self.functions.get()
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 
 use super::routes::decode;
-use crate::sns::ACCOUNT_ID;
+use crate::template::ACCOUNT_ID;
 
 /// What the gateway found out about a request.
 pub(super) struct Call<'a> {

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{
-    ACCOUNT_ID, AwsError, FILTER_POLICIES_PER_ACCOUNT, FILTER_POLICIES_PER_TOPIC, FilterPolicy, Mail,
-    MailKind, REGION, Subscription, is_address,
+    AwsError, FILTER_POLICIES_PER_ACCOUNT, FILTER_POLICIES_PER_TOPIC, FilterPolicy, Mail, MailKind,
+    Subscription, is_address,
     state::{State, timestamp},
 };
+use crate::template::{self, ACCOUNT_ID};
 
 const SUPPORTED: &str =
     "CreateTopic, Subscribe, Unsubscribe, GetSubscriptionAttributes, ConfirmSubscription, Publish";
@@ -52,14 +53,14 @@ struct CreateTopic {
 }
 
 fn create_topic(state: &mut State, topic: &CreateTopic) -> Result<Value, AwsError> {
-    let arn = format!("arn:aws:sns:{REGION}:{ACCOUNT_ID}:{}", topic.name);
+    let arn = template::arn("sns", &topic.name);
     ensure_topic(state, &arn)?;
     Ok(json!({ "TopicArn": arn }))
 }
 
 /// Creates the topic unless it exists.
 pub(super) fn ensure_topic(state: &mut State, arn: &str) -> Result<(), AwsError> {
-    let prefix = format!("arn:aws:sns:{REGION}:{ACCOUNT_ID}:");
+    let prefix = template::arn("sns", "");
     let name = arn.strip_prefix(&prefix).ok_or_else(|| {
         AwsError::invalid_parameter(&format!("TopicArn Reason: {arn} does not start with {prefix}"))
     })?;

@@ -37,10 +37,6 @@ use crate::{
     store::{Store, StoreFault},
 };
 
-/// The account that the local stack lives in.
-pub const ACCOUNT_ID: &str = "000000000000";
-/// The region that the local stack lives in.
-pub const REGION: &str = "us-east-1";
 /// The most subscriptions with a filter policy on one topic, as on AWS.
 pub const FILTER_POLICIES_PER_TOPIC: usize = 200;
 /// The most subscriptions with a filter policy in one account, as on AWS.
@@ -129,7 +125,7 @@ impl Sns {
     /// Creates the topic with this ARN unless it exists.
     ///
     /// # Errors
-    /// `InvalidParameter` when it is not the ARN of a standard topic in [`ACCOUNT_ID`] and [`REGION`].
+    /// `InvalidParameter` when it is not the ARN of a standard topic in the stack's account and region.
     pub fn ensure_topic(&self, arn: &str) -> Result<(), AwsError> {
         actions::ensure_topic(&mut self.state(), arn)
     }

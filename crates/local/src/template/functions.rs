@@ -60,7 +60,7 @@ pub(super) fn read(
     if let Some(runtime) = properties.need("Runtime") {
         runtime.expect_text(&["provided.al2023"]);
     }
-    let role = roles::named(roles, properties, "lambda.amazonaws.com");
+    let role = roles::named(roles, properties, "Role", "lambda.amazonaws.com");
     let limit = |key, most, default| match properties.get(key) {
         Some(node) => {
             let value = node.whole()?;

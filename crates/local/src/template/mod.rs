@@ -28,6 +28,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
 
+pub(crate) use self::names::arn;
 pub use self::{
     apis::{Api, Authorizer, Route},
     faults::{Fault, TemplateFaults},
@@ -155,7 +156,7 @@ fn described(resources: &[Resource], dir: &Path, faults: &Faults) -> Template {
     for r in of_type(names::FUNCTION) {
         let (properties, metadata) = (r.properties(faults), r.metadata(faults));
         functions.extend(functions::read(&r.logical_id, &r.identity, &properties, &metadata, &roles));
-        add_events(&r.logical_id, &properties, &mut apis, &mut schedules);
+        add_events(&r.logical_id, &properties, &roles, &mut apis, &mut schedules);
     }
     let state_machines = of_type(names::STATE_MACHINE)
         .filter_map(|r| state_machines::read(&r.logical_id, &r.identity, &r.properties(faults), dir, &roles));
@@ -175,6 +176,7 @@ fn described(resources: &[Resource], dir: &Path, faults: &Faults) -> Template {
 fn add_events(
     function: &str,
     properties: &Node<'_>,
+    roles: &[roles::Role],
     apis: &mut [apis::OpenApi],
     schedules: &mut Vec<Schedule>,
 ) {
@@ -187,7 +189,7 @@ fn add_events(
             Some("HttpApi") => {
                 apis::add_route(function, &properties, apis);
             }
-            Some("ScheduleV2") => schedules.extend(schedules::read(function, &properties)),
+            Some("ScheduleV2") => schedules.extend(schedules::read(function, &properties, roles)),
             _ => {}
         }
     }

@@ -121,6 +121,7 @@ pub(super) fn identity(resource_type: &str, name: String) -> Identity {
     Identity { name, reference, attributes }
 }
 
-fn arn(service: &str, rest: &str) -> String {
+/// The ARN of something of the local stack.
+pub(crate) fn arn(service: &str, rest: &str) -> String {
     format!("arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{rest}")
 }

@@ -72,9 +72,14 @@ pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>)
     Role { logical_id: logical_id.to_owned(), arn: identity.arn(), services, statements }
 }
 
-/// The role that the property `Role` names; that it names none, or one that `service` may not assume, is a fault.
-pub(super) fn named<'r>(roles: &'r [Role], properties: &Node<'_>, service: &str) -> Option<&'r Role> {
-    let node = properties.need("Role")?;
+/// The role that `property` names; that it names none, or one that `service` may not assume, is a fault.
+pub(super) fn named<'r>(
+    roles: &'r [Role],
+    properties: &Node<'_>,
+    property: &str,
+    service: &str,
+) -> Option<&'r Role> {
+    let node = properties.need(property)?;
     let arn = node.text()?;
     let role = roles.iter().find(|role| role.arn == arn);
     match role {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::node::Node;
+use super::{
+    node::Node,
+    roles::{self, Role, Statement},
+};
 
 /// A function's schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,21 +14,31 @@ pub struct Schedule {
     pub function: String,
     /// How often.
     pub every: Duration,
+    /// The role that it is run with.
+    pub role_logical_id: String,
+    /// What that role permits.
+    pub statements: Vec<Statement>,
 }
 
 /// What changes nothing that the program can see.
 const AWS_ONLY: &[&str] = &["Description", "Name", "RetryPolicy", "DeadLetterConfig", "FlexibleTimeWindow"];
 
-pub(super) fn read(function: &str, event: &Node<'_>) -> Option<Schedule> {
+pub(super) fn read(function: &str, event: &Node<'_>, roles: &[Role]) -> Option<Schedule> {
     event.allow(&["ScheduleExpression", "RoleArn"], AWS_ONLY);
     // Without one, SAM would make a role of its own.
-    event.need("RoleArn");
+    let role = roles::named(roles, event, "RoleArn", "scheduler.amazonaws.com");
     let expression = event.need("ScheduleExpression")?;
     let every = rate(&expression.text()?);
     if every.is_none() {
         expression.report("is not supported by the local stack; supported: rate(<n> minutes|hours|days)");
     }
-    Some(Schedule { function: function.to_owned(), every: every? })
+    let role = role?;
+    Some(Schedule {
+        function: function.to_owned(),
+        every: every?,
+        role_logical_id: role.logical_id.clone(),
+        statements: role.statements.clone(),
+    })
 }
 
 /// `rate(1 minute)` and the like.

@@ -66,7 +66,7 @@ pub(super) fn read(
     if let Some(kind) = &kind {
         kind.expect_text(&["EXPRESS"]);
     }
-    let role = roles::named(roles, properties, "states.amazonaws.com");
+    let role = roles::named(roles, properties, "Role", "states.amazonaws.com");
     let mut substitutions = BTreeMap::new();
     for (name, node) in properties.get("DefinitionSubstitutions").iter().flat_map(Node::entries) {
         substitutions.extend(node.text().map(|text| (name.to_owned(), text)));

@@ -1,0 +1,140 @@
+//! What a call has to be permitted, in IAM's words: an action and the ARN that it is done to.
+//!
+//! Nothing here permits or refuses: roles are the template's, and a test holds the one against the other. From AWS's
+//! Service Authorization Reference: a transaction needs the actions of its parts and none of its own, a query of an
+//! index needs the index's ARN, and SNS judges what is done to a subscription by its topic.
+
+use serde_json::Value;
+
+use super::wire::Operation;
+use crate::template::arn;
+
+/// One thing that a caller's role must permit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// The action, such as `dynamodb:GetItem`.
+    pub action: String,
+    /// The ARN that it is done to.
+    pub resource: String,
+}
+
+impl Need {
+    fn new(action: impl Into<String>, resource: impl Into<String>) -> Self {
+        Self { action: action.into(), resource: resource.into() }
+    }
+}
+
+impl Operation {
+    /// Everything that whoever makes this call must be permitted.
+    pub(super) fn needs(&self) -> Vec<Need> {
+        match self {
+            Self::DynamoDb { operation, body } => {
+                of_tables(operation, &serde_json::from_str(body).unwrap_or_default())
+            }
+            Self::Sns { action, parameters } => vec![Need::new(format!("sns:{action}"), topic(parameters))],
+            Self::StartSyncExecution { body } => {
+                vec![Need::new("states:StartSyncExecution", text(body, "stateMachineArn"))]
+            }
+            Self::Invoke { function, .. } => {
+                vec![Need::new("lambda:InvokeFunction", arn_of("lambda", "function:", function))]
+            }
+        }
+    }
+}
+
+fn of_tables(operation: &str, request: &Value) -> Vec<Need> {
+    if let Some(actions) = request["TransactItems"].as_array() {
+        let part = |action: &Value| {
+            let (kind, part) = action.as_object()?.iter().next()?;
+            let action = if kind == "ConditionCheck" { "ConditionCheckItem" } else { &format!("{kind}Item") };
+            Some(on_table(action, text(part, "TableName"), None))
+        };
+        return actions.iter().filter_map(part).collect();
+    }
+    if let Some(tables) = request["RequestItems"].as_object() {
+        return tables.keys().map(|table| on_table(operation, table, None)).collect();
+    }
+    vec![on_table(operation, text(request, "TableName"), request["IndexName"].as_str())]
+}
+
+fn on_table(action: &str, table: &str, index: Option<&str>) -> Need {
+    let mut resource = arn_of("dynamodb", "table/", table);
+    if let Some(index) = index {
+        resource = format!("{resource}/index/{index}");
+    }
+    Need::new(format!("dynamodb:{action}"), resource)
+}
+
+fn topic(parameters: &Value) -> String {
+    if let Some(subscription) = parameters["SubscriptionArn"].as_str() {
+        return subscription.rsplit_once(':').map_or(subscription, |(topic, _)| topic).to_owned();
+    }
+    match parameters["Name"].as_str() {
+        Some(name) => arn("sns", name),
+        None => text(parameters, "TopicArn").to_owned(),
+    }
+}
+
+/// The ARN of what a request may name by its ARN or by its name alone.
+fn arn_of(service: &str, kind: &str, name: &str) -> String {
+    if name.starts_with("arn:") { name.to_owned() } else { arn(service, &format!("{kind}{name}")) }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn on_database(operation: &str, body: &Value) -> Vec<String> {
+        let operation = Operation::DynamoDb { operation: operation.to_owned(), body: body.to_string() };
+        operation.needs().into_iter().map(|need| format!("{} {}", need.action, need.resource)).collect()
+    }
+
+    #[test]
+    fn a_call_needs_its_action_on_what_it_names() {
+        let table = arn("dynamodb", "table/Orders");
+        for (operation, body, expected) in [
+            ("GetItem", json!({ "TableName": "Orders" }), vec![format!("dynamodb:GetItem {table}")]),
+            (
+                "Query",
+                json!({ "TableName": "Orders", "IndexName": "by_user" }),
+                vec![format!("dynamodb:Query {table}/index/by_user")],
+            ),
+            (
+                "BatchGetItem",
+                json!({ "RequestItems": { "Orders": {}, "Users": {} } }),
+                vec![
+                    format!("dynamodb:BatchGetItem {table}"),
+                    format!("dynamodb:BatchGetItem {}", arn("dynamodb", "table/Users")),
+                ],
+            ),
+            (
+                "TransactWriteItems",
+                json!({ "TransactItems": [
+                    { "Put": { "TableName": "Orders" } }, { "ConditionCheck": { "TableName": "Orders" } }
+                ] }),
+                vec![format!("dynamodb:PutItem {table}"), format!("dynamodb:ConditionCheckItem {table}")],
+            ),
+        ] {
+            assert_eq!(on_database(operation, &body), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_done_to_a_subscription_is_judged_by_its_topic() {
+        let topic = arn("sns", "orders");
+        for parameters in [
+            json!({ "TopicArn": topic }),
+            json!({ "SubscriptionArn": format!("{topic}:1-2-3") }),
+            json!({ "Name": "orders" }),
+        ] {
+            let operation = Operation::Sns { action: "Any".to_owned(), parameters };
+            assert_eq!(operation.needs(), [Need::new("sns:Any", topic.clone())]);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Time budgets nest: whoever waits, waits longer than what it waits for, worst-case retries included. Else an answer
+//! comes to nobody, and a client hears of a failure that was none.
+
+use std::time::Duration;
+
+use aws_adapters::Timeouts;
+use local::{
+    asl::{Definition, State, StateType},
+    template::{Function, Template, permits},
+};
+
+use super::{Complaints, DEFINITION, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
+
+/// An HTTP API waits no longer than this for a function.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
+const MOST_GATEWAY: Duration = Duration::from_secs(30);
+
+/// The waits that are the code's own.
+#[derive(Clone, Copy)]
+struct Waits {
+    attempt: Duration,
+    operation: Duration,
+    contention: Duration,
+    workflow: Duration,
+}
+
+const WAITS: Waits = Waits {
+    attempt: Timeouts::ATTEMPT,
+    operation: Timeouts::OPERATION,
+    contention: Timeouts::CONTENTION,
+    workflow: Timeouts::WORKFLOW,
+};
+
+/// Whose wait, and how long it may be.
+struct Wait {
+    of: String,
+    at_most: Duration,
+}
+
+impl Wait {
+    fn new(of: impl Into<String>, at_most: Duration) -> Self {
+        Self { of: of.into(), at_most }
+    }
+
+    fn of(function: &Function) -> Self {
+        Self::new(format!("the Timeout of {}", function.logical_id), function.timeout)
+    }
+}
+
+/// Complains unless `outer` is longer than `inner`.
+fn longer(found: &mut Complaints, outer: &Wait, inner: &Wait) {
+    let (Wait { of: waits, at_most: outer }, Wait { of: awaited, at_most: inner }) = (outer, inner);
+    if outer <= inner {
+        found.push(format!("{waits} ({outer:?}) must be longer than {awaited} ({inner:?})"));
+    }
+}
+
+fn budgets(house: &House, waits: Waits) -> Result<Complaints, String> {
+    let template = house.template()?;
+    let (machine, definition) = house.workflow()?;
+    let mut found = Vec::new();
+    let operation = Wait::new("Timeouts::OPERATION", waits.operation);
+    longer(&mut found, &operation, &Wait::new("Timeouts::ATTEMPT", waits.attempt));
+    for function in &template.functions {
+        longer(&mut found, &Wait::of(function), &operation);
+        if permits(&function.statements, "states:StartSyncExecution", &machine.arn) {
+            // After a run whose end it did not hear, it reads what is in the table.
+            let both = Wait::new("Timeouts::WORKFLOW + OPERATION", waits.workflow + waits.operation);
+            longer(&mut found, &Wait::of(function), &both);
+        }
+    }
+    gateway(&mut found, &template);
+    match definition.timeout() {
+        Some(whole) => {
+            let whole = Wait::new(format!("TimeoutSeconds of {DEFINITION}"), whole);
+            longer(&mut found, &Wait::new("Timeouts::WORKFLOW", waits.workflow), &whole);
+            tasks(&mut found, &definition, &template, waits, &whole);
+        }
+        None => found.push(format!("{DEFINITION} has no TimeoutSeconds")),
+    }
+    Ok(found)
+}
+
+fn gateway(found: &mut Complaints, template: &Template) {
+    for route in template.apis.iter().flat_map(|api| &api.routes) {
+        let wait = Wait::new(format!("TimeoutInMillis of {} {}", route.method, route.path), route.timeout);
+        if wait.at_most > MOST_GATEWAY {
+            found.push(format!("{} is more than AWS takes, {MOST_GATEWAY:?}", wait.of));
+        }
+        for function in template.functions.iter().filter(|function| function.logical_id == route.function) {
+            longer(found, &wait, &Wait::of(function));
+        }
+    }
+}
+
+fn tasks(found: &mut Complaints, definition: &Definition, template: &Template, waits: Waits, whole: &Wait) {
+    let contended = Wait::new("Timeouts::OPERATION + CONTENTION", waits.operation + waits.contention);
+    for task in definition.states().iter().filter(|state| state.state_type() == StateType::Task) {
+        let Some(attempt) = task.timeout() else {
+            found.push(format!("state {} has no TimeoutSeconds", task.name()));
+            continue;
+        };
+        let all = Wait::new(format!("state {} with all its retries", task.name()), worst_case(task, attempt));
+        longer(found, whole, &all);
+        let called = task.arguments().and_then(|arguments| arguments["FunctionName"].as_str());
+        for function in template.functions.iter().filter(|function| Some(function.arn.as_str()) == called) {
+            let wait = Wait::new(format!("TimeoutSeconds of state {}", task.name()), attempt);
+            longer(found, &wait, &Wait::of(function));
+            longer(found, &Wait::of(function), &contended);
+        }
+    }
+}
+
+/// How long a task may take when every attempt takes as long as it may and every retrier is used up.
+fn worst_case(task: &State, attempt: Duration) -> Duration {
+    let retriers = task.retriers().iter();
+    let again = retriers.flat_map(|retrier| (0..retrier.max_attempts).map(|retry| retrier.delay(retry)));
+    again.fold(attempt, |so_far, delay| so_far + delay + attempt)
+}
+
+#[test]
+fn whoever_waits_waits_longer_than_what_it_waits_for() {
+    assert_sound(&complaints(budgets(&HOUSE, WAITS)));
+}
+
+#[test]
+fn a_budget_that_does_not_fit_into_the_next_is_named_with_both() {
+    let in_template = |anchor, from, to| HOUSE.broken_after(TEMPLATE, anchor, from, to);
+    let of_state =
+        |state: &str, from, to| HOUSE.broken_after(DEFINITION, &format!("\"{state}\": {{"), from, to);
+    for (house, culprits) in [
+        (
+            in_template("  PlaceOrderFunction:", "Timeout: 28", "Timeout: 30"),
+            ["TimeoutInMillis of POST /orders", "PlaceOrderFunction"],
+        ),
+        (
+            in_template("  PlaceOrderFunction:", "TimeoutInMillis: 30000", "TimeoutInMillis: 28000"),
+            ["TimeoutInMillis of POST /orders", "PlaceOrderFunction"],
+        ),
+        (
+            in_template("  PlaceOrderFunction:", "Timeout: 28", "Timeout: 27"),
+            ["PlaceOrderFunction", "WORKFLOW + OPERATION"],
+        ),
+        (
+            HOUSE.broken(DEFINITION, "\"TimeoutSeconds\": 20", "\"TimeoutSeconds\": 24"),
+            ["Timeouts::WORKFLOW", DEFINITION],
+        ),
+        (HOUSE.broken(DEFINITION, "\"TimeoutSeconds\": 20,", ""), [DEFINITION, "no TimeoutSeconds"]),
+        (of_state("CreateOrder", "\"MaxAttempts\": 2", "\"MaxAttempts\": 3"), ["CreateOrder", DEFINITION]),
+        (
+            of_state("UpdateStatus", "\"TimeoutSeconds\": 5", "\"TimeoutSeconds\": 6"),
+            ["UpdateStatus", DEFINITION],
+        ),
+        (of_state("TriggerEmail", "\"MaxAttempts\": 1", "\"MaxAttempts\": 3"), ["TriggerEmail", DEFINITION]),
+        (
+            of_state("TriggerEmail", "\"IntervalSeconds\": 1,", "\"IntervalSeconds\": 30,").broken_after(
+                DEFINITION,
+                "\"TriggerEmail\": {",
+                "\"MaxDelaySeconds\": 1,",
+                "\"MaxDelaySeconds\": 30,",
+            ),
+            ["TriggerEmail", DEFINITION],
+        ),
+        (
+            of_state("CheckInventory", "\"TimeoutSeconds\": 5", "\"TimeoutSeconds\": 4"),
+            ["state CheckInventory", "CheckInventoryFunction"],
+        ),
+        (
+            in_template("  CreateOrderFunction:", "Timeout: 4", "Timeout: 3"),
+            ["CreateOrderFunction", "OPERATION + CONTENTION"],
+        ),
+        (in_template("  QueryFunction:", "Timeout: 10", "Timeout: 3"), ["QueryFunction", "OPERATION"]),
+    ] {
+        assert_blamed(&complaints(budgets(&house, WAITS)), &culprits);
+    }
+    for (waits, culprits) in [
+        (Waits { workflow: Duration::from_secs(20), ..WAITS }, ["Timeouts::WORKFLOW", DEFINITION]),
+        (Waits { attempt: Duration::from_secs(3), ..WAITS }, ["Timeouts::OPERATION", "Timeouts::ATTEMPT"]),
+        (Waits { contention: Duration::from_secs(1), ..WAITS }, ["CreateOrderFunction", "CONTENTION"]),
+    ] {
+        assert_blamed(&complaints(budgets(&HOUSE, waits)), &culprits);
+    }
+}

@@ -1,0 +1,190 @@
+//! Roles against what is called: each permits every call of a day in the shop, and nothing beyond.
+
+use local::{
+    aws::Need,
+    template::{Effect, Statement, Template, permits},
+};
+
+use super::{self as wiring, Complaints, HOUSE, House, assert_blamed, assert_sound, complaints, day};
+use crate::shop::{Shop, TEMPLATE};
+
+/// Logs and traces are written by Lambda and Step Functions themselves; some of their actions know no resource.
+const OF_AWS_ITSELF: [&str; 2] = ["logs:", "xray:"];
+
+/// What a role permits, and to whom.
+struct Granted {
+    /// The logical id of the function or the state machine; for a schedule, of the function that it runs.
+    to: String,
+    role: String,
+    statements: Vec<Statement>,
+}
+
+fn granted(template: Template) -> Vec<Granted> {
+    let functions = template.functions.into_iter().map(|function| Granted {
+        to: function.logical_id,
+        role: function.role_logical_id,
+        statements: function.statements,
+    });
+    let machines = template.state_machines.into_iter().map(|machine| Granted {
+        to: machine.logical_id,
+        role: machine.role_logical_id,
+        statements: machine.statements,
+    });
+    let schedules = template.schedules.into_iter().map(|schedule| Granted {
+        to: scheduler_of(&schedule.function),
+        role: schedule.role_logical_id,
+        statements: schedule.statements,
+    });
+    functions.chain(machines).chain(schedules).collect()
+}
+
+fn scheduler_of(function: &str) -> String {
+    format!("the schedule of {function}")
+}
+
+/// What somebody needs: their name in [`Granted::to`], and what.
+type Needed = (String, Need);
+
+/// What the calls of a day in the shop need, those of the schedules among them.
+async fn needs() -> Vec<Needed> {
+    let shop = Shop::open().await;
+    shop.stack.faults().record();
+    day::of_a_shop(&shop).await;
+    let recorded = shop.stack.faults().recorded();
+    let called = recorded.into_iter().flat_map(|recorded| {
+        let caller = recorded.call.caller;
+        recorded.needs.into_iter().map(move |need| (caller.clone(), need))
+    });
+    let scheduled = TEMPLATE.schedules.iter().filter_map(|schedule| {
+        let function = TEMPLATE.functions.iter().find(|function| function.logical_id == schedule.function);
+        function.map(|function| {
+            let action = "lambda:InvokeFunction".to_owned();
+            (scheduler_of(&schedule.function), Need { action, resource: function.arn.clone() })
+        })
+    });
+    let mut needs: Vec<Needed> = called.chain(scheduled).collect();
+    needs.sort();
+    needs.dedup();
+    needs
+}
+
+/// Everything that is needed is permitted.
+fn permitted(house: &House, needs: &[Needed]) -> Result<Complaints, String> {
+    let granted = granted(house.template()?);
+    let mut found = Vec::new();
+    for (who, Need { action, resource }) in needs {
+        match granted.iter().find(|grant| grant.to == *who) {
+            None => found.push(format!("{who} calls {action} and has no role")),
+            Some(grant) if permits(&grant.statements, action, resource) => {}
+            Some(grant) => found.push(format!("{} does not permit {who} {action} on {resource}", grant.role)),
+        }
+    }
+    Ok(found)
+}
+
+/// Everything that is permitted is needed, and is permitted by name.
+fn needed(house: &House, needs: &[Needed]) -> Result<Complaints, String> {
+    let mut found = Vec::new();
+    for grant in granted(house.template()?) {
+        for (action, resource) in single(&grant.statements) {
+            if OF_AWS_ITSELF.iter().any(|prefix| action.starts_with(prefix)) {
+                continue;
+            }
+            if action.contains(['*', '?']) || resource == "*" {
+                found.push(format!("{} permits {action} on {resource}: name each", grant.role));
+            }
+            let one = [Statement {
+                effect: Effect::Allow,
+                actions: vec![action.clone()],
+                resources: vec![resource.clone()],
+            }];
+            let used = |(who, need): &Needed| *who == grant.to && permits(&one, &need.action, &need.resource);
+            if !needs.iter().any(used) {
+                found.push(format!("{} permits {action} on {resource}, which nothing needs", grant.role));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Each action with each resource that it is permitted on.
+fn single(statements: &[Statement]) -> Vec<(String, String)> {
+    let permitted = statements.iter().filter(|statement| statement.effect == Effect::Allow);
+    let pairs = permitted.flat_map(|statement| {
+        statement.actions.iter().flat_map(|action| {
+            statement.resources.iter().map(move |resource| (action.clone(), resource.clone()))
+        })
+    });
+    pairs.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_role_permits_what_its_owner_calls_and_nothing_beyond() {
+    let needs = needs().await;
+    assert_sound(&complaints(permitted(&HOUSE, &needs)));
+    assert_sound(&complaints(needed(&HOUSE, &needs)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permission_that_is_missing_or_superfluous_is_named_with_its_role() {
+    let needs = needs().await;
+    for (anchor, from, to, culprits) in [
+        (
+            "  UpdateOrderStatusRole:",
+            "dynamodb:UpdateItem",
+            "dynamodb:PutItem",
+            ["UpdateOrderStatusRole", "dynamodb:UpdateItem"],
+        ),
+        ("  QueryRole:", "index/listing", "index/other", ["QueryRole", "index/listing"]),
+        (
+            "  SweepScheduleRole:",
+            "SweepOrdersFunction",
+            "QueryFunction",
+            ["SweepScheduleRole", "lambda:InvokeFunction"],
+        ),
+        (
+            "  CreateOrderRole:",
+            "!GetAtt InventoryTable",
+            "!GetAtt UsersTable",
+            ["CreateOrderRole", "InventoryTable"],
+        ),
+        ("  CreateUserRole:", "sns:Subscribe,", "", ["CreateUserRole", "sns:Subscribe"]),
+        ("  CreateUserRole:", "sns:Unsubscribe", "sns:Publish", ["CreateUserRole", "sns:Unsubscribe"]),
+        (
+            "  PlaceOrderRole:",
+            "!Ref OrderStateMachine",
+            "!GetAtt OrdersTable.Arn",
+            ["PlaceOrderRole", "states:"],
+        ),
+        (
+            "  OrderWorkflowRole:",
+            "                  - !GetAtt CreateOrderFunction.Arn\n",
+            "",
+            ["OrderWorkflowRole", "lambda:"],
+        ),
+        ("  OrderWorkflowRole:", "sns:Publish", "sns:Subscribe", ["OrderWorkflowRole", "sns:Publish"]),
+        ("  OrderWorkflowRole:", "${OrderTopic}-*", "${OrderTopic}-x", ["OrderWorkflowRole", "OrderTopic-2"]),
+    ] {
+        let house = HOUSE.broken_after(wiring::TEMPLATE, anchor, from, to);
+        assert_blamed(&complaints(permitted(&house, &needs)), &culprits);
+    }
+    for (anchor, from, to, culprits) in [
+        (
+            "  QueryRole:",
+            "dynamodb:GetItem",
+            "[dynamodb:GetItem, dynamodb:DeleteItem]",
+            ["QueryRole", "DeleteItem"],
+        ),
+        ("  PlaceOrderRole:", "dynamodb:GetItem", "dynamodb:*", ["PlaceOrderRole", "dynamodb:*"]),
+        ("  PlaceOrderRole:", "!GetAtt OrdersTable.Arn", "\"*\"", ["PlaceOrderRole", "on *"]),
+        (
+            "  CreateUserRole:",
+            "!GetAtt UsersTable.Arn",
+            "[!GetAtt UsersTable.Arn, !GetAtt OrdersTable.Arn]",
+            ["CreateUserRole", "OrdersTable"],
+        ),
+    ] {
+        let house = HOUSE.broken_after(wiring::TEMPLATE, anchor, from, to);
+        assert_blamed(&complaints(needed(&house, &needs)), &culprits);
+    }
+}

@@ -1,0 +1,254 @@
+//! The state machine: every task is bounded, retried as it should be and caught; every error name exists; nothing is
+//! wired past the template.
+
+use std::collections::BTreeSet;
+
+use domain::Error;
+use local::asl::{Jitter, State, StateType};
+use serde_json::Value;
+
+use super::{Complaints, DEFINITION, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
+
+/// What a Lambda task is tried again after: each may pass by itself.
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception>
+const OF_LAMBDA: [&str; 8] = [
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Sandbox.Timedout",
+    "Runtime.ExitError",
+    "States.Timeout",
+];
+
+/// What an optimised integration is tried again after.
+const OF_INTEGRATIONS: [&str; 2] = ["States.TaskFailed", "States.Timeout"];
+
+/// A condition that failed is an answer, and a repeat gets the same.
+const CONDITION_FAILED: &str = "DynamoDB.ConditionalCheckFailedException";
+
+/// Step Functions' own error names, from "Handling errors in Step Functions workflows".
+const OF_STATES: [&str; 17] = [
+    "States.ALL",
+    "States.BranchFailed",
+    "States.DataLimitExceeded",
+    "States.ExceedToleratedFailureThreshold",
+    "States.HeartbeatTimeout",
+    "States.Http.Socket",
+    "States.IntrinsicFailure",
+    "States.ItemReaderFailed",
+    "States.NoChoiceMatched",
+    "States.ParameterPathFailure",
+    "States.Permissions",
+    "States.QueryEvaluationError",
+    "States.ResultPathMatchFailure",
+    "States.ResultWriterFailed",
+    "States.Runtime",
+    "States.TaskFailed",
+    "States.Timeout",
+];
+
+/// The exceptions of the two operations that the workflow calls itself, `UpdateItem` and `Publish`, as the SDK has them,
+/// with the prefixes that Step Functions gives them.
+const OF_SERVICES: [&str; 21] = [
+    "DynamoDB.ConditionalCheckFailedException",
+    "DynamoDB.InvalidEndpointException",
+    "DynamoDB.ItemCollectionSizeLimitExceededException",
+    "DynamoDB.ProvisionedThroughputExceededException",
+    "DynamoDB.ReplicatedWriteConflictException",
+    "DynamoDB.ResourceNotFoundException",
+    "DynamoDB.ThrottlingException",
+    "DynamoDB.TransactionConflictException",
+    "SNS.AuthorizationErrorException",
+    "SNS.EndpointDisabledException",
+    "SNS.InternalErrorException",
+    "SNS.InvalidParameterException",
+    "SNS.InvalidParameterValueException",
+    "SNS.InvalidSecurityException",
+    "SNS.KmsAccessDeniedException",
+    "SNS.KmsDisabledException",
+    "SNS.KmsInvalidStateException",
+    "SNS.KmsNotFoundException",
+    "SNS.KmsThrottlingException",
+    "SNS.NotFoundException",
+    "SNS.ValidationException",
+];
+
+/// Whether an error of that name can come to pass.
+fn exists(name: &str) -> bool {
+    OF_LAMBDA.contains(&name)
+        || OF_STATES.contains(&name)
+        || OF_SERVICES.contains(&name)
+        || Error::CODES.contains(&name)
+}
+
+/// Every state of the definition's text, by name.
+fn states(house: &House) -> Result<serde_json::Map<String, Value>, String> {
+    let definition: Value =
+        serde_json::from_str(house.text(DEFINITION)).map_err(|error| format!("{DEFINITION}: {error}"))?;
+    definition["States"].as_object().cloned().ok_or_else(|| format!("{DEFINITION} has no States"))
+}
+
+/// Every error that is retried, caught or raised has a name that exists.
+fn error_names(house: &House) -> Result<Complaints, String> {
+    let mut found = Vec::new();
+    for (name, state) in states(house)? {
+        let handlers = ["Retry", "Catch"].into_iter().filter_map(|field| state[field].as_array()).flatten();
+        let handled = handlers.filter_map(|handler| handler["ErrorEquals"].as_array()).flatten();
+        let errors = handled.chain(state.get("Error")).map(|error| error.as_str().unwrap_or("no text"));
+        found.extend(
+            errors
+                .filter(|error| !exists(error))
+                .map(|error| format!("state {name}: nothing ever fails with {error}")),
+        );
+    }
+    Ok(found)
+}
+
+/// Every task has an end, is tried again after what may pass, and is caught.
+fn tasks(house: &House) -> Result<Complaints, String> {
+    let (_, definition) = house.workflow()?;
+    let mut found = Vec::new();
+    let tasks = definition.states().iter().filter(|state| state.state_type() == StateType::Task);
+    for task in tasks {
+        let name = task.name();
+        let mut complain = |what: String| found.push(format!("state {name}: {what}"));
+        if task.timeout().is_none() {
+            complain("has no TimeoutSeconds".to_owned());
+        }
+        if task.catchers().last().is_none_or(|catcher| catcher.errors != ["States.ALL"]) {
+            complain("its last Catch is not on States.ALL".to_owned());
+        }
+        let resource = task.resource().unwrap_or_default();
+        let wanted: &[&str] = if resource.ends_with("lambda:invoke") { &OF_LAMBDA } else { &OF_INTEGRATIONS };
+        let retried = retried(task);
+        for error in wanted.iter().filter(|error| !retried.contains(**error)) {
+            complain(format!("does not Retry {error}"));
+        }
+        // Those would repeat what no repeat can mend, our own `internal` among it.
+        for error in ["States.ALL", "States.TaskFailed"] {
+            if retried.contains(error) && !wanted.contains(&error) {
+                complain(format!("must not Retry {error}"));
+            }
+        }
+        if resource.contains(":dynamodb:") && tries_after(task, CONDITION_FAILED) > 0 {
+            complain(format!("must not Retry {CONDITION_FAILED}"));
+        }
+        for retrier in task.retriers().iter().filter(|retrier| retrier.max_attempts > 0) {
+            let at = retrier.errors.join(", ");
+            if retrier.backoff_rate.total_cmp(&2.0).is_ne() {
+                complain(format!("the Retry of {at} has a BackoffRate of {}, not 2", retrier.backoff_rate));
+            }
+            if retrier.jitter != Jitter::Full {
+                complain(format!("the Retry of {at} has no FULL jitter"));
+            }
+            if retrier.max_delay.is_none() {
+                complain(format!("the Retry of {at} has no MaxDelaySeconds"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Every error that a task is tried again after, by name.
+fn retried(task: &State) -> BTreeSet<&str> {
+    let retriers = task.retriers().iter().filter(|retrier| retrier.max_attempts > 0);
+    retriers.flat_map(|retrier| &retrier.errors).map(String::as_str).collect()
+}
+
+/// How often a task is tried again after `error`: what the first retrier that matches it says.
+fn tries_after(task: &State, error: &str) -> u32 {
+    let matches = |name: &String| [error, "States.TaskFailed", "States.ALL"].contains(&name.as_str());
+    let first = task.retriers().iter().find(|retrier| retrier.errors.iter().any(matches));
+    first.map_or(0, |retrier| retrier.max_attempts)
+}
+
+/// No ARN and no account stands anywhere: what is called is the template's to say, in whatever partition it runs.
+fn no_literal_arns(house: &House) -> Complaints {
+    let mut found = Vec::new();
+    for (path, allowed) in [(DEFINITION, "arn:aws:states:::"), (TEMPLATE, "arn:${AWS::Partition}:")] {
+        for (at, line) in house.text(path).lines().enumerate() {
+            let literal = line.match_indices("arn:").any(|(start, _)| !line[start..].starts_with(allowed));
+            let digits = line.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() == 12);
+            if literal || digits {
+                found.push(format!("{path}, line {}: a literal ARN or account: {}", at + 1, line.trim()));
+            }
+        }
+    }
+    found
+}
+
+/// The definition can be run with the template's substitutions, and takes every one of them.
+fn substitutions(house: &House) -> Complaints {
+    house.workflow().err().into_iter().collect()
+}
+
+#[test]
+fn every_error_that_the_workflow_names_exists() {
+    assert_sound(&complaints(error_names(&HOUSE)));
+}
+
+#[test]
+fn an_error_that_cannot_come_to_pass_is_named_with_its_state() {
+    for (state, from, to) in [
+        ("CheckInventory", "Lambda.SdkClientException", "Lambda.SDKClientException"),
+        ("CheckInventory", "try_again", "TryAgain"),
+        ("CreateOrder", "StockContention", "domain::Error"),
+        ("TriggerEmail", "States.TaskFailed", "SNS.TooManyMails"),
+        ("MarkNotified", CONDITION_FAILED, "Dynamodb.ConditionalCheckFailedException"),
+        ("OutcomeUnknown", "try_again", "OutcomeUnknown"),
+        ("UnknownCommand", "validation_failed", "unknown_command"),
+    ] {
+        let house = HOUSE.broken_after(DEFINITION, &format!("\"{state}\": {{"), from, to);
+        assert_blamed(&complaints(error_names(&house)), &[state, to]);
+    }
+}
+
+#[test]
+fn every_task_is_bounded_retried_and_caught() {
+    assert_sound(&complaints(tasks(&HOUSE)));
+}
+
+#[test]
+fn a_task_that_is_unbounded_or_not_retried_or_not_caught_is_named() {
+    let no_end = ("\"TimeoutSeconds\": 5,", "");
+    let no_catch = ("\"ErrorEquals\": [\"States.ALL\"]", "\"ErrorEquals\": [\"States.Timeout\"]");
+    for (state, (from, to), culprit) in [
+        ("CheckInventory", no_end, "no TimeoutSeconds"),
+        ("TriggerEmail", no_end, "no TimeoutSeconds"),
+        ("UpdateStatus", no_catch, "not on States.ALL"),
+        ("MarkOneNotified", no_catch, "not on States.ALL"),
+        ("CreateOrder", ("\"Lambda.Unknown\",", ""), "does not Retry Lambda.Unknown"),
+        ("UpdateStatus", ("\"Sandbox.Timedout\",", ""), "does not Retry Sandbox.Timedout"),
+        ("TriggerEmail", ("\"States.TaskFailed\",", ""), "does not Retry States.TaskFailed"),
+        ("CheckInventory", ("\"try_again\"", "\"States.TaskFailed\""), "must not Retry States.TaskFailed"),
+        ("CheckInventory", ("\"MaxAttempts\": 2", "\"MaxAttempts\": 0"), "does not Retry Runtime.ExitError"),
+        ("MarkNotified", ("\"MaxAttempts\": 0", "\"MaxAttempts\": 1"), CONDITION_FAILED),
+        ("MarkOneNotified", (CONDITION_FAILED, "DynamoDB.ResourceNotFoundException"), CONDITION_FAILED),
+        ("CreateOrder", ("\"BackoffRate\": 2", "\"BackoffRate\": 3"), "BackoffRate of 3"),
+        ("CreateOrder", ("\"FULL\"", "\"NONE\""), "no FULL jitter"),
+        ("CreateOrder", ("\"MaxDelaySeconds\": 2,", ""), "no MaxDelaySeconds"),
+    ] {
+        let house = HOUSE.broken_after(DEFINITION, &format!("\"{state}\": {{"), from, to);
+        assert_blamed(&complaints(tasks(&house)), &[state, culprit]);
+    }
+}
+
+#[test]
+fn nothing_is_wired_past_the_template() {
+    assert_sound(&no_literal_arns(&HOUSE));
+    assert_sound(&substitutions(&HOUSE));
+}
+
+#[test]
+fn a_literal_arn_and_a_substitution_that_does_not_fit_are_named() {
+    let function = "arn:aws:lambda:us-east-1:123456789012:function:check";
+    let in_definition = HOUSE.broken(DEFINITION, "${CheckInventoryFunctionArn}", function);
+    assert_blamed(&no_literal_arns(&in_definition), &[DEFINITION, function]);
+    assert_blamed(&substitutions(&in_definition), &["CheckInventoryFunctionArn", "never used"]);
+    let in_template = HOUSE.broken(TEMPLATE, "- !Ref OrderTopic", "- arn:aws:sns:us-east-1:1:orders");
+    assert_blamed(&no_literal_arns(&in_template), &[TEMPLATE, "arn:aws:sns"]);
+    let no_value = HOUSE.broken(TEMPLATE, "        OrdersTableName: !Ref OrdersTable\n", "");
+    assert_blamed(&substitutions(&no_value), &["OrdersTableName"]);
+}
