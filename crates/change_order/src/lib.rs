@@ -100,10 +100,7 @@ impl ChangeOrder {
                     | Outcome::Rejected { .. }
                     | Outcome::Replayed { .. }
                     | Outcome::KeyReused
-                    | Outcome::UnknownSku { .. }
-                    | Outcome::MixedCurrencies { .. }
-                    | Outcome::PriceChanged { .. }
-                    | Outcome::UserNotRegistered => {
+                    | Outcome::Refused(_) => {
                         let source = "the workflow answered a change as if it were a placement".into();
                         Err(Error::Broken { doing: "changing an order", source })
                     }

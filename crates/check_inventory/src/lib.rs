@@ -3,8 +3,8 @@
 
 use aws_adapters::{Stocks, Users, database};
 use domain::{
-    Error, quote,
-    workflow::{Checked, Place},
+    Error, Quote, Refusal, quote,
+    workflow::{Checked, Place, QuotedFor},
 };
 use lambda_shell::{Env, SdkConfig, SetupFault, Step};
 
@@ -34,7 +34,10 @@ impl Step for CheckInventory {
         lambda_shell::concerning(asked.order_id);
         let skus = asked.lines.iter().map(|line| &line.sku);
         let (stock, customer) = self.stocks.with_customer(&self.users, &asked.user_id, skus).await?;
-        let Some(customer) = customer else { return Ok(Checked::UserNotRegistered) };
-        Ok(Checked::quote(quote(&asked.lines, &stock, asked.expected_total)?, customer.topic_arn))
+        let Some(customer) = customer else { return Ok(Checked::Refused(Refusal::UserNotRegistered)) };
+        Ok(match quote(&asked.lines, &stock, asked.expected_total)? {
+            Quote::Quoted(quoted) => Checked::Quoted(QuotedFor { quoted, topic_arn: customer.topic_arn }),
+            Quote::Refused(refusal) => Checked::Refused(refusal),
+        })
     }
 }

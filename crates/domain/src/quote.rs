@@ -23,6 +23,14 @@ pub struct Quoted {
 pub enum Quote {
     /// It can be priced.
     Quoted(Quoted),
+    /// It cannot be ordered so.
+    Refused(Refusal),
+}
+
+/// Why an order cannot be placed as it was asked for, before any of it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Refusal {
     /// Some SKUs are not sold here.
     UnknownSku {
         /// Which.
@@ -40,6 +48,8 @@ pub enum Quote {
         /// What it costs now.
         quoted: Money,
     },
+    /// The caller has no user row.
+    UserNotRegistered,
 }
 
 /// Prices merged lines. `stock` holds the rows of those of the SKUs that exist.
@@ -64,14 +74,13 @@ pub fn quote(
         priced.push((line, &row.product));
     }
     if !unknown.is_empty() {
-        return Ok(Quote::UnknownSku { skus: unknown });
+        return Ok(Quote::Refused(Refusal::UnknownSku { skus: unknown }));
     }
     let currencies: BTreeSet<&str> =
         priced.iter().map(|(_, product)| product.unit_price.money().currency().code()).collect();
     if currencies.len() > 1 {
-        return Ok(Quote::MixedCurrencies {
-            currencies: currencies.into_iter().map(str::to_owned).collect(),
-        });
+        let currencies = currencies.into_iter().map(str::to_owned).collect();
+        return Ok(Quote::Refused(Refusal::MixedCurrencies { currencies }));
     }
     let Some(currency) = priced.first().map(|(_, product)| product.unit_price.money().currency()) else {
         return Err(Error::Invalid(vec![crate::Fault::new("lines", "must hold at least one line")]));
@@ -91,7 +100,9 @@ pub fn quote(
     }
     let total = Money::new(sum, currency)?;
     Ok(match expected_total {
-        Some(expected) if expected != total => Quote::PriceChanged { expected, quoted: total },
+        Some(expected) if expected != total => {
+            Quote::Refused(Refusal::PriceChanged { expected, quoted: total })
+        }
         _ => Quote::Quoted(Quoted { lines, total, shortages }),
     })
 }
@@ -144,11 +155,15 @@ mod tests {
     {
         let shop = [stock("A", 250, "EUR", 0), stock("B", 99, "USD", 1)];
         let of = |wanted: &[(&str, i64)]| quote(&lines(wanted), &shop, Some(eur(1))).unwrap();
-        assert!(matches!(of(&[("A", 1), ("B", 1), ("C", 1)]), Quote::UnknownSku { skus } if skus.len() == 1));
         assert!(
-            matches!(of(&[("A", 1), ("B", 1)]), Quote::MixedCurrencies { currencies } if currencies == ["EUR", "USD"])
+            matches!(of(&[("A", 1), ("B", 1), ("C", 1)]), Quote::Refused(Refusal::UnknownSku { skus }) if skus.len() == 1)
         );
-        assert!(matches!(of(&[("A", 1)]), Quote::PriceChanged { quoted, .. } if quoted == eur(250)));
+        assert!(
+            matches!(of(&[("A", 1), ("B", 1)]), Quote::Refused(Refusal::MixedCurrencies { currencies }) if currencies == ["EUR", "USD"])
+        );
+        assert!(
+            matches!(of(&[("A", 1)]), Quote::Refused(Refusal::PriceChanged { quoted, .. }) if quoted == eur(250))
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Actor, Fingerprint, Mail, Money, Order, OrderId, Quote, Quoted, Reason, Reference, RequestedLine, Sku,
+    Actor, Fingerprint, Mail, Money, Order, OrderId, Quoted, Reason, Reference, Refusal, RequestedLine,
     Status, UserId,
 };
 
@@ -73,43 +73,15 @@ impl Command {
     }
 }
 
-/// `CheckInventory` answers. All but the first end the execution, as its [`Outcome`].
+/// `CheckInventory` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Checked {
     /// The lines can be priced.
     Quoted(QuotedFor),
-    /// Some SKUs are not sold here.
-    UnknownSku {
-        /// Which.
-        skus: Vec<Sku>,
-    },
-    /// The lines are priced in more than one currency.
-    MixedCurrencies {
-        /// The codes.
-        currencies: Vec<String>,
-    },
-    /// The total is not the one that the customer saw.
-    PriceChanged {
-        /// What the customer expected.
-        expected: Money,
-        /// What it costs now.
-        quoted: Money,
-    },
-    /// The caller has no user row; the lines were not priced.
-    UserNotRegistered,
-}
-
-impl Checked {
-    /// A quote for a customer whose mail goes to this topic, if to any.
-    pub fn quote(quote: Quote, topic_arn: Option<String>) -> Self {
-        match quote {
-            Quote::Quoted(quoted) => Self::Quoted(QuotedFor { quoted, topic_arn }),
-            Quote::UnknownSku { skus } => Self::UnknownSku { skus },
-            Quote::MixedCurrencies { currencies } => Self::MixedCurrencies { currencies },
-            Quote::PriceChanged { expected, quoted } => Self::PriceChanged { expected, quoted },
-        }
-    }
+    /// The order cannot be placed so: this ends the execution, as its [`Outcome`].
+    #[serde(untagged)]
+    Refused(Refusal),
 }
 
 /// `CreateOrder` is asked: the execution's input and `CheckInventory`'s answer, whole.
@@ -276,25 +248,9 @@ pub enum Outcome {
     },
     /// The key was used before for another request.
     KeyReused,
-    /// Some SKUs are not sold here. Nothing was stored.
-    UnknownSku {
-        /// Which.
-        skus: Vec<Sku>,
-    },
-    /// The lines are priced in more than one currency. Nothing was stored.
-    MixedCurrencies {
-        /// The codes.
-        currencies: Vec<String>,
-    },
-    /// The total is not the one that the customer saw. Nothing was stored.
-    PriceChanged {
-        /// What the customer expected.
-        expected: Money,
-        /// What it costs now.
-        quoted: Money,
-    },
-    /// The caller has no user row. Nothing was stored.
-    UserNotRegistered,
+    /// Nothing was stored.
+    #[serde(untagged)]
+    Refused(Refusal),
 }
 
 #[cfg(test)]
@@ -322,13 +278,13 @@ mod tests {
     #[test]
     fn what_check_inventory_refuses_is_an_outcome_as_it_stands() {
         let eur = |amount| Money::new(amount, "EUR".to_owned().try_into().unwrap()).unwrap();
-        for (checked, outcome) in [
-            (Checked::UserNotRegistered, Outcome::UserNotRegistered),
-            (
-                Checked::PriceChanged { expected: eur(1), quoted: eur(2) },
-                Outcome::PriceChanged { expected: eur(1), quoted: eur(2) },
-            ),
+        for refusal in [
+            Refusal::UserNotRegistered,
+            Refusal::UnknownSku { skus: vec!["TEA-1".to_owned().try_into().unwrap()] },
+            Refusal::MixedCurrencies { currencies: vec!["EUR".into(), "USD".into()] },
+            Refusal::PriceChanged { expected: eur(1), quoted: eur(2) },
         ] {
+            let (checked, outcome) = (Checked::Refused(refusal.clone()), Outcome::Refused(refusal));
             let json = serde_json::to_value(checked).unwrap();
             assert_eq!(serde_json::from_value::<Outcome>(json.clone()).unwrap(), outcome, "{json}");
         }

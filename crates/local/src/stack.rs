@@ -267,16 +267,7 @@ fn api(
     aws: &Arc<Aws>,
     clock: &Clock,
 ) -> Result<Router, StackFault> {
-    let routes = template.apis.iter().flat_map(|api| &api.routes).map(|route| gateway::Route {
-        method: route.method.clone(),
-        path: route.path.clone(),
-        function: route.function.clone(),
-        authorizer: route.authorizer.as_ref().map(|authorizer| gateway::Authorizer {
-            issuer: authorizer.issuer.clone(),
-            audience: authorizer.audience.clone(),
-        }),
-        timeout: route.timeout,
-    });
+    let routes = template.apis.iter().flat_map(|api| api.routes.iter().cloned());
     let invoker = Arc::new(FromGateway(Arc::clone(aws)));
     Ok(gateway::router(routes.collect(), Arc::clone(tokens), invoker, clock.clone())?)
 }

@@ -7,7 +7,7 @@ mod request;
 
 use aws_adapters::{Orders, Ran, StoredOrder, Workflow, database, workflows};
 use domain::{
-    Error, Fault, Fingerprint, Order, OrderId, Status,
+    Error, Fault, Fingerprint, Order, OrderId, Refusal, Status,
     workflow::{Command, Outcome, Place},
 };
 use lambda_shell::{Door, Env, Request, Response, SdkConfig, SetupFault};
@@ -77,13 +77,15 @@ impl PlaceOrder {
             Outcome::Rejected { order } => return Err(Error::InsufficientStock(Box::new(order))),
             Outcome::Replayed { order } => return replayed(order),
             Outcome::KeyReused => return Err(Error::IdempotencyKeyReused),
-            Outcome::UnknownSku { skus } => Error::UnknownSku(skus),
-            Outcome::MixedCurrencies { currencies } => {
+            Outcome::Refused(Refusal::UnknownSku { skus }) => Error::UnknownSku(skus),
+            Outcome::Refused(Refusal::MixedCurrencies { currencies }) => {
                 let reason = format!("are priced in {}: an order has one currency", currencies.join(" and "));
                 Error::Invalid(vec![Fault::new("lines", reason)])
             }
-            Outcome::PriceChanged { expected, quoted } => Error::PriceChanged { expected, quoted },
-            Outcome::UserNotRegistered => Error::UserNotRegistered,
+            Outcome::Refused(Refusal::PriceChanged { expected, quoted }) => {
+                Error::PriceChanged { expected, quoted }
+            }
+            Outcome::Refused(Refusal::UserNotRegistered) => Error::UserNotRegistered,
             Outcome::Changed { .. } | Outcome::Illegal { .. } | Outcome::Stale { .. } => {
                 let source = "the workflow answered a placement as if it were a change".into();
                 return Err(Error::Broken { doing: "placing an order", source });

@@ -37,10 +37,11 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value, json};
 use tracing::Instrument as _;
 
-pub use self::routes::{Authorizer, Route, RouteFault};
+pub use self::routes::RouteFault;
 use self::{event::Call, routes::Routes};
 use crate::{
     clock::Clock,
+    template::{Authorizer, Route},
     tokens::{Tokens, Unauthorized},
 };
 

@@ -1,34 +1,12 @@
 //! Which route a request takes. Paths are literal segments and `{parameters}` of one segment each; a literal
 //! wins over a parameter, the leftmost difference deciding, and a method over `ANY`.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-/// One route of the API.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// `GET`, or `ANY`.
-    pub method: String,
-    /// `/orders/{order_id}`.
-    pub path: String,
-    /// The function that answers, by the name that the [`Invoker`](super::Invoker) knows.
-    pub function: String,
-    /// Who may pass; everybody without one.
-    pub authorizer: Option<Authorizer>,
-    /// How long the gateway waits for the function.
-    pub timeout: Duration,
-}
-
-/// A JWT authorizer.
-#[derive(Clone, Debug)]
-pub struct Authorizer {
-    /// The `iss` that a token must have.
-    pub issuer: String,
-    /// The audiences, of which a token must have one.
-    pub audience: Vec<String>,
-}
+use crate::template::Route;
 
 /// Why a route cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -171,6 +149,8 @@ fn is_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn route(key: &str) -> Route {

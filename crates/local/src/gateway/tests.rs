@@ -67,8 +67,11 @@ impl World {
             method: method.to_owned(),
             path: path.to_owned(),
             function: function.to_owned(),
-            authorizer: guarded
-                .then(|| Authorizer { issuer: ISSUER.to_owned(), audience: vec!["client-1".to_owned()] }),
+            authorizer: guarded.then(|| Authorizer {
+                name: "Jwt".to_owned(),
+                issuer: ISSUER.to_owned(),
+                audience: vec!["client-1".to_owned()],
+            }),
             timeout: Duration::from_secs(30),
         };
         let mut routes = vec![
