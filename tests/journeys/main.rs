@@ -2,6 +2,8 @@
 //! admins do. Rules are tested beside the code.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says by panicking what it expected")]
 
+mod contract;
 mod life;
+mod openapi;
 mod ordering;
 mod shop;
