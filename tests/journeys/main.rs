@@ -6,4 +6,5 @@ mod contract;
 mod life;
 mod openapi;
 mod ordering;
+mod postman;
 mod shop;
