@@ -180,14 +180,27 @@ async fn every_functions_program_does_its_part_of_an_order_over_http() {
     assert!(ended.out.contains(order_id), "the order's id is not in {}", ended.out);
     served.insert("place_order");
 
-    let program = cloud.start("query").await;
+    let program = cloud.start("change_order").await;
     let path = [("order_id", order_id)];
+    let cancelled = program.invoke(&request("POST /orders/{order_id}/cancel", &path, false, None)).await;
+    let (status, body) = answered(&cancelled);
+    assert_eq!((status, &body["status"]), (200, &json!("CANCELLED")), "{cancelled:?}");
+    logged("change_order", &program.stop().await, &["invocation-1"]);
+    served.insert("change_order");
+
+    let program = cloud.start("sweep_orders").await;
+    let swept = program.invoke("{}").await.expect("a summary");
+    assert_eq!(swept, json!({ "due": 0, "resumed": 0, "failed": 0, "given_up": 0 }));
+    logged("sweep_orders", &program.stop().await, &["invocation-1"]);
+    served.insert("sweep_orders");
+
+    let program = cloud.start("query").await;
     let read = program.invoke(&request("GET /orders/{order_id}", &path, false, None)).await;
     assert_eq!(answered(&read), (200, body.clone()), "{read:?}");
     let me = program.invoke(&request("GET /users/me", &[], false, None)).await;
     assert_eq!((answered(&me).0, &answered(&me).1["notifications"]), (200, &json!("confirmed")), "{me:?}");
     let stock = program.invoke(&request("GET /inventory", &[], true, None)).await;
-    assert_eq!(answered(&stock).1["items"][0]["reserved"], 2, "{stock:?}");
+    assert_eq!(answered(&stock).1["items"][0]["reserved"], 0, "{stock:?}");
     logged("query", &program.stop().await, &["invocation-1", "invocation-2", "invocation-3"]);
     served.insert("query");
 
@@ -240,7 +253,7 @@ async fn steps(cloud: &Cloud) -> [&'static str; 3] {
     logged("create_order", &program.stop().await, &["invocation-1", "invocation-2"]);
 
     let program = cloud.start("update_order_status").await;
-    let asked = json!({ "order_id": order_id, "to": "CONFIRMED", "topic_arn": quote["topic_arn"] });
+    let asked = json!({ "command": "place", "order_id": order_id, "topic_arn": quote["topic_arn"] });
     let updated = program.invoke(&asked.to_string()).await.expect("an order");
     assert_eq!(updated["order"]["status"], "CONFIRMED", "{updated}");
     assert!(updated["announce"]["subject"].is_string(), "{updated}");
@@ -270,11 +283,11 @@ async fn a_failure_is_reported_under_our_own_name_and_repeats_nothing_of_the_eve
     let quote = json!({ "outcome": "quoted", "lines": [line], "total": euros(450), "topic_arn": null });
     let create = json!({ "request": place, "quote": quote });
     let lost =
-        json!({ "order_id": "6f1c3b1e-5d0a-5c0e-9a83-2f5b7e41d0c6", "to": "PENDING", "reason": "Grace" });
+        json!({ "command": "resume", "order_id": "6f1c3b1e-5d0a-5c0e-9a83-2f5b7e41d0c6", "reason": "Grace" });
     for (binary, event, error) in [
         ("check_inventory", place, "try_again"),
         ("create_order", create, "StockContention"),
-        ("update_order_status", lost, "illegal_transition"),
+        ("update_order_status", lost, "not_found"),
     ] {
         let program = cloud.start(binary).await;
         let report = program.invoke(&event.to_string()).await.expect_err("a failure");

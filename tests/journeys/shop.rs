@@ -23,6 +23,8 @@ use serde_json::{Value, json};
 use time::macros::datetime;
 use tower::ServiceExt as _;
 
+use crate::openapi::{OPENAPI, Sent};
+
 /// The shipped template, read once.
 pub(crate) static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/template.yaml");
@@ -255,15 +257,20 @@ impl Shop {
         self.send(request.body(body).expect("a request")).await
     }
 
-    /// Any call at all.
+    /// Any call at all, held against the description of the API together with its answer.
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
-        let Ok(response) = self.router.clone().oneshot(request).await;
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        let sent = Sent::new(&parts, body.clone());
+        let Ok(response) = self.router.clone().oneshot(Request::from_parts(parts, Body::from(body))).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
         // Whatever a client does, it is never our fault.
         assert_ne!(parts.status, StatusCode::INTERNAL_SERVER_ERROR, "{body}");
-        Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+        let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body };
+        assert_eq!(OPENAPI.check(&sent, &reply), Ok(()));
+        reply
     }
 
     /// The calls of one service that were recorded, counted by operation.

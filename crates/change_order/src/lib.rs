@@ -22,13 +22,15 @@ pub struct ChangeOrder {
 impl ChangeOrder {
     /// Makes the function from its environment: `ORDERS_TABLE`, `STATE_MACHINE_ARN`, `ADMIN_CLAIM` and `ADMIN_VALUE`.
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
+        // Asked for first and judged last, so that a fault names all that is missing.
+        let admins = AdminRule::from_env(env);
         let [orders_table, state_machine_arn] = env.read(["ORDERS_TABLE", "STATE_MACHINE_ARN"])?;
         let orders = Orders::new(database(config), orders_table);
         orders.connect().await;
         Ok(Self {
             orders,
             workflow: Workflow::new(workflows(config), state_machine_arn),
-            admins: AdminRule::from_env(env)?,
+            admins: admins?,
             clock: Clock::of(config),
         })
     }

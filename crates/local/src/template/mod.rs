@@ -22,7 +22,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod topics;
-mod yaml;
+pub mod yaml;
 
 use std::{collections::BTreeMap, fs, path::Path};
 

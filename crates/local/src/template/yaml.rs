@@ -6,8 +6,11 @@
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Number, Value, json};
 
-/// Reads one YAML document; the error names the line where there is one.
-pub(super) fn read(text: &str) -> Result<Value, String> {
+/// Reads one YAML document.
+///
+/// # Errors
+/// What is wrong with it, in words; with the line where there is one.
+pub fn read(text: &str) -> Result<Value, String> {
     let documents = Yaml::load_from_str(text).map_err(|error| {
         let at = error.marker();
         format!("line {}, column {}: {}", at.line(), at.col() + 1, error.info())
