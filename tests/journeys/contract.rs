@@ -2,18 +2,22 @@
 //! reject what the code rejects, its examples hold, and it notices when an answer changes. Every call that a journey
 //! makes is held against it as well, in `Shop::send`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use domain::{
     Currency, Error, IdempotencyKey, MAX_AVAILABLE, MAX_DELTA, MAX_LINES, MAX_QUANTITY, MAX_UNIT_PRICE, Name,
     Reason, Reference, Sku, Status, UserId,
 };
-use http::HeaderValue;
+use http::{HeaderValue, Method};
+use local::aws::Fault;
 use serde_json::{Value, json};
 
 use crate::{
     openapi::{DOCUMENT, OPENAPI, Sent, at, judge, validator},
-    shop::{Reply, Shop, TEMPLATE},
+    shop::{Customer, Reply, Shop, TEMPLATE},
 };
 
 /// Whether the code takes a text.
@@ -249,6 +253,83 @@ fn the_patterns_take_what_the_code_takes() {
         }
         assert!(yes > 3 && no > 3, "{pointer}: {yes} taken, {no} refused");
     }
+}
+
+/// Calls that together get every success that there is; `Shop::send` judges each of them.
+#[tokio::test(start_paused = true)]
+async fn every_success_that_is_described_is_answered_as_described() {
+    let shop = Shop::open().await;
+    let ada = shop.signed_in("Ada");
+    let admin = Arc::clone(&shop.admin);
+    let mut answered: BTreeSet<(String, String, u16)> = BTreeSet::new();
+    let mut call = async |caller: &Customer, request: &str, key: &str, body: Value| {
+        let (method, path) = request.split_once(' ').expect("a method and a path");
+        let headers = [if method == "PATCH" { ("if-match", key) } else { ("idempotency-key", key) }];
+        let method: Method = method.parse().expect("a method");
+        let body = (!body.is_null()).then_some(body);
+        let reply =
+            shop.call(method.clone(), path, caller, body, if key.is_empty() { &[] } else { &headers }).await;
+        let path = path.split('?').next().unwrap_or_default();
+        let operation = OPENAPI.find(method.as_str(), path).expect("a route");
+        answered.insert((operation.method.clone(), operation.path.clone(), reply.status));
+        reply
+    };
+    let product = || json!({ "name": "Tea", "unit_price": { "amount": 450, "currency": "EUR" } });
+    let order = || json!({ "lines": [{ "sku": "TEA-1", "quantity": 1 }], "reference": "PO-1" });
+
+    for _twice in 0..2 {
+        call(&ada, "POST /users", "", json!({ "name": "Ada" })).await;
+        call(&admin, "PUT /inventory/TEA-1", "", product()).await;
+        call(&admin, "POST /inventory/TEA-1/adjustments", "k", json!({ "delta": 9, "reason": "new" })).await;
+        call(&ada, "POST /orders", "shipped", order()).await;
+    }
+    let shipped = call(&ada, "POST /orders", "shipped", order()).await;
+    call(&admin, &format!("PATCH /orders/{}", shipped.order_id()), "\"2\"", json!({ "status": "SHIPPED" }))
+        .await;
+    // Each status has its replay.
+    call(&ada, "POST /orders", "shipped", order()).await;
+    for body in [json!({ "reason": "twice" }), Value::Null] {
+        let cancelled =
+            call(&ada, "POST /orders", &format!("cancelled-{body}").replace(' ', ""), order()).await;
+        call(&ada, &format!("POST /orders/{}/cancel", cancelled.order_id()), "", body).await;
+    }
+    shop.stack.faults().plant(|call| (call.operation == "UpdateItem").then_some(Fault::Before));
+    let pending = call(&ada, "POST /orders", "pending", order()).await;
+    assert_eq!((pending.status, pending.header("idempotent-replayed")), (202, ""));
+    let pending = call(&ada, "POST /orders", "pending", order()).await;
+    assert_eq!((pending.status, pending.header("idempotent-replayed")), (202, "true"));
+    shop.stack.faults().clear();
+    call(&admin, &format!("POST /orders/{}/resume", pending.order_id()), "", Value::Null).await;
+    for request in [
+        "GET /health",
+        "GET /users/me",
+        "GET /orders?limit=2",
+        "GET /inventory?limit=1",
+        "GET /inventory/TEA-1",
+        &format!("GET /orders/{}", pending.order_id()),
+        "DELETE /users/me",
+    ] {
+        call(&ada, request, "", Value::Null).await;
+    }
+    for request in [
+        "GET /inventory/TEA-1",
+        "GET /inventory/TEA-1/movements?limit=1",
+        &format!("GET /orders?user_id={}&limit=100", ada.user_id),
+        "GET /orders?status=CONFIRMED",
+        "GET /orders?attention=true",
+    ] {
+        call(&admin, request, "", Value::Null).await;
+    }
+
+    answered.retain(|(_, _, status)| *status < 300);
+    let described: BTreeSet<(String, String, u16)> = OPENAPI
+        .operations
+        .iter()
+        .flat_map(|operation| operation.answers.keys().map(move |status| (operation, *status)))
+        .filter(|(_, status)| *status < 300)
+        .map(|(operation, status)| (operation.method.clone(), operation.path.clone(), status))
+        .collect();
+    assert_eq!(answered, described);
 }
 
 #[tokio::test(start_paused = true)]

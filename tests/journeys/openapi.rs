@@ -117,7 +117,7 @@ impl OpenApi {
     }
 
     /// Which operation a request takes; none when the gateway has no such route.
-    fn find(&self, method: &str, path: &str) -> Option<&Operation> {
+    pub(crate) fn find(&self, method: &str, path: &str) -> Option<&Operation> {
         let literals = |operation: &&Operation| !operation.path.contains('{');
         let mut fitting: Vec<&Operation> = self
             .operations
