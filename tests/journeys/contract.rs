@@ -7,11 +7,12 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use domain::{
     Currency, Error, IdempotencyKey, MAX_AVAILABLE, MAX_DELTA, MAX_LINES, MAX_QUANTITY, MAX_UNIT_PRICE, Name,
     Reason, Reference, Sku, Status, UserId,
 };
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use local::aws::Fault;
 use serde_json::{Value, json};
 
@@ -412,6 +413,24 @@ async fn a_request_that_is_accepted_against_its_description_is_noticed() {
     assert!(check("", Some("a b"), good()).contains("accepted with Idempotency-Key"));
     assert!(check("dry_run=1", Some("key-1"), good()).contains("dry_run"));
     assert!(check("", Some("key-1"), json!({ "lines": [], "note": "x" })).contains("note"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_route_that_is_answered_is_noticed() {
+    let shop = Shop::open().await;
+    let nothing = shop.get("/nothing", &shop.admin).await;
+    let sent = Sent {
+        method: "GET".to_owned(),
+        path: "/nothing".to_owned(),
+        query: String::new(),
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+    };
+    assert_eq!((nothing.status, OPENAPI.check(&sent, &nothing)), (404, Ok(())));
+    let answered = Reply { status: 200, ..nothing.clone() };
+    assert!(OPENAPI.check(&sent, &answered).is_err());
+    let in_other_words = Reply { body: json!({ "error": "Not Found" }), ..nothing };
+    assert!(OPENAPI.check(&sent, &in_other_words).is_err());
 }
 
 /// The schemas that a schema chooses from: itself, unless it is a choice.
