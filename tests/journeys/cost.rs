@@ -6,7 +6,7 @@
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>, and `dynoxide`'s
 //! `actions/index_capacity.rs`, whose rules were captured from the real service).
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use local::aws::{Fault, Recorded};
 use serde_json::{Value, json};
@@ -150,6 +150,8 @@ async fn a_one_line_order_stays_below_one_kilobyte_however_long_its_texts_are() 
 async fn open() -> (Shop, Customer) {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
+    // Time passes between calls, as it does on AWS: where it stood still, an index entry by time would not move.
+    shop.stack.faults().plant(|_| Some(Fault::Delay(Duration::from_millis(10))));
     (shop, ada)
 }
 

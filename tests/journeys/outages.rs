@@ -204,6 +204,8 @@ async fn a_shortage_that_is_seen_beside_a_conflict_is_not_believed() {
         let reply = shop.place(&ada, "key-1", &[("TEA-1", 1), ("TEA-2", 1)]).await;
 
         assert_eq!(reply.status, expected, "{reply:?}");
+        // It is a conflict: the function itself tries again.
+        assert_eq!(attempts(&shop, "CreateOrder"), if times == 1 { 1 } else { 3 });
         shop.stack.faults().clear();
         let again = shop.place(&ada, "key-1", &[("TEA-1", 1), ("TEA-2", 1)]).await;
         assert_eq!(again.body["status"], "CONFIRMED", "{again:?}");

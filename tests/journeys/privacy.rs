@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use axum::body::Body;
@@ -14,7 +14,7 @@ use local::{
 };
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use tracing::level_filters::LevelFilter;
+use tracing::{Dispatch, level_filters::LevelFilter, subscriber::NoSubscriber};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::shop::{Customer, Shop};
@@ -26,8 +26,13 @@ const MARK: &str = "zaphod";
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
+/// While there is but one subscriber, tracing asks only the thread that first passes a line whether it is wanted, and
+/// remembers that for all threads: a test beside this one would silence it. Of two it asks both.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+
 impl Lines {
     fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        LazyLock::force(&SECOND);
         let lines = self.clone();
         let json = tracing_subscriber::fmt::layer()
             .json()

@@ -142,7 +142,8 @@ pub(super) fn instead(fault: &Fault, operation: &Operation) -> Option<Refusal> {
         }),
         Fault::Conflict => Some(conflict(operation)),
         Fault::Cancel(codes) => Some(cancelled(codes)),
-        Fault::Refuse(code) => Some(Refusal::new(400, code, "planted")),
+        // A message of AWS's may repeat what was asked, and then must not be passed on.
+        Fault::Refuse(code) => Some(Refusal::new(400, code, format!("planted: {operation:?}"))),
         Fault::After | Fault::Delay(_) => None,
     }
 }
