@@ -146,6 +146,18 @@ fn commands(house: &House) -> Complaints {
     }
 }
 
+/// Whatever depends on chance is run again by CI, with more seeds.
+fn races(house: &House) -> Complaints {
+    let again = house.text(CI).lines().find(|line| line.contains("ORDERFLOW_SEEDS=")).unwrap_or_default();
+    let chance =
+        house.sources("tests/journeys/").filter(|(_, text)| text.contains(concat!("in see", "ds()")));
+    chance
+        .filter_map(|(path, _)| path.strip_prefix("tests/journeys/")?.strip_suffix(".rs"))
+        .filter(|module| !again.contains(&format!(" {module}::")))
+        .map(|module| format!("{CI} does not run {module}:: with more seeds"))
+        .collect()
+}
+
 /// What is said not to be there yet is not there.
 fn not_yet(house: &House) -> Complaints {
     let text: String = section(house, "## Deploy it").collect::<Vec<_>>().join(" ");
@@ -241,6 +253,7 @@ fn the_readme_describes_what_is_there() {
     assert_sound(&complaints(parameters(&HOUSE)));
     assert_sound(&flags(&HOUSE));
     assert_sound(&commands(&HOUSE));
+    assert_sound(&races(&HOUSE));
     assert_sound(&not_yet(&HOUSE));
     assert_sound(&ignored(&HOUSE));
 }
@@ -263,6 +276,7 @@ fn what_the_readme_gets_wrong_is_named() {
     assert_blamed(&flags(&HOUSE.broken(MAIN, "    no_demo: bool", "    bare: bool")), &["--bare"]);
     assert_blamed(&commands(&readme("cargo test --workspace", "cargo test")), &[CI, "cargo test"]);
     assert_blamed(&commands(&HOUSE.broken(CI, "cargo test --workspace\n", "true\n")), &[CI]);
+    assert_blamed(&races(&HOUSE.broken(CI, " races::", "")), &["races::", CI]);
     let alarmed = HOUSE.broken(super::TEMPLATE, "Type: AWS::SNS::Topic", "Type: AWS::CloudWatch::Alarm");
     assert_blamed(&not_yet(&alarmed), &["AWS::CloudWatch::Alarm"]);
     let skipped = HOUSE.with("tests/journeys/skipped.rs", concat!("#[", "ignore = \"slow\"]"));
