@@ -3,7 +3,7 @@
 use axum::{
     Router,
     body::Body,
-    http::{Request, header},
+    http::{Request, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -38,26 +38,71 @@ pub(crate) async fn stock(api: &Router) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A walk through the system, for a shell with curl.
-pub(crate) fn lines(url: &str) -> Vec<String> {
-    let token = |body: &str| {
-        format!(
-            "curl -s {url}/local/token -H 'content-type: application/json' -d '{body}' | sed 's/.*\"id_token\":\"\\([^\"]*\\)\".*/\\1/'"
+/// One call of the walk through the system.
+struct Step {
+    path: &'static str,
+    /// A GET without one, unless it is said to be a POST.
+    body: Option<&'static str>,
+    post: bool,
+    /// Whether Ada's token goes with it.
+    signed_in: bool,
+    key: Option<&'static str>,
+}
+
+impl Step {
+    const fn get(path: &'static str) -> Self {
+        Self { path, body: None, post: false, signed_in: true, key: None }
+    }
+
+    const fn post(path: &'static str, body: &'static str) -> Self {
+        Self { body: Some(body), post: true, ..Self::get(path) }
+    }
+}
+
+/// What gives Ada her token.
+const TOKEN: Step =
+    Step { signed_in: false, ..Step::post("/local/token", r#"{"email": "ada@example.com", "name": "Ada"}"#) };
+
+/// A walk through the system: Ada registers, confirms her address, orders, and gets her mail.
+const WALK: [Step; 6] = [
+    Step::post("/users", r#"{"name": "Ada"}"#),
+    Step { post: true, signed_in: false, ..Step::get("/local/mailbox/confirm-all") },
+    Step::get("/inventory"),
+    Step {
+        key: Some("my-first-order"),
+        ..Step::post(
+            "/orders",
+            r#"{"lines": [{"sku": "TEA-SENCHA", "quantity": 2}, {"sku": "POT-IRON", "quantity": 1}]}"#,
         )
-    };
-    vec![
-        format!("TOKEN=$({})", token(r#"{"email": "ada@example.com", "name": "Ada"}"#)),
-        format!(
-            "curl -s {url}/users -H \"authorization: Bearer $TOKEN\" -H 'content-type: application/json' -d '{{\"name\": \"Ada\"}}'; echo"
-        ),
-        format!("curl -s -X POST {url}/local/mailbox/confirm-all; echo"),
-        format!("curl -s {url}/inventory -H \"authorization: Bearer $TOKEN\"; echo"),
-        format!(
-            "curl -s {url}/orders -H \"authorization: Bearer $TOKEN\" -H 'content-type: application/json' -H 'idempotency-key: my-first-order' \\\n  -d '{{\"lines\": [{{\"sku\": \"TEA-SENCHA\", \"quantity\": 2}}, {{\"sku\": \"POT-IRON\", \"quantity\": 1}}]}}'; echo"
-        ),
-        format!("curl -s '{url}/local/mailbox?kind=order_status'; echo"),
-        format!("curl -s {url}/inventory/POT-IRON -H \"authorization: Bearer $TOKEN\"; echo"),
-    ]
+    },
+    Step { signed_in: false, ..Step::get("/local/mailbox?kind=order_status") },
+    Step::get("/inventory/POT-IRON"),
+];
+
+/// The walk, for a shell with curl.
+pub(crate) fn lines(url: &str) -> Vec<String> {
+    let token = format!(r#"TOKEN=$({} | sed 's/.*"id_token":"\([^"]*\)".*/\1/')"#, curl(url, &TOKEN));
+    let walk = WALK.iter().map(|step| format!("{}; echo", curl(url, step)));
+    std::iter::once(token).chain(walk).collect()
+}
+
+fn curl(url: &str, step: &Step) -> String {
+    let mut words = vec!["curl -s".to_owned()];
+    if step.post && step.body.is_none() {
+        words.push("-X POST".to_owned());
+    }
+    // A shell would take a question mark for itself.
+    let quote = if step.path.contains('?') { "'" } else { "" };
+    words.push(format!("{quote}{url}{}{quote}", step.path));
+    if step.signed_in {
+        words.push("-H \"authorization: Bearer $TOKEN\"".to_owned());
+    }
+    if step.body.is_some() {
+        words.push("-H 'content-type: application/json'".to_owned());
+    }
+    words.extend(step.key.map(|key| format!("-H 'idempotency-key: {key}' \\\n ")));
+    words.extend(step.body.map(|body| format!("-d '{body}'")));
+    words.join(" ")
 }
 
 async fn call(
@@ -67,19 +112,91 @@ async fn call(
     token: Option<&str>,
     body: Option<Value>,
 ) -> Result<Value, Fault> {
-    let mut request =
-        Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
-    if let Some(token) = token {
-        request = request
-            .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .header("idempotency-key", "demo-catalog");
-    }
-    let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-    let response = api.clone().oneshot(request.body(body)?).await?;
-    let status = response.status();
-    let body = response.into_body().collect().await?.to_bytes();
+    let body = body.map(|body| body.to_string());
+    let (status, answer) = send(api, method, path, token, Some("demo-catalog"), body).await?;
     if !status.is_success() {
         return Err(format!("the demo catalog cannot be stocked: {method} {path} answered {status}").into());
     }
-    Ok(if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? })
+    Ok(serde_json::from_str(&answer)?)
+}
+
+/// Sends a request and answers its status and body.
+async fn send(
+    api: &Router,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    key: Option<&str>,
+    body: Option<String>,
+) -> Result<(StatusCode, String), Fault> {
+    let mut request =
+        Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    if let Some(key) = key {
+        request = request.header("idempotency-key", key);
+    }
+    let response = api.clone().oneshot(request.body(body.map_or_else(Body::empty, Body::from))?).await?;
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok((status, String::from_utf8(body.to_vec())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use local::{
+        clock::Clock,
+        stack::{Options, Stack, parameters},
+        template::Template,
+    };
+    use regex_lite::Regex;
+    use time::macros::datetime;
+
+    use super::*;
+
+    const README: &str = include_str!("../../../README.md");
+
+    /// The text with every time of day made the same.
+    fn timeless(text: &str) -> String {
+        let times = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z").unwrap();
+        times.replace_all(text, "<time>").into_owned()
+    }
+
+    #[test]
+    fn the_readme_has_the_lines_that_are_printed() {
+        let lines = lines("http://127.0.0.1:3000").join("\n");
+        assert!(
+            README.contains(&format!("\n```sh\n{lines}\n```\n")),
+            "README.md lacks these lines:\n{lines}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_readme_shows_what_the_lines_answer() {
+        let template = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/template.yaml");
+        let template = Template::read(template.as_ref(), &parameters()).unwrap();
+        let options = Options { file: None, clock: Clock::held(datetime!(2026-03-01 12:00 UTC)), seed: None };
+        let api = Stack::start(&template, options).await.unwrap().router();
+        stock(&api).await.unwrap();
+        let body = TOKEN.body.map(str::to_owned);
+        let (_, issued) = send(&api, "POST", TOKEN.path, None, None, body).await.unwrap();
+        let issued: Value = serde_json::from_str(&issued).unwrap();
+        let token = issued["id_token"].as_str().unwrap();
+        let mut answers = Vec::new();
+        for step in &WALK {
+            let method = if step.post { "POST" } else { "GET" };
+            let body = step.body.map(str::to_owned);
+            let token = step.signed_in.then_some(token);
+            let (status, answer) = send(&api, method, step.path, token, step.key, body).await.unwrap();
+            assert!(status.is_success(), "{}: {status} {answer}", step.path);
+            answers.push(timeless(&answer));
+        }
+        let answers = answers.join("\n");
+        let shown = timeless(README);
+        assert!(
+            shown.contains(&format!("\n```json\n{answers}\n```\n")),
+            "README.md does not show this:\n{answers}"
+        );
+    }
 }
