@@ -99,7 +99,14 @@ impl Query {
     }
 
     async fn orders(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
-        let (filter, list) = orders::filter(request.query(), caller, self.admins.admits(caller))?;
+        let (filter, list) = match orders::filter(request.query(), caller, self.admins.admits(caller)) {
+            // What is wrong with the page is named beside what is wrong with the filter.
+            Err(Error::Invalid(mut faults)) => {
+                faults.append(&mut PageRequest::faults(request.query(), &orders::PARAMETERS));
+                return Err(Error::Invalid(faults));
+            }
+            filter => filter?,
+        };
         let page = PageRequest::read(request.query(), &orders::PARAMETERS, &list, &caller.user_id)?;
         let found = self.orders.list(&filter, page.limit, page.after.as_deref()).await?;
         Response::json(200, &Listed { items: found.items, next_cursor: page.next(found.next) })
