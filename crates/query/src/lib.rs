@@ -76,7 +76,8 @@ impl Query {
     async fn me(&self, caller: &Caller) -> Result<Response, Error> {
         let row = self.users.get(&caller.user_id).await?.ok_or(Error::NotFound("user"))?;
         let state = match &row.subscription {
-            None => Notifications::None,
+            // It is made while registering, unless SNS had no room or could not be asked.
+            None => Notifications::Unavailable,
             // A user's own data must not depend on whether SNS can be asked.
             Some(subscription) => notifications_of(&self.notifications, subscription)
                 .await
