@@ -1,7 +1,7 @@
 //! More customers than one topic takes: everybody is subscribed, and each order is mailed to its own customer alone.
 //! Topics are made when they are needed and no sooner, however many register at once and whatever fails meanwhile.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aws_adapters::{Subscribed, Topics, Users, Wish, database, notifications};
 use domain::{EmailAddress, UserId};
@@ -11,6 +11,7 @@ use local::{
     sns::Limits,
 };
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::{
     shop::{Customer, Reply, Shop, TEMPLATE, seeds, thorough},
@@ -193,6 +194,37 @@ async fn a_request_makes_one_topic_at_most_and_none_while_the_newest_has_room() 
     }
     assert_eq!(made, [0, 0, 0, 1, 0, 0, 1, 0, 1, 1, 1]);
     assert_eq!(shop.by_topic().into_values().collect::<Vec<_>>(), [3, 3, 2, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_note_that_comes_late_does_not_bring_an_older_topic_back() {
+    let shop = Shop::open().await;
+    shop.stack.sns().limit(Limits { per_topic: 2, per_account: 100 });
+    shop.register_all(&shop.crowd("early", 2)).await;
+    let (bob, others) = (shop.signed_in("Bob"), shop.crowd("late", 2));
+    let noting = Arc::new(Notify::new());
+    let (told, mut first) = (Arc::clone(&noting), true);
+    shop.stack.faults().plant(move |call| {
+        let fails = call.operation == "UpdateItem" && std::mem::take(&mut first);
+        fails.then(|| {
+            told.notify_one();
+            Fault::Before
+        })
+    });
+
+    // Bob's note that there is a second topic fails. Before the SDK tries it again, others have filled the second and
+    // noted a third.
+    let (bobs, ()) = tokio::join!(shop.register(&bob, "Bob"), async {
+        noting.notified().await;
+        for other in &others {
+            assert_eq!(shop.register(other, "Other").await.status, 201);
+        }
+        assert!(shop.remembered().await.is_some_and(|arn| arn.ends_with("-3")));
+    });
+
+    assert_eq!((bobs.status, &bobs.body["notifications"]), (201, &json!("pending")));
+    assert_eq!(shop.by_topic().into_values().collect::<Vec<_>>(), [2, 2, 1]);
+    assert!(shop.remembered().await.is_some_and(|arn| arn.ends_with("-3")));
 }
 
 /// Lambda runs as many instances of a function as there are requests at once, each with a memory of its own.
