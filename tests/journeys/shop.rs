@@ -45,6 +45,11 @@ pub(crate) fn seeds() -> impl Iterator<Item = Seed> {
     seeds.map(Seed)
 }
 
+/// Whether to test at full size what `cargo test` tests smaller: when at least a hundred seeds are asked for.
+pub(crate) fn thorough() -> bool {
+    seeds().count() >= 100
+}
+
 /// A seed that names itself when the test fails while it is held.
 pub(crate) struct Seed(pub(crate) u64);
 
@@ -173,6 +178,11 @@ impl Shop {
     /// Somebody with a token, and no more.
     pub(crate) fn signed_in(&self, name: &str) -> Customer {
         sign_in(&self.stack, &format!("{}@example.com", name.to_lowercase()), &[])
+    }
+
+    /// One more admin.
+    pub(crate) fn signed_in_as_admin(&self, email: &str) -> Customer {
+        sign_in(&self.stack, email, &["admin"])
     }
 
     /// The admin with a fresh token: one lasts an hour of the shop's clock.

@@ -18,6 +18,6 @@ pub use aws_sdk_sns::Client as NotificationsClient;
 pub use clients::{Timeouts, database, notifications, workflows};
 pub use orders::{Advanced, Claim, DueOrder, OrderFilter, Orders, Placed, StoredOrder};
 pub use stock::{Adjusted, Page, Stocks};
-pub use topics::{Subscribed, Topics, notifications_of};
+pub use topics::{Subscribed, Topics, Wish, notifications_of};
 pub use users::{Customer, Registered, Subscription, UserRow, Users};
 pub use workflow::{Ran, Workflow};

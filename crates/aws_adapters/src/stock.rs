@@ -10,7 +10,8 @@ use aws_sdk_dynamodb::{
     },
 };
 use domain::{
-    Adjustment, Error, MAX_AVAILABLE, Movement, PricedLine, Product, Sku, Stock, StockEffect, UserId,
+    Adjustment, Error, MAX_AVAILABLE, Movement, MovementId, PricedLine, Product, Sku, Stock, StockEffect,
+    Timestamp, UserId,
 };
 
 use crate::{
@@ -22,8 +23,11 @@ use crate::{
 
 type Item = HashMap<String, AttributeValue>;
 
-/// The sort key of a SKU's own row; its ledger's rows are `MOVE#<id>`.
+/// The sort key of a SKU's own row.
 const STOCK: &str = "STOCK";
+
+/// What the sort keys of its ledger's rows start with, before the movement's id.
+const MOVE: &str = "MOVE#";
 
 /// The index that lists stock by SKU and a SKU's ledger by time.
 const LISTING: &str = "listing";
@@ -280,14 +284,14 @@ impl Stocks {
     ) -> Result<Page<Movement>, Error> {
         const DOING: &str = "listing a ledger";
         let text = |value: &str| AttributeValue::S(value.to_owned());
-        let partition = format!("MOVE#{sku}");
+        let partition = format!("{MOVE}{sku}");
         let start = match after {
             None => None,
             Some(after) => {
-                let (at, kind) = after.split_once(' ').ok_or(Error::BadCursor)?;
-                let mut start = key(sku, kind);
+                let (at, movement) = read_place(after).ok_or(Error::BadCursor)?;
+                let mut start = key(sku, &ledger_kind(movement));
                 start.insert("list_pk".to_owned(), text(&partition));
-                start.insert("list_sk".to_owned(), text(at));
+                start.insert("list_sk".to_owned(), text(&at.to_string()));
                 Some(start)
             }
         };
@@ -306,7 +310,9 @@ impl Stocks {
             .map_err(failed(DOING))?;
         let part = |row: &Item, name: &str| row.get(name).and_then(|value| value.as_s().ok()).cloned();
         let kinds: Vec<String> = answer.items().iter().filter_map(|row| part(row, "kind")).collect();
-        let place = |row: &Item| Some(format!("{} {}", part(row, "list_sk")?, part(row, "kind")?));
+        let place = |row: &Item| {
+            Some(format!("{} {}", part(row, "list_sk")?, part(row, "kind")?.strip_prefix(MOVE)?))
+        };
         let next = answer.last_evaluated_key().and_then(place);
         if kinds.is_empty() {
             return Ok(Page { items: Vec::new(), next });
@@ -340,6 +346,16 @@ fn key(sku: &Sku, kind: &str) -> Item {
     ])
 }
 
+fn ledger_kind(movement: MovementId) -> String {
+    format!("{MOVE}{movement}")
+}
+
+/// Reads a place in a ledger: a time and a movement's id.
+fn read_place(place: &str) -> Option<(Timestamp, MovementId)> {
+    let (at, movement) = place.split_once(' ')?;
+    Some((Timestamp::parse(at)?, MovementId::parse(movement)?))
+}
+
 fn stock(item: Item) -> Result<Stock, Error> {
     serde_dynamo::from_item(item).map_err(unreadable("reading a stock row"))
 }
@@ -348,8 +364,8 @@ fn ledger_row(adjustment: &Adjustment) -> Result<Item, Error> {
     let Adjustment { sku, movement, delta, reason, actor, at } = adjustment;
     let made = Movement { delta: *delta, reason: reason.clone(), actor: actor.clone(), at: *at };
     let mut item: Item = serde_dynamo::to_item(made).map_err(unreadable("writing the ledger"))?;
-    item.extend(key(sku, &format!("MOVE#{movement}")));
-    for (name, value) in [("list_pk", format!("MOVE#{sku}")), ("list_sk", at.to_string())] {
+    item.extend(key(sku, &ledger_kind(*movement)));
+    for (name, value) in [("list_pk", format!("{MOVE}{sku}")), ("list_sk", at.to_string())] {
         item.insert(name.to_owned(), AttributeValue::S(value));
     }
     Ok(item)

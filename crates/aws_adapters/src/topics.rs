@@ -41,6 +41,18 @@ pub enum Subscribed {
     Full,
 }
 
+/// On which topic a subscription is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// On any that has room.
+    Any,
+    /// On this one, where it was before, if it still has room: a subscription that waits for its confirmation is
+    /// found again there, and the mail that was sent for it stays good.
+    Again(String),
+    /// On any but this one: another address's subscription to this user's mail is there, and may yet be confirmed.
+    Avoid(String),
+}
+
 impl Topics {
     /// The topics of which `first` is the first one's ARN.
     pub fn new(client: Client, first: String) -> Self {
@@ -54,25 +66,42 @@ impl Topics {
         users: &Users,
         user_id: &UserId,
         email: &EmailAddress,
+        wish: &Wish,
     ) -> Result<Subscribed, Error> {
+        let mut refused: Vec<String> = Vec::new();
+        if let Wish::Avoid(topic_arn) = wish {
+            refused.push(topic_arn.clone());
+        }
         let known = self.newest();
-        let tried = known.as_ref().map_or(&self.first, |overflow| &overflow.topic_arn).clone();
-        if let asked @ Subscribed::Asked(_) = self.subscribe_to(tried.clone(), user_id, email).await? {
-            return Ok(asked);
+        let known = known.as_ref().map_or(&self.first, |overflow| &overflow.topic_arn);
+        let wished = if let Wish::Again(topic_arn) = wish { Some(topic_arn) } else { None };
+        for topic_arn in wished.into_iter().chain([known]) {
+            if refused.contains(topic_arn) {
+                continue;
+            }
+            if let asked @ Subscribed::Asked(_) = self.subscribe_to(topic_arn, user_id, email).await? {
+                return Ok(asked);
+            }
+            refused.push(topic_arn.clone());
         }
         let newest = users.newest_overflow().await?;
         self.remember(newest.clone());
-        if let Some(overflow) = newest.as_ref().filter(|overflow| overflow.topic_arn != tried) {
-            let topic_arn = overflow.topic_arn.clone();
+        if let Some(overflow) = newest.as_ref().filter(|overflow| !refused.contains(&overflow.topic_arn)) {
+            let topic_arn = &overflow.topic_arn;
             if let asked @ Subscribed::Asked(_) = self.subscribe_to(topic_arn, user_id, email).await? {
                 return Ok(asked);
             }
         }
         let number = newest.map_or(2, |overflow| overflow.number + 1);
         let Some(made) = self.make(number).await? else { return Ok(Subscribed::Full) };
-        users.note_overflow(&made).await?;
-        self.remember(Some(made.clone()));
-        self.subscribe_to(made.topic_arn, user_id, email).await
+        let subscribed = self.subscribe_to(&made.topic_arn, user_id, email).await?;
+        // Noted only once it has taken somebody. When it is the account that has no room, the next request finds this
+        // topic under the same number, where otherwise each would make one more.
+        if let Subscribed::Asked(_) = subscribed {
+            users.note_overflow(&made).await?;
+            self.remember(Some(made));
+        }
+        Ok(subscribed)
     }
 
     /// Makes an overflow topic, or finds the one of that number. `None` when the account may have no more topics.
@@ -103,7 +132,7 @@ impl Topics {
     /// that is unconfirmed, mails its confirmation again.
     async fn subscribe_to(
         &self,
-        topic_arn: String,
+        topic_arn: &str,
         user_id: &UserId,
         email: &EmailAddress,
     ) -> Result<Subscribed, Error> {
@@ -112,7 +141,7 @@ impl Topics {
         let answer = self
             .client
             .subscribe()
-            .topic_arn(&topic_arn)
+            .topic_arn(topic_arn)
             .protocol("email")
             .endpoint(email.as_str())
             .attributes("FilterPolicy", filter)
@@ -121,7 +150,7 @@ impl Topics {
             .await;
         match answer {
             Ok(done) => Ok(Subscribed::Asked(Subscription {
-                topic_arn,
+                topic_arn: topic_arn.to_owned(),
                 subscription_arn: done.subscription_arn.ok_or_else(|| incomplete(DOING))?,
             })),
             Err(error) => match error.as_service_error() {
@@ -141,15 +170,17 @@ impl Topics {
         notifications_of(&self.client, subscription).await
     }
 
-    /// Ends a subscription. One that is gone, or was never confirmed, counts as ended.
-    pub async fn unsubscribe(&self, subscription: &Subscription) -> Result<(), Error> {
+    /// Ends a subscription. `false` when it waits for its confirmation: SNS ends none such before two days are over,
+    /// and until then whoever has the mail can confirm it.
+    pub async fn unsubscribe(&self, subscription: &Subscription) -> Result<bool, Error> {
         if !has_arn(subscription) {
-            return Ok(());
+            return Ok(false);
         }
         match self.client.unsubscribe().subscription_arn(&subscription.subscription_arn).send().await {
-            Ok(_ended) => Ok(()),
+            Ok(_ended) => Ok(true),
             Err(error) => match error.as_service_error().and_then(ProvideErrorMetadata::code) {
-                Some("NotFound" | "InvalidParameter") => Ok(()),
+                Some("NotFound") => Ok(true),
+                Some("InvalidParameter") => Ok(false),
                 _ => Err(failed("unsubscribing a user")(error)),
             },
         }

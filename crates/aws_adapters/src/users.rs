@@ -174,8 +174,8 @@ impl Users {
         answer.item.map(Customer::read).transpose()
     }
 
-    /// Erases a user. `false` when there is none.
-    pub async fn erase(&self, user_id: &UserId) -> Result<bool, Error> {
+    /// Erases a user. One who is gone, be it by this very call when its acknowledgement was lost, counts as erased.
+    pub async fn erase(&self, user_id: &UserId) -> Result<(), Error> {
         let answer = self
             .client
             .delete_item()
@@ -185,9 +185,9 @@ impl Users {
             .send()
             .await;
         match answer {
-            Ok(_erased) => Ok(true),
+            Ok(_erased) => Ok(()),
             Err(error) => match error.as_service_error() {
-                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
                 _ => Err(failed("erasing a user")(error)),
             },
         }

@@ -4,7 +4,7 @@
 //! Safe to repeat at every point: the row comes first, and a user whose subscription is missing, unconfirmed or for
 //! an old address is subscribed again.
 
-use aws_adapters::{Registered, Subscribed, Topics, UserRow, Users, database, notifications};
+use aws_adapters::{Registered, Subscribed, Topics, UserRow, Users, Wish, database, notifications};
 use domain::{Error, Name, Notifications};
 use lambda_shell::{Caller, Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault};
 
@@ -45,11 +45,8 @@ impl CreateUser {
         if let Some(subscription) = &user.subscription {
             self.topics.unsubscribe(subscription).await?;
         }
-        if self.users.erase(&caller.user_id).await? {
-            Ok(Response::empty())
-        } else {
-            Err(Error::NotFound("user"))
-        }
+        self.users.erase(&caller.user_id).await?;
+        Ok(Response::empty())
     }
 
     async fn register(&self, request: &Request, caller: Caller) -> Result<Response, Error> {
@@ -83,16 +80,22 @@ impl CreateUser {
         before: &UserRow,
         new: bool,
     ) -> Result<Notifications, Error> {
+        let mut wish = Wish::Any;
         if let Some(subscription) = row.subscription.take() {
             if row.email != before.email {
-                // First of all the old address must stop receiving this user's mail.
-                self.topics.unsubscribe(&subscription).await?;
+                // First of all the old address must stop receiving this user's mail: by its end, or, where a mail is
+                // out that could still confirm it, because nothing of this user is published there any more.
+                if !self.topics.unsubscribe(&subscription).await? {
+                    wish = Wish::Avoid(subscription.topic_arn);
+                }
             } else if self.topics.state_of(&subscription).await? == Notifications::Confirmed {
                 row.subscription = Some(subscription);
                 return Ok(Notifications::Confirmed);
+            } else {
+                wish = Wish::Again(subscription.topic_arn);
             }
         }
-        match self.topics.subscribe(&self.users, &row.user_id, &row.email).await? {
+        match self.topics.subscribe(&self.users, &row.user_id, &row.email, &wish).await? {
             Subscribed::Full => {
                 lambda_shell::count(Count::EmailsUnavailable, 1);
                 Ok(Notifications::Unavailable)

@@ -91,6 +91,11 @@ impl MovementId {
     pub fn derive(sku: &Sku, key: &IdempotencyKey) -> Self {
         Self(derive(sku.as_str(), key))
     }
+
+    /// Reads an id that was written before. `None` when no adjustment can have it.
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self).filter(|id| id.to_string() == text)
+    }
 }
 
 impl fmt::Display for MovementId {

@@ -17,6 +17,12 @@ const FORMAT: &[BorrowedFormatItem<'_>] =
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
+    /// Reads a time that was written by [`Display`](fmt::Display). `None` for any other spelling of it, which would
+    /// sort elsewhere.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::try_from(text.to_owned()).ok().filter(|time| time.to_string() == text)
+    }
+
     /// This long after. Used with seconds and minutes, far from the calendar's end.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {

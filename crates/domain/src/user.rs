@@ -12,9 +12,9 @@ pub enum Notifications {
     Confirmed,
     /// A confirmation was asked for and has not been given.
     Pending,
-    /// There is no subscription: it was cancelled, or never made.
+    /// There is no subscription any more: it was cancelled, or never confirmed in time.
     None,
-    /// SNS has no room for this user, or could not be asked.
+    /// There is no subscription, since SNS had no room for it or did not answer; or how it stands could not be asked.
     Unavailable,
 }
 

@@ -76,7 +76,8 @@ impl Query {
     async fn me(&self, caller: &Caller) -> Result<Response, Error> {
         let row = self.users.get(&caller.user_id).await?.ok_or(Error::NotFound("user"))?;
         let state = match &row.subscription {
-            None => Notifications::None,
+            // It is made while registering, unless SNS had no room or could not be asked.
+            None => Notifications::Unavailable,
             // A user's own data must not depend on whether SNS can be asked.
             Some(subscription) => notifications_of(&self.notifications, subscription)
                 .await
@@ -99,7 +100,14 @@ impl Query {
     }
 
     async fn orders(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
-        let (filter, list) = orders::filter(request.query(), caller, self.admins.admits(caller))?;
+        let (filter, list) = match orders::filter(request.query(), caller, self.admins.admits(caller)) {
+            // What is wrong with the page is named beside what is wrong with the filter.
+            Err(Error::Invalid(mut faults)) => {
+                faults.append(&mut PageRequest::faults(request.query(), &orders::PARAMETERS));
+                return Err(Error::Invalid(faults));
+            }
+            filter => filter?,
+        };
         let page = PageRequest::read(request.query(), &orders::PARAMETERS, &list, &caller.user_id)?;
         let found = self.orders.list(&filter, page.limit, page.after.as_deref()).await?;
         Response::json(200, &Listed { items: found.items, next_cursor: page.next(found.next) })

@@ -9,13 +9,17 @@ use lambda_shell::Caller;
 /// The parameters beside `limit` and `cursor`.
 pub(crate) const PARAMETERS: [&str; 3] = ["user_id", "status", "attention"];
 
-/// The filter that a query asks for, and the list's name, to which its cursors are bound.
+/// The filter that a query asks for, and the list's name, to which its cursors are bound. Whether the caller may
+/// filter at all comes before what is wrong with the filter.
 pub(crate) fn filter(
     query: &HashMap<String, String>,
     caller: &Caller,
     admin: bool,
 ) -> Result<(OrderFilter, String), Error> {
     let named: Vec<&str> = PARAMETERS.into_iter().filter(|name| query.contains_key(*name)).collect();
+    if !named.is_empty() && !admin {
+        return Err(Error::Forbidden);
+    }
     let [name] = named[..] else {
         return if named.is_empty() {
             Ok((OrderFilter::User(caller.user_id.clone()), "orders of the caller".to_owned()))
@@ -24,9 +28,6 @@ pub(crate) fn filter(
             Err(Error::Invalid(named.into_iter().map(|name| Fault::new(name, reason.clone())).collect()))
         };
     };
-    if !admin {
-        return Err(Error::Forbidden);
-    }
     let value = query.get(name).cloned().unwrap_or_default();
     let list = format!("orders by {name} {value}");
     let filter = match name {

@@ -39,29 +39,34 @@ impl<'a> PageRequest<'a> {
         list: &'a str,
         caller: &'a UserId,
     ) -> Result<Self, Error> {
-        let mut faults = Vec::new();
-        let mut names: Vec<&String> = query
-            .keys()
-            .filter(|name| !["limit", "cursor"].contains(&name.as_str()) && !filters.contains(&name.as_str()))
-            .collect();
-        names.sort();
-        faults.extend(names.into_iter().map(|name| Fault::new(name, "is not a parameter of this list")));
-        let limit = match query.get("limit") {
-            None => DEFAULT_LIMIT,
-            Some(text) => {
-                text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).unwrap_or_else(|| {
-                    faults.push(Fault::new("limit", format!("must be an integer from 1 to {MAX_LIMIT}")));
-                    DEFAULT_LIMIT
-                })
-            }
-        };
-        Error::unless(faults)?;
+        Error::unless(Self::faults(query, filters))?;
+        let limit = query.get("limit").and_then(|text| read_limit(text)).unwrap_or(DEFAULT_LIMIT);
         let after = query.get("cursor").map(|text| cursor::read(list, caller, text)).transpose()?;
         Ok(Self { limit, after, list, caller })
+    }
+
+    /// Everything that is wrong with a query, its cursor and the filters' own values apart.
+    pub(crate) fn faults(query: &HashMap<String, String>, filters: &[&str]) -> Vec<Fault> {
+        let known =
+            |name: &&String| ["limit", "cursor"].contains(&name.as_str()) || filters.contains(&name.as_str());
+        let mut names: Vec<&String> = query.keys().filter(|name| !known(name)).collect();
+        names.sort();
+        let mut faults: Vec<Fault> =
+            names.into_iter().map(|name| Fault::new(name, "is not a parameter of this list")).collect();
+        if query.get("limit").is_some_and(|text| read_limit(text).is_none()) {
+            faults.push(Fault::new("limit", format!("must be an integer from 1 to {MAX_LIMIT}")));
+        }
+        faults
     }
 
     /// The cursor of the page that starts after `next`.
     pub(crate) fn next(&self, next: Option<String>) -> Option<String> {
         next.map(|after| cursor::write(self.list, self.caller, &after))
     }
+}
+
+/// A limit that is allowed. Digits only: Rust would read a plus sign, too.
+fn read_limit(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|limit| digits && (1..=MAX_LIMIT).contains(limit))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{Error, Order, Status, UserId};
+use domain::{Error, Order, OrderId, Status, Timestamp, UserId};
 
 use super::{Item, Orders, due::GIVEN_UP, stored};
 use crate::{
@@ -48,9 +48,15 @@ impl OrderFilter {
     }
 }
 
+/// Reads a place in a list of orders: a time and an id. DynamoDB would refuse some other texts, and take others.
+fn read_place(place: &str) -> Option<(Timestamp, OrderId)> {
+    let (at, order_id) = place.split_once(' ')?;
+    Some((Timestamp::parse(at)?, OrderId::parse(order_id)?))
+}
+
 impl Orders {
     /// One page of orders, `limit` at most, after the place `after` that an earlier page gave. Reads on past rows that
-    /// no longer match, and never returns one.
+    /// no longer match, and never returns one: a page may be short, or empty, and still not be the last.
     pub async fn list(
         &self,
         filter: &OrderFilter,
@@ -63,11 +69,11 @@ impl Orders {
         let mut start = match after {
             None => None,
             Some(after) => {
-                let (sort, order_id) = after.split_once(' ').ok_or(Error::BadCursor)?;
+                let (at, order_id) = read_place(after).ok_or(Error::BadCursor)?;
                 Some(HashMap::from([
                     (partition_name.to_owned(), text(&partition)),
-                    (sort_name.to_owned(), text(sort)),
-                    ("order_id".to_owned(), text(order_id)),
+                    (sort_name.to_owned(), text(&at.to_string())),
+                    ("order_id".to_owned(), text(&order_id.to_string())),
                 ]))
             }
         };

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{
-    AwsError, FILTER_POLICIES_PER_ACCOUNT, FILTER_POLICIES_PER_TOPIC, FilterPolicy, Mail, MailKind,
-    Subscription, is_address,
+    AwsError, FilterPolicy, Limits, Mail, MailKind, Subscription, is_address,
     state::{State, timestamp},
 };
 use crate::template::{self, ACCOUNT_ID};
@@ -120,7 +119,7 @@ fn subscribe(state: &mut State, wish: Subscribe, now: OffsetDateTime) -> Result<
             if policy.is_some() {
                 let filtered = |one: &&Subscription| one.filter_policy.is_some();
                 let on_topic = state.of_topic(&wish.topic_arn, seconds).filter(filtered).count();
-                within_limits(on_topic, state.live(seconds).filter(filtered).count())?;
+                within_limits(state.limits(), on_topic, state.live(seconds).filter(filtered).count())?;
             }
             let made = state.subscribe(&wish.topic_arn, &wish.endpoint, policy, seconds)?;
             state.deliver(confirmation_mail(&made, now))?;
@@ -155,11 +154,10 @@ fn filter_policy(attributes: BTreeMap<String, String>) -> Result<Option<FilterPo
 }
 
 /// Whether one more filter policy fits, beside those that there are.
-fn within_limits(on_topic: usize, in_account: usize) -> Result<(), AwsError> {
-    for (there, limit, of) in [
-        (on_topic, FILTER_POLICIES_PER_TOPIC, "a topic"),
-        (in_account, FILTER_POLICIES_PER_ACCOUNT, "an account"),
-    ] {
+fn within_limits(limits: Limits, on_topic: usize, in_account: usize) -> Result<(), AwsError> {
+    for (there, limit, of) in
+        [(on_topic, limits.per_topic, "a topic"), (in_account, limits.per_account, "an account")]
+    {
         if there >= limit {
             let message = format!("Filter policy limit exceeded: {limit} for {of}");
             return Err(AwsError::sender(403, "FilterPolicyLimitExceeded", message));
@@ -376,10 +374,11 @@ mod tests {
 
     #[test]
     fn one_filter_policy_more_than_the_limit_is_refused() {
-        assert_eq!(within_limits(199, 9_999), Ok(()));
+        let limits = Limits::default();
+        assert_eq!(within_limits(limits, 199, 9_999), Ok(()));
         for (on_topic, in_account, of) in [(200, 200, "200 for a topic"), (0, 10_000, "10000 for an account")]
         {
-            let refused = within_limits(on_topic, in_account).unwrap_err();
+            let refused = within_limits(limits, on_topic, in_account).unwrap_err();
             assert_eq!((refused.status, refused.code.as_str()), (403, "FilterPolicyLimitExceeded"));
             assert!(refused.message.contains(of), "{}", refused.message);
         }

@@ -42,6 +42,21 @@ pub const FILTER_POLICIES_PER_TOPIC: usize = 200;
 /// The most subscriptions with a filter policy in one account, as on AWS.
 pub const FILTER_POLICIES_PER_ACCOUNT: usize = 10_000;
 
+/// How many subscriptions may have a filter policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// On one topic.
+    pub per_topic: usize,
+    /// In the whole account.
+    pub per_account: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { per_topic: FILTER_POLICIES_PER_TOPIC, per_account: FILTER_POLICIES_PER_ACCOUNT }
+    }
+}
+
 /// The local SNS.
 pub struct Sns {
     clock: Clock,
@@ -144,6 +159,16 @@ impl Sns {
     pub fn confirm_all(&self) -> Result<usize, StoreFault> {
         let now = self.clock.unix_seconds();
         self.state().confirm_all(now)
+    }
+
+    /// Sets other limits than those of AWS, from now until the stack ends. Subscriptions that there are stay.
+    pub fn limit(&self, limits: Limits) {
+        self.state().set_limits(limits);
+    }
+
+    /// The ARN of every topic.
+    pub fn topics(&self) -> Vec<String> {
+        self.state().topics().map(str::to_owned).collect()
     }
 
     /// Every subscription, by topic and in the order they were made.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, macros::format_description};
 use uuid::Uuid;
 
-use super::{FilterPolicy, Mail};
+use super::{FilterPolicy, Limits, Mail};
 use crate::store::{Store, StoreFault};
 
 /// How long an unconfirmed subscription lives: 48 hours, as on AWS ("Amazon SNS supports automatic deletion
@@ -52,6 +52,7 @@ pub(super) struct State {
     /// Subscriptions by topic, in the order they were made, the lapsed ones among them.
     topics: BTreeMap<String, Vec<Subscription>>,
     mailbox: Vec<Mail>,
+    limits: Limits,
     /// How often this state has been opened: makes ids differ from those of an earlier start.
     starts: u64,
     ids: u64,
@@ -72,7 +73,19 @@ impl State {
         let mailbox = store.all(MAIL)?.into_iter().map(|(_, mail)| mail).collect();
         let starts = store.get::<u64>(STARTS, "sns")?.unwrap_or(0) + 1;
         store.put(STARTS, "sns", &starts)?;
-        Ok(Self { store, topics, mailbox, starts, ids: 0, subscribed })
+        Ok(Self { store, topics, mailbox, limits: Limits::default(), starts, ids: 0, subscribed })
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    pub(super) fn topics(&self) -> impl Iterator<Item = &str> {
+        self.topics.keys().map(String::as_str)
     }
 
     /// An id that no other call ever gets: derived from a counter, so that a test's run repeats.
