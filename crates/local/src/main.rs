@@ -19,6 +19,7 @@ use local::{
     template::Template,
 };
 use tokio::net::TcpListener;
+use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// Runs the whole of Orderflow in one process: no AWS account, no Docker.
 #[derive(Debug, Parser)]
@@ -50,6 +51,11 @@ struct Flags {
 #[tokio::main]
 async fn main() -> ExitCode {
     let started = Instant::now();
+    // Standard output is the welcome's; warnings and failures go to standard error, and no detail of the SDKs.
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_filter(lambda_shell::log_filter(tracing::Level::WARN));
+    tracing_subscriber::registry().with(lines).init();
     lambda_shell::hush_panics();
     match run(Flags::parse(), started).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     asl::Definition,
-    aws::{Aws, Faults, Machine, sdk_config},
+    aws::{Aws, Faults, Machine, Roles, sdk_config},
     clock::Clock,
     functions::{Functions, Invocation},
     gateway::{self, InvokeFailure, Invoker},
@@ -128,7 +128,14 @@ impl Stack {
             sns.ensure_topic(&topic.arn)?;
         }
         let machines = machines(template)?;
-        let aws = Arc::new(Aws::new(database, Arc::clone(&sns), clock.clone(), machines, seed));
+        let aws = Arc::new(Aws::new(
+            database,
+            Arc::clone(&sns),
+            clock.clone(),
+            machines,
+            Roles::of(template),
+            seed,
+        ));
         let mut functions = Functions::default();
         for function in &template.functions {
             let config = sdk_config(&aws, &function.logical_id, &clock);

@@ -23,6 +23,7 @@ use bytes::Bytes;
 use dynoxide::Database;
 use serde_json::{Value, json};
 
+pub(crate) use self::permissions::Roles;
 pub use self::{
     client::sdk_config,
     faults::{Call, Fault, Faults, Recorded},
@@ -45,6 +46,7 @@ pub struct Aws {
     sns: Arc<Sns>,
     clock: Clock,
     machines: HashMap<String, Machine>,
+    roles: Roles,
     functions: OnceLock<Functions>,
     executions: Mutex<VecDeque<Arc<Execution>>>,
     faults: Faults,
@@ -89,6 +91,7 @@ impl Aws {
         sns: Arc<Sns>,
         clock: Clock,
         machines: HashMap<String, Machine>,
+        roles: Roles,
         seed: Option<u64>,
     ) -> Self {
         Self {
@@ -96,6 +99,7 @@ impl Aws {
             sns,
             clock,
             machines,
+            roles,
             functions: OnceLock::new(),
             executions: Mutex::default(),
             faults: Faults::default(),
@@ -146,6 +150,9 @@ impl Aws {
                 target: operation.target(),
             };
             let (fault, operation, place) = self.faults.next(&call, operation);
+            if let Some(denied) = self.roles.refuse(caller, &operation) {
+                return Err(denied);
+            }
             if let Some(refusal) = fault.as_ref().and_then(|fault| faults::instead(fault, &operation)) {
                 return Err(refusal);
             }

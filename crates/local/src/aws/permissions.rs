@@ -1,13 +1,45 @@
 //! What a call has to be permitted, in IAM's words: an action and the ARN that it is done to.
 //!
-//! Nothing here permits or refuses: roles are the template's, and a test holds the one against the other. From AWS's
-//! Service Authorization Reference: a transaction needs the actions of its parts and none of its own, a query of an
+//! Every call of a function or of the state machine is held against the role that the template gives it, so that a
+//! missing permission fails a test here and not in production. Who is not of the template is an operator, and may do
+//! everything. From AWS's Service Authorization Reference: a transaction needs the actions of its parts and none of its own, a query of an
 //! index needs the index's ARN, and SNS judges what is done to a subscription by its topic.
+
+use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::wire::Operation;
-use crate::template::arn;
+use super::{Refusal, wire::Operation};
+use crate::template::{Statement, Template, arn, permits};
+
+/// What each caller of the template may do, by logical id.
+#[derive(Debug, Default)]
+pub(crate) struct Roles(HashMap<String, Vec<Statement>>);
+
+impl Roles {
+    pub(crate) fn of(template: &Template) -> Self {
+        let functions = template.functions.iter().map(|f| (f.logical_id.clone(), f.statements.clone()));
+        let machines = template.state_machines.iter().map(|m| (m.logical_id.clone(), m.statements.clone()));
+        Self(functions.chain(machines).collect())
+    }
+
+    /// The refusal of a call that its caller's role does not permit.
+    pub(super) fn refuse(&self, caller: &str, operation: &Operation) -> Option<Refusal> {
+        let statements = self.0.get(caller)?;
+        let permitted = |need: &Need| permits(statements, &need.action, &need.resource);
+        let need = operation.needs().into_iter().find(|need| !permitted(need))?;
+        let message =
+            format!("{caller} is not authorized to perform: {} on resource: {}", need.action, need.resource);
+        tracing::error!(caller, action = need.action, resource = need.resource, "access denied");
+        Some(match operation {
+            Operation::Sns { .. } => Refusal::new(403, "AuthorizationError", message),
+            Operation::Invoke { .. } => Refusal::new(403, "AccessDeniedException", message),
+            Operation::DynamoDb { .. } | Operation::StartSyncExecution { .. } => {
+                Refusal::new(400, "AccessDeniedException", message)
+            }
+        })
+    }
+}
 
 /// One thing that a caller's role must permit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
