@@ -146,6 +146,19 @@ fn commands(house: &House) -> Complaints {
     }
 }
 
+/// Every script is run by CI, or by one that is.
+fn scripts(house: &House) -> Complaints {
+    let scripts =
+        house.0.iter().filter(|(path, text)| path.starts_with("scripts/") && text.starts_with("#!"));
+    let used = |script: &str| {
+        let named = |(path, text): (&String, &String)| {
+            path != script && (path == CI || path.starts_with("scripts/")) && text.contains(script)
+        };
+        house.0.iter().any(named)
+    };
+    scripts.filter(|(path, _)| !used(path)).map(|(path, _)| format!("{CI} does not run {path}")).collect()
+}
+
 /// Whatever depends on chance is run again by CI, with more seeds.
 fn races(house: &House) -> Complaints {
     let again = house.text(CI).lines().find(|line| line.contains("ORDERFLOW_SEEDS=")).unwrap_or_default();
@@ -253,6 +266,7 @@ fn the_readme_describes_what_is_there() {
     assert_sound(&complaints(parameters(&HOUSE)));
     assert_sound(&flags(&HOUSE));
     assert_sound(&commands(&HOUSE));
+    assert_sound(&scripts(&HOUSE));
     assert_sound(&races(&HOUSE));
     assert_sound(&not_yet(&HOUSE));
     assert_sound(&ignored(&HOUSE));
@@ -276,6 +290,8 @@ fn what_the_readme_gets_wrong_is_named() {
     assert_blamed(&flags(&HOUSE.broken(MAIN, "    no_demo: bool", "    bare: bool")), &["--bare"]);
     assert_blamed(&commands(&readme("cargo test --workspace", "cargo test")), &[CI, "cargo test"]);
     assert_blamed(&commands(&HOUSE.broken(CI, "cargo test --workspace\n", "true\n")), &[CI]);
+    assert_blamed(&scripts(&HOUSE.with("scripts/deploy", "#!/bin/sh")), &[CI, "scripts/deploy"]);
+    assert_blamed(&scripts(&HOUSE.broken(CI, "part licences scripts/licences", "")), &["scripts/licences"]);
     assert_blamed(&races(&HOUSE.broken(CI, " races::", "")), &["races::", CI]);
     let alarmed = HOUSE.broken(super::TEMPLATE, "Type: AWS::SNS::Topic", "Type: AWS::CloudWatch::Alarm");
     assert_blamed(&not_yet(&alarmed), &["AWS::CloudWatch::Alarm"]);
