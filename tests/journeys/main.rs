@@ -32,6 +32,7 @@ mod postman;
 mod privacy;
 mod processes;
 mod races;
+mod reconcile;
 mod refusals;
 mod shop;
 mod sign_in;

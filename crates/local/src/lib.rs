@@ -10,6 +10,7 @@ pub mod clock;
 pub mod functions;
 pub mod gateway;
 pub mod local_api;
+pub mod offline;
 pub mod sns;
 pub mod stack;
 pub mod store;

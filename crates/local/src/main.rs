@@ -1,6 +1,8 @@
-//! `orderflow`: the whole system on a laptop. Flags, ports, the data folder, and what to try first.
+//! `orderflow`: the whole system on a laptop. Flags, ports, the data folder, and what to try first. `orderflow
+//! reconcile`, which needs no running stack, is in `reconcile.rs`.
 
 mod demo;
+mod reconcile;
 
 use std::{
     fs::{self, File, TryLockError},
@@ -12,7 +14,7 @@ use std::{
     time::Instant,
 };
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use local::{
     clock::Clock,
     stack::{Options, Stack, parameters},
@@ -23,7 +25,21 @@ use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::Subscriber
 
 /// Runs the whole of Orderflow in one process: no AWS account, no Docker.
 #[derive(Debug, Parser)]
-#[command(name = "orderflow", version)]
+#[command(name = "orderflow", version, args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// What else it can do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Reconcile(reconcile::Flags),
+}
+
+#[derive(Debug, Args)]
 struct Flags {
     /// The port of the API.
     #[arg(long, default_value_t = 3000)]
@@ -57,15 +73,20 @@ async fn main() -> ExitCode {
         .with_filter(lambda_shell::log_filter(tracing::Level::WARN));
     tracing_subscriber::registry().with(lines).init();
     lambda_shell::hush_panics();
-    match run(Flags::parse(), started).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => {
-            // Nothing is left to do when even this cannot be written.
-            let _unwritable = writeln!(io::stderr(), "orderflow: {fault}{}", causes(&*fault));
-            ExitCode::FAILURE
-        }
-    }
+    let CommandLine { command, flags } = CommandLine::parse();
+    let (ended, failure) = match command {
+        None => (run(flags, started).await.map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
+        Some(Command::Reconcile(flags)) => (reconcile::run(flags).await, reconcile::UNKNOWN.into()),
+    };
+    ended.unwrap_or_else(|fault| {
+        // Nothing is left to do when even this cannot be written.
+        let _unwritable = writeln!(io::stderr(), "orderflow: {fault}{}", causes(&*fault));
+        failure
+    })
 }
+
+/// The data file's name in its folder.
+const DATA_FILE: &str = "orderflow.db";
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
@@ -142,15 +163,23 @@ fn data_file(folder: &Path) -> Result<(PathBuf, File), Fault> {
         .into()
     };
     fs::create_dir_all(folder).map_err(unusable)?;
-    let lock = File::create(folder.join("lock")).map_err(unusable)?;
-    match lock.try_lock() {
-        Ok(()) => Ok((folder.join("orderflow.db"), lock)),
-        Err(TryLockError::WouldBlock) => Err(format!(
+    match lock(folder).map_err(unusable)? {
+        Some(lock) => Ok((folder.join(DATA_FILE), lock)),
+        None => Err(format!(
             "another orderflow uses the data folder {}: choose another with --data-dir",
             folder.display()
         )
         .into()),
-        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+/// The lock of a data folder, held until it is dropped; `None` when another process holds it.
+fn lock(folder: &Path) -> io::Result<Option<File>> {
+    let lock = File::create(folder.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

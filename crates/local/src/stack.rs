@@ -212,7 +212,7 @@ impl Stack {
 }
 
 /// Opens the database.
-fn open(file: Option<&PathBuf>) -> Result<Database, StackFault> {
+pub(crate) fn open(file: Option<&PathBuf>) -> Result<Database, StackFault> {
     let opened = match file {
         Some(file) => Database::new(&file.to_string_lossy()),
         None => Database::memory(),

@@ -1,5 +1,6 @@
 //! Every `GET`. Its role can read and nothing else.
 
+mod audit;
 mod cursor;
 mod orders;
 mod page;
@@ -9,6 +10,7 @@ use domain::{Error, Notifications, OrderId, Product, Sku, Stock};
 use lambda_shell::{AdminRule, Caller, Door, Env, Request, Response, SdkConfig, SetupFault};
 use serde::Serialize;
 
+pub use self::audit::{Difference, Reconciled, reconcile};
 use crate::page::{Listed, PageRequest};
 
 /// The function behind every `GET`.

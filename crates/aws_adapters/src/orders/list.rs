@@ -5,7 +5,11 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Error, Order, OrderId, Status, Timestamp, UserId};
 
-use super::{Item, Orders, due::GIVEN_UP, stored};
+use super::{
+    Item, Orders,
+    due::{GIVEN_UP, SHARDS},
+    stored,
+};
 use crate::{
     Page,
     batch::read_batch,
@@ -14,6 +18,9 @@ use crate::{
 
 /// Reads of the index for one page, when rows no longer match what the index said of them.
 const MAX_ROUNDS: u32 = 10;
+
+/// Orders that an audit reads at a time: as many as one batch takes.
+const PAGE: u16 = 100;
 
 /// Which orders to list, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,8 +106,7 @@ impl Orders {
                 .send()
                 .await
                 .map_err(failed(DOING))?;
-            let ids: Vec<String> =
-                answer.items().iter().filter_map(|key| key.get("order_id")?.as_s().ok().cloned()).collect();
+            let ids = ids(answer.items());
             let mut rows = self.rows(&ids).await?;
             for id in &ids {
                 let Some((row, order)) = rows.remove(id) else { continue };
@@ -133,54 +139,53 @@ impl Orders {
         rows.collect()
     }
 
-    /// Every order of one status or in need of a person, page after page, for those who audit.
-    pub async fn all(&self, filter: &OrderFilter) -> Result<Vec<Order>, Error> {
-        let (mut all, mut after) = (Vec::new(), None);
+    /// Shows `see` every order that holds stock, page by page, for those who audit: first the PENDING ones, each of which
+    /// is due, now or later, then the CONFIRMED ones. So one that is confirmed meanwhile may be shown twice, and is never
+    /// missed.
+    pub(crate) async fn each_open(&self, mut see: impl FnMut(&Order)) -> Result<(), Error> {
+        for shard in SHARDS.into_iter().chain([GIVEN_UP]) {
+            self.each_pending(shard, &mut see).await?;
+        }
+        let mut after = None;
         loop {
-            let page = self.list(filter, 100, after.as_deref()).await?;
-            all.extend(page.items);
+            let page = self.list(&OrderFilter::Status(Status::Confirmed), PAGE, after.as_deref()).await?;
+            page.items.iter().for_each(&mut see);
             after = page.next;
             if after.is_none() {
-                return Ok(all);
+                return Ok(());
             }
         }
     }
 
-    /// Every order that is PENDING, for those who audit: each is due, now or later.
-    pub async fn pending(&self) -> Result<Vec<Order>, Error> {
-        let mut pending = Vec::new();
-        for shard in super::due::SHARDS.into_iter().chain([GIVEN_UP]) {
-            let mut start = None;
-            loop {
-                let answer = self
-                    .client
-                    .query()
-                    .table_name(&self.table)
-                    .index_name("by_due")
-                    .key_condition_expression("due_shard = :shard")
-                    .expression_attribute_values(":shard", AttributeValue::S(shard.to_owned()))
-                    .limit(100)
-                    .set_exclusive_start_key(start)
-                    .send()
-                    .await
-                    .map_err(failed("looking for pending orders"))?;
-                let ids: Vec<String> = answer
-                    .items()
-                    .iter()
-                    .filter_map(|key| key.get("order_id")?.as_s().ok().cloned())
-                    .collect();
-                let rows = self.rows(&ids).await?;
-                pending.extend(
-                    rows.into_values()
-                        .map(|(_, order)| order)
-                        .filter(|order| order.status == Status::Pending),
-                );
-                start = answer.last_evaluated_key;
-                if start.is_none() {
-                    break;
-                }
+    async fn each_pending(&self, shard: &str, see: &mut impl FnMut(&Order)) -> Result<(), Error> {
+        let mut start = None;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name("by_due")
+                .key_condition_expression("due_shard = :shard")
+                .expression_attribute_values(":shard", AttributeValue::S(shard.to_owned()))
+                .limit(i32::from(PAGE))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(failed("looking for pending orders"))?;
+            let rows = self.rows(&ids(answer.items())).await?;
+            rows.values()
+                .map(|(_, order)| order)
+                .filter(|order| order.status == Status::Pending)
+                .for_each(&mut *see);
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(());
             }
         }
-        Ok(pending)
     }
+}
+
+/// The ids in an index's rows, in their order.
+fn ids(keys: &[Item]) -> Vec<String> {
+    keys.iter().filter_map(|key| key.get("order_id")?.as_s().ok().cloned()).collect()
 }
