@@ -6,7 +6,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use aws_config::SdkConfig;
 
 use crate::{
-    aws::{Aws, sdk_config},
+    aws::{Aws, Roles, sdk_config},
     clock::Clock,
     sns::Sns,
     stack::{StackFault, open},
@@ -21,10 +21,17 @@ impl Offline {
     /// Opens a data file, which must be there.
     pub fn open(file: &Path) -> Result<Self, StackFault> {
         let database = open(Some(&file.to_owned()))?;
-        // What is not a table is not there: an SNS of its own, in memory, and no state machine.
+        // What is not a table is not there: an SNS of its own, in memory, no state machine, and nobody to be denied.
         let nothing = open(None)?;
         let sns = Sns::open(Store::open(nothing)?, Clock::system())?;
-        Ok(Self(Arc::new(Aws::new(database, Arc::new(sns), Clock::system(), HashMap::new(), None))))
+        Ok(Self(Arc::new(Aws::new(
+            database,
+            Arc::new(sns),
+            Clock::system(),
+            HashMap::new(),
+            Roles::default(),
+            None,
+        ))))
     }
 
     /// The configuration of SDK clients that see these tables. `caller` is their access key id.
