@@ -13,7 +13,7 @@ use tower::ServiceExt as _;
 use crate::shop::{Customer, Shop, TEMPLATE};
 
 /// What a table's rows are signed for by: no function has this id, so no role and no fault means it.
-const READER: &str = "Books";
+pub(crate) const READER: &str = "Books";
 
 impl Shop {
     /// Every row of a table, named by its logical id, as plain JSON.

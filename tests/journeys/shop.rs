@@ -35,12 +35,17 @@ pub(crate) static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
 const SEEDS: u64 = 20;
 
 /// The seeds to run a race with: `ORDERFLOW_SEEDS` of them, or `ORDERFLOW_SEED` alone, to see one again.
-#[allow(clippy::disallowed_methods, reason = "how long to test is for whoever runs the tests to say")]
 pub(crate) fn seeds() -> impl Iterator<Item = Seed> {
+    seeds_of("ORDERFLOW_SEEDS", SEEDS)
+}
+
+/// As many seeds as the variable of this name says, or so many, or `ORDERFLOW_SEED` alone.
+#[allow(clippy::disallowed_methods, reason = "how long to test is for whoever runs the tests to say")]
+pub(crate) fn seeds_of(name: &str, default: u64) -> impl Iterator<Item = Seed> + use<> {
     let number = |name| std::env::var(name).ok().map(|text| text.parse().expect("a number of seeds"));
     let seeds = match number("ORDERFLOW_SEED") {
         Some(one) => one..=one,
-        None => 1..=number("ORDERFLOW_SEEDS").unwrap_or(SEEDS),
+        None => 1..=number(name).unwrap_or(default),
     };
     seeds.map(Seed)
 }
@@ -190,6 +195,11 @@ impl Shop {
         sign_in(&self.stack, &self.admin.email, &["admin"])
     }
 
+    /// Another admin.
+    pub(crate) fn another_admin(&self, name: &str) -> Customer {
+        sign_in(&self.stack, &format!("{}@shop.example", name.to_lowercase()), &["admin"])
+    }
+
     pub(crate) async fn adjust(&self, sku: &str, key: &str, delta: i64) -> Reply {
         let body = json!({ "delta": delta, "reason": "test" });
         let path = format!("/inventory/{sku}/adjustments");
@@ -229,6 +239,11 @@ impl Shop {
         let body = json!({ "status": status });
         self.call(Method::PATCH, &format!("/orders/{order_id}"), caller, Some(body), &[("if-match", &etag)])
             .await
+    }
+
+    /// Has an admin take up what was left of an order.
+    pub(crate) async fn resume(&self, caller: &Customer, order_id: &str) -> Reply {
+        self.call(Method::POST, &format!("/orders/{order_id}/resume"), caller, None, &[]).await
     }
 
     /// Has the sweeper run once, this long from now.

@@ -8,6 +8,7 @@ use aws_config::{
     SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
     timeout::TimeoutConfig,
 };
+use aws_sdk_dynamodb::config::retry::RetryPartition;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -45,6 +46,13 @@ fn retries() -> RetryConfig {
         .with_max_backoff(MAX_BACKOFF)
 }
 
+/// A quota of retries for one client alone. The SDK's default is one quota for a service and a process, which on Lambda
+/// is the same: a process makes one client of a service there. Where many functions, or many stacks, live in one process,
+/// the failures of one must not cost the others their retries.
+fn own_quota() -> RetryPartition {
+    RetryPartition::custom("orderflow").build()
+}
+
 fn short_timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Timeouts::ATTEMPT)
@@ -57,6 +65,7 @@ fn short_timeouts() -> TimeoutConfig {
 pub fn database(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::config::Builder::from(config)
         .retry_config(retries())
+        .retry_partition(own_quota())
         .timeout_config(short_timeouts())
         .build();
     aws_sdk_dynamodb::Client::from_conf(config)
@@ -66,6 +75,7 @@ pub fn database(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
 pub fn notifications(config: &SdkConfig) -> aws_sdk_sns::Client {
     let config = aws_sdk_sns::config::Builder::from(config)
         .retry_config(retries())
+        .retry_partition(own_quota())
         .timeout_config(short_timeouts())
         .build();
     aws_sdk_sns::Client::from_conf(config)
@@ -79,6 +89,7 @@ pub fn workflows(config: &SdkConfig) -> aws_sdk_sfn::Client {
         .build();
     let builder = aws_sdk_sfn::config::Builder::from(config)
         .retry_config(retries())
+        .retry_partition(own_quota())
         .timeout_config(timeouts)
         // An execution answers nothing for seconds, which this protection takes for a stalled download.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());

@@ -90,8 +90,8 @@ pub enum Error {
     /// A change that depends on what the client has read came without saying which version that is.
     #[error("the If-Match header is missing: send the ETag of the order as you read it")]
     IfMatchMissing,
-    /// Nothing is left to do for the order.
-    #[error("nothing is left to do for this order")]
+    /// Nothing is left to do for the order, or somebody is at it.
+    #[error("nothing is left to do for this order, or it is being done")]
     NothingDue,
     /// An adjustment would take the available stock below zero.
     #[error("the adjustment would leave less than nothing available")]

@@ -144,8 +144,9 @@ impl Orders {
         Self::held(answer, "giving an order up").map(|held| if held { Claim::GivenUp } else { Claim::Theirs })
     }
 
-    /// Takes an order up again that is due, given up or not, as if it had never been tried. `false` when nothing is
-    /// due for it.
+    /// Takes an order up again that was given up, or that is due and not claimed yet, as if it had never been tried.
+    /// `false` when nothing is due for it: then it is finished, or somebody is at it, and whoever took it up as well
+    /// would announce the same status a second time.
     pub async fn take_up(&self, order_id: OrderId, now: Timestamp) -> Result<bool, Error> {
         let answer = self
             .client
@@ -153,7 +154,9 @@ impl Orders {
             .table_name(&self.table)
             .set_key(Some(key(order_id)))
             .update_expression("SET due_at = :soon, due_shard = :shard REMOVE attempts")
-            .condition_expression("attribute_exists(due_at)")
+            .condition_expression("due_shard = :given_up OR due_at <= :now")
+            .expression_attribute_values(":given_up", AttributeValue::S(GIVEN_UP.to_owned()))
+            .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
             .expression_attribute_values(":soon", AttributeValue::S(now.after(DUE_AFTER).to_string()))
             .expression_attribute_values(":shard", AttributeValue::S(order_id.due_shard().to_owned()))
             .send()
