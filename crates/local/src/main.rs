@@ -70,7 +70,7 @@ async fn main() -> ExitCode {
     // Standard output is the welcome's; warnings and failures go to standard error, and no detail of the SDKs.
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        .with_filter(lambda_shell::log_filter(tracing::Level::WARN));
+        .with_filter(lambda_shell::log_filter(tracing::Level::WARN).with_default(tracing::Level::ERROR));
     tracing_subscriber::registry().with(lines).init();
     lambda_shell::hush_panics();
     let CommandLine { command, flags } = CommandLine::parse();

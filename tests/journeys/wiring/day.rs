@@ -102,8 +102,9 @@ async fn interrupted(shop: &Shop, ada: &Customer) {
     shop.stack.faults().plant(|call| (call.service == "states").then_some(Fault::Before));
     assert_eq!(shop.place(ada, "unheard", &[("TEA-1", 1)]).await.problem(), (503, "try_again"));
     shop.stack.faults().clear();
+    shop.stack.clock().advance(DUE);
     let resume = format!("/orders/{}/resume", by_hand.order_id());
-    assert_eq!(shop.call(Method::POST, &resume, &shop.admin, None, &[]).await.status, 202);
+    assert_eq!(shop.call(Method::POST, &resume, &shop.admin_again(), None, &[]).await.status, 202);
     shop.sweep_after(DUE).await;
     assert_eq!(shop.get("/orders?attention=true", &shop.admin_again()).await.status, 200);
 }
