@@ -44,6 +44,7 @@ pub(crate) fn each_of<T: Send>(
     done.into_iter().map(|(_, came_to)| came_to).collect()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "where the scenario fails, it is dropped, and names itself")]
 fn one<T>(seed: Seed, scenario: &impl AsyncFn(u64) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
