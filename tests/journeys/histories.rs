@@ -9,6 +9,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures_util::future::join_all;
 use http::Method;
+use local::aws::Fault;
 use serde_json::{Value, json};
 
 use crate::{
@@ -96,6 +97,22 @@ fn a_seed_acts_the_same_history_out_again() {
         assert_eq!(parted, None, "of {} and {} calls", once.len(), again.len());
         assert_eq!(once.len(), again.len());
     }
+}
+
+/// Without this a seed would act out differently beside other tests.
+#[tokio::test(start_paused = true)]
+async fn the_failures_of_one_shop_cost_another_none_of_its_retries() {
+    let (poor, rich) = (Shop::open_with(1).await, Shop::open_with(2).await.stocked("TEA-1", 1).await);
+    poor.stack.faults().plant(|_call| Some(Fault::Before));
+    for _ in 0..60 {
+        let nothing = poor.get("/inventory/TEA-1", &poor.admin).await;
+        assert_eq!(nothing.problem(), (503, "try_again"));
+    }
+
+    let mut first = true;
+    rich.stack.faults().plant(move |_call| std::mem::take(&mut first).then_some(Fault::Before));
+
+    assert_eq!(rich.get("/inventory/TEA-1", &rich.admin).await.status, 200);
 }
 
 /// Which answers are in order.
