@@ -15,6 +15,7 @@ mod broken_setup;
 mod contract;
 mod cost;
 mod cursors;
+mod doors;
 mod faults;
 mod fifty_lines;
 mod first_start;

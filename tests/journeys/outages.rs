@@ -228,6 +228,18 @@ async fn a_step_that_is_throttled_until_the_machine_gives_up_stores_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_whose_confirmation_is_throttled_until_the_machine_gives_up_is_pending_and_not_lost() {
+    let (shop, ada) = last_unit().await;
+    let hits = plant(&shop, usize::MAX, Fault::Throttle, function("UpdateOrderStatusFunction"));
+
+    let accepted = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
+
+    assert_eq!((accepted.status, &accepted.body["status"]), (202, &json!("PENDING")), "{accepted:?}");
+    assert_eq!(hits.load(Ordering::Relaxed), 3);
+    settles(&shop, &ada, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_customer_is_told_to_try_again_while_even_the_table_cannot_be_read() {
     let (shop, ada) = last_unit().await;
     // All is done, but neither the workflow's answer nor the order's row comes through.
