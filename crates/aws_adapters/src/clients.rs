@@ -1,5 +1,5 @@
 //! The SDK clients and how long each waits. The times nest (milliseconds and seconds, worst-case retries
-//! included): gateway 30 s > door function 28 s > an operation on the workflow 24 s > state machine 20 s > task 5 s >
+//! included): gateway 30 s > door function 28 s > an operation on the workflow 21.5 s > state machine 20 s > task 5 s >
 //! step function 4 s > an operation on a table or topic 3 s > one attempt at it 1.5 s.
 
 use std::time::Duration;
@@ -29,8 +29,8 @@ impl Timeouts {
     pub const OPERATION: Duration = Duration::from_secs(3);
     /// How long after its first try a transaction may still be tried anew, when other transactions hold its rows.
     pub const CONTENTION: Duration = Duration::from_millis(500);
-    /// A run of the workflow, as its caller waits for it.
-    pub const WORKFLOW: Duration = Duration::from_secs(24);
+    /// A run of the workflow, as its caller waits for it. Short enough for a call of the table before and one after it.
+    pub const WORKFLOW: Duration = Duration::from_millis(21_500);
     /// Attempts at one call; the SDK waits between them.
     pub const MAX_ATTEMPTS: u32 = 3;
 }

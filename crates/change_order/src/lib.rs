@@ -71,9 +71,10 @@ impl ChangeOrder {
 
     async fn resume(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
         self.admins.require(caller)?;
-        let order_id = self.order(request).await?.order_id;
+        let order_id = Self::order_id(request)?;
         if !self.orders.take_up(order_id, self.clock.now()).await? {
-            return Err(Error::NothingDue);
+            let there = self.orders.get(order_id).await?.is_some();
+            return Err(if there { Error::NothingDue } else { Error::NotFound("order") });
         }
         // Whatever comes of it, the order is taken up again: what this run leaves is the sweeper's.
         let _left_to_the_sweeper = self.workflow.run(&Command::Resume { order_id }).await;
@@ -83,10 +84,14 @@ impl ChangeOrder {
 
     /// The order that the path names.
     async fn order(&self, request: &Request) -> Result<Order, Error> {
-        let missing = || Error::NotFound("order");
-        let order_id = OrderId::parse(request.path("order_id")).ok_or_else(missing)?;
+        let order_id = Self::order_id(request)?;
+        Ok(self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?.order)
+    }
+
+    fn order_id(request: &Request) -> Result<OrderId, Error> {
+        let order_id = OrderId::parse(request.path("order_id")).ok_or(Error::NotFound("order"))?;
         lambda_shell::concerning(order_id);
-        Ok(self.orders.get(order_id).await?.ok_or_else(missing)?.order)
+        Ok(order_id)
     }
 
     async fn change(&self, change: Change) -> Result<Response, Error> {

@@ -64,9 +64,9 @@ fn budgets(house: &House, waits: Waits) -> Result<Complaints, String> {
     for function in &template.functions {
         longer(&mut found, &Wait::of(function), &operation);
         if permits(&function.statements, "states:StartSyncExecution", &machine.arn) {
-            // After a run whose end it did not hear, it reads what is in the table.
-            let both = Wait::new("Timeouts::WORKFLOW + OPERATION", waits.workflow + waits.operation);
-            longer(&mut found, &Wait::of(function), &both);
+            // It looks at the order before, and again after a run whose end it did not hear.
+            let all = Wait::new("Timeouts::WORKFLOW + 2 OPERATION", waits.workflow + 2 * waits.operation);
+            longer(&mut found, &Wait::of(function), &all);
         }
     }
     gateway(&mut found, &template);
@@ -139,7 +139,7 @@ fn a_budget_that_does_not_fit_into_the_next_is_named_with_both() {
         ),
         (
             in_template("  PlaceOrderFunction:", "Timeout: 28", "Timeout: 27"),
-            ["PlaceOrderFunction", "WORKFLOW + OPERATION"],
+            ["PlaceOrderFunction", "WORKFLOW + 2 OPERATION"],
         ),
         (
             HOUSE.broken(DEFINITION, "\"TimeoutSeconds\": 20", "\"TimeoutSeconds\": 24"),
@@ -175,6 +175,10 @@ fn a_budget_that_does_not_fit_into_the_next_is_named_with_both() {
     }
     for (waits, culprits) in [
         (Waits { workflow: Duration::from_secs(20), ..WAITS }, ["Timeouts::WORKFLOW", DEFINITION]),
+        (
+            Waits { workflow: Duration::from_secs(22), ..WAITS },
+            ["ChangeOrderFunction", "Timeouts::WORKFLOW + 2 OPERATION"],
+        ),
         (Waits { attempt: Duration::from_secs(3), ..WAITS }, ["Timeouts::OPERATION", "Timeouts::ATTEMPT"]),
         (Waits { contention: Duration::from_secs(1), ..WAITS }, ["CreateOrderFunction", "CONTENTION"]),
     ] {
