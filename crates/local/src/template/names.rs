@@ -25,6 +25,10 @@ const TYPES: &[(&str, Option<&str>)] = &[
     (COMPOSITE_ALARM, Some("AlarmName")),
     (DASHBOARD, Some("DashboardName")),
     (TOPIC_POLICY, None),
+    (SUBSCRIPTION, None),
+    (QUEUE, Some("QueueName")),
+    (QUEUE_POLICY, None),
+    (KEY, None),
 ];
 
 pub(super) const TABLE: &str = "AWS::DynamoDB::Table";
@@ -39,6 +43,10 @@ const ALARM: &str = "AWS::CloudWatch::Alarm";
 const COMPOSITE_ALARM: &str = "AWS::CloudWatch::CompositeAlarm";
 const DASHBOARD: &str = "AWS::CloudWatch::Dashboard";
 const TOPIC_POLICY: &str = "AWS::SNS::TopicPolicy";
+const SUBSCRIPTION: &str = "AWS::SNS::Subscription";
+const QUEUE: &str = "AWS::SQS::Queue";
+const QUEUE_POLICY: &str = "AWS::SQS::QueuePolicy";
+const KEY: &str = "AWS::KMS::Key";
 
 /// What a resource is called.
 #[derive(Clone, Debug)]
@@ -104,6 +112,15 @@ pub(super) fn identity(resource_type: &str, name: String) -> Identity {
         TOPIC => {
             let arn = arn("sns", &name);
             (arn.clone(), vec![("Arn", arn.clone()), ("TopicArn", arn), ("TopicName", name.clone())])
+        }
+        QUEUE => {
+            let url = format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{name}");
+            let arn = arn("sqs", &name);
+            (url.clone(), vec![("Arn", arn), ("QueueName", name.clone()), ("QueueUrl", url)])
+        }
+        KEY => {
+            let key_arn = arn("kms", &format!("key/{name}"));
+            (name.clone(), vec![("Arn", key_arn), ("KeyId", name.clone())])
         }
         STATE_MACHINE => {
             let arn = arn("states", &format!("stateMachine:{name}"));

@@ -41,6 +41,8 @@ fn value(parameter: &Node<'_>, given: Option<&String>) -> Option<String> {
             "ConstraintDescription",
             "MinLength",
             "MaxLength",
+            "MinValue",
+            "MaxValue",
         ],
         &["Description", "NoEcho"],
     );
@@ -63,10 +65,15 @@ fn value(parameter: &Node<'_>, given: Option<&String>) -> Option<String> {
 /// The first rule that the value breaks.
 fn violation(parameter: &Node<'_>, value: &str) -> Option<String> {
     let length = value.chars().count() as u64;
-    if parameter.get("Type").and_then(|node| node.text()).as_deref() == Some("Number")
-        && value.parse::<f64>().is_err()
-    {
-        return Some("is not a number".to_owned());
+    if parameter.get("Type").and_then(|node| node.text()).as_deref() == Some("Number") {
+        let Ok(number) = value.parse::<f64>() else { return Some("is not a number".to_owned()) };
+        let bound = |key| parameter.get(key)?.text()?.parse::<f64>().ok();
+        if let Some(least) = bound("MinValue").filter(|least| number < *least) {
+            return Some(format!("is less than MinValue {least}"));
+        }
+        if let Some(most) = bound("MaxValue").filter(|most| number > *most) {
+            return Some(format!("is more than MaxValue {most}"));
+        }
     }
     if let Some(allowed) = parameter.get("AllowedValues") {
         let allowed: Vec<_> = allowed.list().iter().filter_map(Node::text).collect();

@@ -72,6 +72,8 @@ fn a_parameter_needs_a_value_that_is_allowed() {
         "Parameters.Audience: the value `far too long` is longer than MaxLength 8"
     );
     assert_eq!(one(&[("Size", "big")]), "Parameters.Size: the value `big` is not a number");
+    assert_eq!(one(&[("Size", "127")]), "Parameters.Size: the value `127` is less than MinValue 128");
+    assert_eq!(one(&[("Size", "10241")]), "Parameters.Size: the value `10241` is more than MaxValue 10240");
     assert!(
         one(&[("Colour", "red")])
             .starts_with("Parameters.Colour: a value is given, but the template has no such")
@@ -211,9 +213,9 @@ fn an_unknown_function_is_not_passed_over() {
 fn what_the_stack_does_not_know_is_named_with_what_it_knows() {
     check(
         "AWS::Logs::LogGroup",
-        "AWS::SQS::Queue",
+        "AWS::S3::Bucket",
         &[
-            "Resources.PlaceLog: the type AWS::SQS::Queue is not supported by the local stack; supported: AWS::DynamoDB",
+            "Resources.PlaceLog: the type AWS::S3::Bucket is not supported by the local stack; supported: AWS::DynamoDB",
         ],
     );
     check("Outputs:", "Mappings: {}\nOutputs:", &["template.Mappings: is not supported"]);

@@ -15,7 +15,7 @@ Parameters:
   Issuer: { Type: String, AllowedPattern: "https://.+", Default: https://issuer.test }
   Audience: { Type: String, MinLength: 1, MaxLength: 8, Default: shop }
   Level: { Type: String, AllowedValues: [debug, info], Default: info }
-  Size: { Type: Number, Default: 256 }
+  Size: { Type: Number, MinValue: 128, MaxValue: 10240, Default: 256 }
 Conditions:
   Loud: !Equals [!Ref Level, debug]
   Quiet: !Not [!Condition Loud]
