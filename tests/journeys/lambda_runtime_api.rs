@@ -34,6 +34,9 @@ use crate::binaries::program;
 /// Far more than anything here takes; what never answers would hang the test.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The X-Ray header of every invocation.
+pub(crate) const TRACE: &str = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1";
+
 /// What a function made of an event: its answer, or its error report.
 pub(crate) type Answer = Result<Value, Value>;
 
@@ -162,10 +165,7 @@ async fn next(State(lambda): State<Arc<Lambda>>) -> Response {
         // In the year 2100: no test is to run out of time here.
         ("lambda-runtime-deadline-ms", "4102444800000"),
         ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:000000000000:function:f"),
-        (
-            "lambda-runtime-trace-id",
-            "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1",
-        ),
+        ("lambda-runtime-trace-id", TRACE),
     ];
     (headers, event).into_response()
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use aws_adapters::{Subscribed, Topics, Users, Wish, database, notifications};
+use aws_adapters::{Subscribed, TopicWiring, Topics, Users, Wish, database, notifications};
 use domain::{EmailAddress, UserId};
 use futures_util::{StreamExt as _, stream};
 use local::{
@@ -240,8 +240,13 @@ async fn another_instance_of_the_function_finds_the_topic_that_the_first_one_mad
 
     let config = sdk_config(shop.stack.aws(), "CreateUserFunction", shop.stack.clock());
     let users = Users::new(database(&config), tables::name(&TEMPLATE, "UsersTable").to_owned());
-    let first = TEMPLATE.topics.first().expect("a topic").arn.clone();
-    let fresh = Topics::new(notifications(&config), first);
+    let topic = TEMPLATE.topics.first().expect("a topic");
+    let wiring = TopicWiring {
+        first_arn: topic.arn.clone(),
+        key_id: topic.key_id.clone().expect("a key"),
+        dead_letters_arn: dead_letters().to_owned(),
+    };
+    let fresh = Topics::new(notifications(&config), wiring);
     let subscribe = async |name: &str| {
         let user = UserId::try_from(name.to_owned()).expect("an id");
         let email = EmailAddress::try_from(format!("{name}@example.com")).expect("an address");
@@ -310,5 +315,36 @@ async fn whichever_call_of_making_a_topic_fails_repeating_it_makes_one_and_only_
                 shop.each_is_told_alone(&[ada, bob], "key-1").await;
             }
         }
+    }
+}
+
+/// The queue of what could not be delivered.
+fn dead_letters() -> &'static str {
+    let sweeper = TEMPLATE.functions.iter().find(|function| function.binary == "sweep_orders");
+    sweeper.and_then(|sweeper| sweeper.on_failure.as_deref()).expect("a queue")
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_topic_has_the_key_of_the_first_and_every_subscription_the_queue_of_dead_letters() {
+    let shop = Shop::open().await;
+    shop.stack.sns().limit(Limits { per_topic: 2, per_account: 100 });
+    shop.stack.faults().record();
+    shop.register_all(&shop.crowd("customer", 3)).await;
+
+    let recorded = shop.stack.faults().recorded();
+    let calls = |operation: &str| -> Vec<&str> {
+        let made = recorded.iter().filter(|recorded| recorded.call.operation == operation);
+        made.map(|recorded| recorded.text.as_str()).collect()
+    };
+    let key = TEMPLATE.topics[0].key_id.as_deref().expect("the first topic has a key");
+    let made = calls("CreateTopic");
+    assert!(!made.is_empty());
+    for call in made {
+        assert!(call.contains(&format!("\"KmsMasterKeyId\": String(\"{key}\")")), "{call}");
+    }
+    let subscriptions = shop.stack.sns().subscriptions();
+    assert_eq!(subscriptions.len(), 3);
+    for subscription in subscriptions {
+        assert_eq!(subscription.dead_letters.as_deref(), Some(dead_letters()), "{subscription:?}");
     }
 }

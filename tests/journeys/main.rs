@@ -48,6 +48,7 @@ mod seeds;
 mod shop;
 mod sign_in;
 mod tables;
+mod traces;
 mod users;
 mod watch;
 mod wiring;

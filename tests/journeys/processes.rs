@@ -13,10 +13,11 @@ use local::{
     template::Function,
 };
 use serde_json::{Value, json};
+use time::macros::datetime;
 use tokio::net::TcpListener;
 
 use crate::{
-    lambda_runtime_api::{Answer, Ended, Running},
+    lambda_runtime_api::{Answer, Ended, Running, TRACE},
     shop::{Shop, TEMPLATE},
 };
 
@@ -32,7 +33,11 @@ struct Cloud {
 
 impl Cloud {
     async fn open() -> Self {
-        let options = Options { file: None, clock: Clock::system(), seed: None };
+        Self::open_at(Clock::system()).await
+    }
+
+    async fn open_at(clock: Clock) -> Self {
+        let options = Options { file: None, clock, seed: None };
         let stack = Stack::start(&TEMPLATE, options).await.expect("the stack starts");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let aws = listener.local_addr().expect("its address");
@@ -259,6 +264,39 @@ async fn steps(cloud: &Cloud) -> [&'static str; 3] {
     assert!(updated["announce"]["subject"].is_string(), "{updated}");
     logged("update_order_status", &program.stop().await, &["invocation-1"]);
     ["check_inventory", "create_order", "update_order_status"]
+}
+
+/// Whoever runs the workflow hands on the trace that Lambda gave the invocation.
+#[tokio::test]
+async fn the_programs_that_run_the_workflow_have_it_continue_their_trace() {
+    // Long ago, so that what is left there is due for a sweeper of today.
+    let cloud = Cloud::open_at(Clock::held(datetime!(2026-03-01 12:00 UTC))).await;
+    let shop = cloud.shop.clone().stocked("TEA-1", 5).await;
+    let ada = shop.customer("Ada").await;
+    shop.stack.faults().plant(|call| (call.operation == "Publish").then_some(Fault::Before));
+    assert_eq!(shop.place(&ada, "left", &[("TEA-1", 1)]).await.status, 201);
+    shop.stack.faults().clear();
+    let order = json!({ "lines": [{ "sku": "TEA-1", "quantity": 1 }] });
+    let path = [("order_id", shop.place(&ada, "sold", &[("TEA-1", 1)]).await.order_id().to_owned())];
+    let path = path.each_ref().map(|(name, id)| (*name, id.as_str()));
+    for (binary, event) in [
+        ("place_order", request("POST /orders", &[], false, Some(&order))),
+        ("change_order", request("POST /orders/{order_id}/cancel", &path, true, None)),
+        ("sweep_orders", "{}".to_owned()),
+    ] {
+        let program = cloud.start(binary).await;
+        shop.stack.faults().record();
+        program.invoke(&event).await.expect("an answer");
+        let recorded = shop.stack.faults().recorded();
+        let runs: Vec<&str> = recorded
+            .iter()
+            .filter(|made| made.call.operation == "StartSyncExecution")
+            .map(|made| made.text.as_str())
+            .collect();
+        assert_eq!(runs.len(), 1, "{binary}: {recorded:#?}");
+        assert!(runs[0].contains(&format!("\"traceHeader\": String(\"{TRACE}\")")), "{binary}: {runs:?}");
+        program.stop().await;
+    }
 }
 
 #[tokio::test]

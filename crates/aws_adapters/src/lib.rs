@@ -20,6 +20,6 @@ pub use clients::{Timeouts, database, notifications, workflows};
 pub use orders::{Advanced, Claim, DueOrder, OrderFilter, Orders, Placed, StoredOrder};
 pub use reconcile::{Difference, Reconciled, reconcile};
 pub use stock::{Adjusted, Page, Stocks};
-pub use topics::{Subscribed, Topics, Wish, notifications_of};
+pub use topics::{Subscribed, TopicWiring, Topics, Wish, notifications_of};
 pub use users::{Customer, Registered, Subscription, UserRow, Users};
 pub use workflow::{Ran, Workflow};

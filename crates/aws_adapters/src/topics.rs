@@ -27,9 +27,21 @@ use crate::{
 #[derive(Debug)]
 pub struct Topics {
     client: Client,
-    first: String,
+    wiring: TopicWiring,
     /// The newest overflow topic that this process knows of.
     newest: Mutex<Option<Overflow>>,
+}
+
+/// What the template says of the stack's topics.
+#[derive(Clone, Debug)]
+pub struct TopicWiring {
+    /// The first topic's ARN; the overflow topics are named after it.
+    pub first_arn: String,
+    /// The key that the first topic is encrypted with, for the others to have the same.
+    pub key_id: String,
+    /// The queue of mails that SNS gives up. It tries an address 50 times within six hours (source: Amazon SNS
+    /// message delivery retries, SMTP); what a mail server took and sent back later is nothing that SNS hears of.
+    pub dead_letters_arn: String,
 }
 
 /// How subscribing ended.
@@ -54,9 +66,9 @@ pub enum Wish {
 }
 
 impl Topics {
-    /// The topics of which `first` is the first one's ARN.
-    pub fn new(client: Client, first: String) -> Self {
-        Self { client, first, newest: Mutex::default() }
+    /// The topics that are wired so.
+    pub fn new(client: Client, wiring: TopicWiring) -> Self {
+        Self { client, wiring, newest: Mutex::default() }
     }
 
     /// Subscribes an address to the mail of one user, on the newest topic that this process knows of; when that is
@@ -73,7 +85,7 @@ impl Topics {
             refused.push(topic_arn.clone());
         }
         let known = self.newest();
-        let known = known.as_ref().map_or(&self.first, |overflow| &overflow.topic_arn);
+        let known = known.as_ref().map_or(&self.wiring.first_arn, |overflow| &overflow.topic_arn);
         let wished = if let Wish::Again(topic_arn) = wish { Some(topic_arn) } else { None };
         for topic_arn in wished.into_iter().chain([known]) {
             if refused.contains(topic_arn) {
@@ -107,8 +119,15 @@ impl Topics {
     /// Makes an overflow topic, or finds the one of that number. `None` when the account may have no more topics.
     async fn make(&self, number: u32) -> Result<Option<Overflow>, Error> {
         const DOING: &str = "making an overflow topic";
-        let name = self.first.rsplit(':').next().unwrap_or_default();
-        match self.client.create_topic().name(format!("{name}-{number}")).send().await {
+        let name = self.wiring.first_arn.rsplit(':').next().unwrap_or_default();
+        let created = self
+            .client
+            .create_topic()
+            .name(format!("{name}-{number}"))
+            .attributes("KmsMasterKeyId", &self.wiring.key_id)
+            .send()
+            .await;
+        match created {
             Ok(made) => {
                 let topic_arn = made.topic_arn.ok_or_else(|| incomplete(DOING))?;
                 Ok(Some(Overflow { number, topic_arn }))
@@ -138,6 +157,7 @@ impl Topics {
     ) -> Result<Subscribed, Error> {
         const DOING: &str = "subscribing a user";
         let filter = serde_json::json!({ "user_id": [user_id.as_str()] }).to_string();
+        let redrive = serde_json::json!({ "deadLetterTargetArn": self.wiring.dead_letters_arn }).to_string();
         let answer = self
             .client
             .subscribe()
@@ -145,6 +165,7 @@ impl Topics {
             .protocol("email")
             .endpoint(email.as_str())
             .attributes("FilterPolicy", filter)
+            .attributes("RedrivePolicy", redrive)
             .return_subscription_arn(true)
             .send()
             .await;

@@ -34,8 +34,8 @@ impl Workflow {
     }
 
     /// Runs a command and waits for its end. The order's id names the execution, for tracing only: an Express
-    /// workflow's name excludes nothing.
-    pub async fn run(&self, command: &Command) -> Result<Ran, Error> {
+    /// workflow's name excludes nothing. `trace` is the X-Ray header of whoever asks, which the run continues.
+    pub async fn run(&self, command: &Command, trace: Option<String>) -> Result<Ran, Error> {
         const DOING: &str = "running the order workflow";
         let unreadable = |source: serde_json::Error| {
             let place = format!("line {} column {}", source.line(), source.column());
@@ -49,6 +49,7 @@ impl Workflow {
             .start_sync_execution()
             .state_machine_arn(&self.state_machine_arn)
             .name(command.order_id().to_string())
+            .set_trace_header(trace)
             .input(serde_json::to_string(command).map_err(unreadable)?)
             .send()
             .await

@@ -8,7 +8,9 @@ use domain::{
     Actor, Error, Order, OrderId, Status,
     workflow::{Change, Command, Outcome},
 };
-use lambda_shell::{AdminRule, Caller, Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault};
+use lambda_shell::{
+    AdminRule, Caller, Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault, trace_header,
+};
 
 /// The function behind the routes that change an order.
 #[derive(Debug)]
@@ -77,7 +79,7 @@ impl ChangeOrder {
             return Err(if there { Error::NothingDue } else { Error::NotFound("order") });
         }
         // Whatever comes of it, the order is taken up again: what this run leaves is the sweeper's.
-        let _left_to_the_sweeper = self.workflow.run(&Command::Resume { order_id }).await;
+        let _left_to_the_sweeper = self.workflow.run(&Command::Resume { order_id }, trace_header()).await;
         let order = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?.order;
         respond(202, &order)
     }
@@ -95,7 +97,7 @@ impl ChangeOrder {
     }
 
     async fn change(&self, change: Change) -> Result<Response, Error> {
-        let unknown = match self.workflow.run(&Command::Change(change.clone())).await {
+        let unknown = match self.workflow.run(&Command::Change(change.clone()), trace_header()).await {
             Ok(Ran::Finished(outcome)) => {
                 return match *outcome {
                     Outcome::Changed { order } => {

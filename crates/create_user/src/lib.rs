@@ -4,7 +4,9 @@
 //! Safe to repeat at every point: the row comes first, and a user whose subscription is missing, unconfirmed or for
 //! an old address is subscribed again.
 
-use aws_adapters::{Registered, Subscribed, Topics, UserRow, Users, Wish, database, notifications};
+use aws_adapters::{
+    Registered, Subscribed, TopicWiring, Topics, UserRow, Users, Wish, database, notifications,
+};
 use domain::{Error, Name, Notifications};
 use lambda_shell::{Caller, Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault};
 
@@ -17,12 +19,15 @@ pub struct CreateUser {
 }
 
 impl CreateUser {
-    /// Makes the function from its environment: `USERS_TABLE` and `ORDER_TOPIC_ARN`.
+    /// Makes the function from its environment: `USERS_TABLE`, `ORDER_TOPIC_ARN`, `ORDER_TOPIC_KEY` and
+    /// `DEAD_LETTERS_ARN`.
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
-        let [users_table, topic_arn] = env.read(["USERS_TABLE", "ORDER_TOPIC_ARN"])?;
+        let [users_table, first_arn, key_id, dead_letters_arn] =
+            env.read(["USERS_TABLE", "ORDER_TOPIC_ARN", "ORDER_TOPIC_KEY", "DEAD_LETTERS_ARN"])?;
         let users = Users::new(database(config), users_table);
         users.connect().await;
-        Ok(Self { users, topics: Topics::new(notifications(config), topic_arn), clock: Clock::of(config) })
+        let wiring = TopicWiring { first_arn, key_id, dead_letters_arn };
+        Ok(Self { users, topics: Topics::new(notifications(config), wiring), clock: Clock::of(config) })
     }
 }
 

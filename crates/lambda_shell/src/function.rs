@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument as _;
 
-use crate::{Request, Response, logs, problem::problem};
+use crate::{Request, Response, logs, problem::problem, trace};
 
 /// A function behind the HTTP API.
 pub trait Door: Send + Sync + 'static {
@@ -63,10 +63,15 @@ impl Function {
         Self(Box::new(StepHandler(step)))
     }
 
-    /// Runs it on one event. `request_id` is the invocation's.
-    pub async fn invoke(&self, event: &str, request_id: &str) -> Result<String, TaskError> {
+    /// Runs it on one event. `request_id` is the invocation's, `trace` its X-Ray header.
+    pub async fn invoke(
+        &self,
+        event: &str,
+        request_id: &str,
+        trace: Option<&str>,
+    ) -> Result<String, TaskError> {
         let span = logs::invocation(request_id);
-        self.0.invoke(event, request_id).instrument(span).await
+        trace::within(trace, self.0.invoke(event, request_id)).instrument(span).await
     }
 }
 
@@ -179,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panics_message_goes_nowhere() {
-        let error = Function::step(Panics).invoke("\"ada@example.com\"", "1").await.unwrap_err();
+        let error = Function::step(Panics).invoke("\"ada@example.com\"", "1", None).await.unwrap_err();
         assert_eq!(
             error,
             TaskError { name: "internal", message: "handling the event failed for good".into() }
@@ -188,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_error_is_named_by_its_code() {
-        let error = Function::step(Contended).invoke("{}", "1").await.unwrap_err();
+        let error = Function::step(Contended).invoke("{}", "1", None).await.unwrap_err();
         assert_eq!(error.name, "StockContention");
     }
 
@@ -202,7 +207,7 @@ mod tests {
                 Ok(())
             }
         }
-        let error = Function::step(Typed).invoke("\"ada@example.com\"", "1").await.unwrap_err();
+        let error = Function::step(Typed).invoke("\"ada@example.com\"", "1", None).await.unwrap_err();
         assert!(!format!("{error:?}").contains("ada"), "{error:?}");
     }
 }

@@ -15,6 +15,7 @@ mod problem;
 mod request;
 mod response;
 mod serve;
+mod trace;
 
 pub use caller::{AdminRule, Caller};
 pub use clock::Clock;
@@ -25,6 +26,7 @@ pub use metrics::{Count, count, time};
 pub use request::Request;
 pub use response::Response;
 pub use serve::{Settings, serve_http, serve_step};
+pub use trace::trace_header;
 
 pub use aws_config::SdkConfig;
 

@@ -89,7 +89,9 @@ async fn run(function: Function) -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let function = Arc::clone(&function);
         async move {
-            let answer = function.invoke(event.payload.get(), &event.context.request_id).await;
+            let context = &event.context;
+            let trace = context.xray_trace_id.as_deref();
+            let answer = function.invoke(event.payload.get(), &context.request_id, trace).await;
             let answer = answer.map_err(|error| Diagnostic {
                 error_type: error.name.to_owned(),
                 error_message: error.message,

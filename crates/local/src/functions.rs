@@ -17,6 +17,7 @@ pub struct Deployed {
     pub env: Env,
     function: Function,
     timeout: Duration,
+    traced: bool,
 }
 
 /// The functions, by logical id, name and ARN.
@@ -52,6 +53,7 @@ impl Functions {
             function: make(&wiring.binary, &env, config).await?,
             env,
             timeout: wiring.timeout,
+            traced: wiring.traced,
         });
         for name in [&wiring.logical_id, &wiring.name, &wiring.arn] {
             self.0.insert(name.clone(), Arc::clone(&deployed));
@@ -76,8 +78,10 @@ impl Functions {
     pub(crate) async fn invoke(&self, name: &str, event: String) -> Option<Invocation> {
         let deployed = Arc::clone(self.0.get(name)?);
         let request_id = format!("{:016x}", fastrand::u64(..));
+        // A function with active tracing begins a trace where its caller hands none on, as no caller here does.
+        let trace = deployed.traced.then(|| trace_of(&request_id));
         let run = tokio::spawn(async move {
-            let invoked = deployed.function.invoke(&event, &request_id);
+            let invoked = deployed.function.invoke(&event, &request_id, trace.as_deref());
             match tokio::time::timeout(deployed.timeout, invoked).await {
                 Ok(Ok(answer)) => Invocation::Answered(answer),
                 Ok(Err(error)) => {
@@ -94,6 +98,11 @@ impl Functions {
             message: "Runtime exited".to_owned(),
         }))
     }
+}
+
+/// The header of an invocation's own X-Ray trace.
+fn trace_of(request_id: &str) -> String {
+    format!("Root=1-00000000-00000000{request_id};Parent={request_id};Sampled=1")
 }
 
 /// The crates that a function can be of.

@@ -181,7 +181,7 @@ mod tests {
         let store = Store::open(Database::memory().unwrap()).unwrap();
         let tokens = Tokens::open(&store, clock.clone(), "iss".to_owned(), "aud".to_owned()).unwrap();
         let sns = Sns::open(store, clock).unwrap();
-        sns.ensure_topic(TOPIC).unwrap();
+        sns.ensure_topic(TOPIC, None).unwrap();
         let (tokens, sns) = (Arc::new(tokens), Arc::new(sns));
         let executions: Executions = Arc::new(|| json!([{"name": "o-1"}]));
         World { api: router(Arc::clone(&tokens), Arc::clone(&sns), executions), tokens, sns }

@@ -125,7 +125,7 @@ impl Stack {
         let tokens = Arc::new(Tokens::open(&store, clock.clone(), ISSUER.to_owned(), AUDIENCE.to_owned())?);
         let sns = Arc::new(Sns::open(store, clock.clone())?);
         for topic in &template.topics {
-            sns.ensure_topic(&topic.arn)?;
+            sns.ensure_topic(&topic.arn, topic.key_id.as_deref())?;
         }
         let machines = machines(template)?;
         let aws = Arc::new(Aws::new(

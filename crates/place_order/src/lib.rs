@@ -10,7 +10,7 @@ use domain::{
     Error, Fault, Fingerprint, Order, OrderId, Refusal, Status,
     workflow::{Command, Outcome, Place},
 };
-use lambda_shell::{Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault};
+use lambda_shell::{Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault, trace_header};
 
 use crate::request::read;
 
@@ -53,7 +53,7 @@ impl Door for PlaceOrder {
             expected_total: wanted.expected_total,
         });
         let asked = self.clock.now();
-        let ran = self.workflow.run(&command).await;
+        let ran = self.workflow.run(&command, trace_header()).await;
         lambda_shell::time(self.clock.now().since(asked));
         match ran {
             Ok(Ran::Finished(outcome)) => self.answer(*outcome, order_id, &fingerprint).await,

@@ -7,7 +7,7 @@
 use aws_adapters::{Claim, DueOrder, Orders, Ran, Workflow, database, workflows};
 use domain::{Error, Timestamp, workflow::Command};
 use futures_util::{StreamExt as _, stream};
-use lambda_shell::{Clock, Count, Env, SdkConfig, SetupFault, Step};
+use lambda_shell::{Clock, Count, Env, SdkConfig, SetupFault, Step, trace_header};
 use serde::Serialize;
 
 /// Orders that one run takes from each of the four shards. What is left is due in a minute still.
@@ -109,7 +109,7 @@ impl SweepOrders {
                 return End::Failed;
             }
         }
-        match self.workflow.run(&Command::Resume { order_id }).await {
+        match self.workflow.run(&Command::Resume { order_id }, trace_header()).await {
             Ok(Ran::Finished(_)) => End::Resumed,
             Ok(Ran::Broke { error }) => {
                 tracing::warn!(%order_id, error, "could not be resumed");

@@ -8,8 +8,13 @@ use local::{
 use super::{self as wiring, Complaints, HOUSE, House, assert_blamed, assert_sound, complaints, day};
 use crate::shop::{Shop, TEMPLATE};
 
-/// Logs and traces are written by Lambda and Step Functions themselves; some of their actions know no resource.
-const OF_AWS_ITSELF: [&str; 2] = ["logs:", "xray:"];
+/// Logs are written by Lambda and Step Functions themselves; some of their actions know no resource.
+const OF_AWS_ITSELF: &str = "logs:";
+
+/// What X-Ray needs of a function that it traces, and on top of that of a state machine. None of it knows a resource.
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html>
+const TRACES: [&str; 2] = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
+const SAMPLES: [&str; 2] = ["xray:GetSamplingRules", "xray:GetSamplingTargets"];
 
 /// What a role permits, and to whom.
 struct Granted {
@@ -45,7 +50,32 @@ fn scheduler_of(function: &str) -> String {
 /// What somebody needs: their name in [`Granted::to`], and what.
 type Needed = (String, Need);
 
-/// What the calls of a day in the shop need, those of the schedules among them.
+/// What AWS itself does in the name of a role, as the template has it: runs what is due, writes traces, and keeps what
+/// it could not deliver.
+fn done_by_aws(template: &Template) -> Vec<Needed> {
+    let need = |who: &str, action: &str, resource: &str| {
+        (who.to_owned(), Need { action: action.to_owned(), resource: resource.to_owned() })
+    };
+    let mut needs = Vec::new();
+    for function in &template.functions {
+        let id = &function.logical_id;
+        needs.extend(TRACES.iter().filter(|_| function.traced).map(|action| need(id, action, "*")));
+        needs.extend(function.on_failure.iter().map(|queue| need(id, "sqs:SendMessage", queue)));
+    }
+    for machine in template.state_machines.iter().filter(|machine| machine.traced) {
+        let id = &machine.logical_id;
+        needs.extend(TRACES.iter().chain(&SAMPLES).map(|action| need(id, action, "*")));
+    }
+    for schedule in &template.schedules {
+        let id = &scheduler_of(&schedule.function);
+        let function = template.functions.iter().find(|function| function.logical_id == schedule.function);
+        needs.extend(function.map(|function| need(id, "lambda:InvokeFunction", &function.arn)));
+        needs.extend(schedule.dead_letters.iter().map(|queue| need(id, "sqs:SendMessage", queue)));
+    }
+    needs
+}
+
+/// What the calls of a day in the shop need, and what AWS itself does.
 async fn needs() -> Vec<Needed> {
     let shop = Shop::open().await;
     shop.stack.faults().record();
@@ -55,14 +85,7 @@ async fn needs() -> Vec<Needed> {
         let caller = recorded.call.caller;
         recorded.needs.into_iter().map(move |need| (caller.clone(), need))
     });
-    let scheduled = TEMPLATE.schedules.iter().filter_map(|schedule| {
-        let function = TEMPLATE.functions.iter().find(|function| function.logical_id == schedule.function);
-        function.map(|function| {
-            let action = "lambda:InvokeFunction".to_owned();
-            (scheduler_of(&schedule.function), Need { action, resource: function.arn.clone() })
-        })
-    });
-    let mut needs: Vec<Needed> = called.chain(scheduled).collect();
+    let mut needs: Vec<Needed> = called.chain(done_by_aws(&TEMPLATE)).collect();
     needs.sort();
     needs.dedup();
     needs
@@ -87,10 +110,10 @@ fn needed(house: &House, needs: &[Needed]) -> Result<Complaints, String> {
     let mut found = Vec::new();
     for grant in granted(house.template()?) {
         for (action, resource) in single(&grant.statements) {
-            if OF_AWS_ITSELF.iter().any(|prefix| action.starts_with(prefix)) {
+            if action.starts_with(OF_AWS_ITSELF) {
                 continue;
             }
-            if action.contains(['*', '?']) || resource == "*" {
+            if action.contains(['*', '?']) || (resource == "*" && !action.starts_with("xray:")) {
                 found.push(format!("{} permits {action} on {resource}: name each", grant.role));
             }
             let one = [Statement {
@@ -163,6 +186,20 @@ async fn a_permission_that_is_missing_or_superfluous_is_named_with_its_role() {
             ["OrderWorkflowRole", "lambda:"],
         ),
         ("  OrderWorkflowRole:", "sns:Publish", "sns:Subscribe", ["OrderWorkflowRole", "sns:Publish"]),
+        ("  QueryRole:", "xray:PutTraceSegments, ", "", ["QueryRole", "xray:PutTraceSegments"]),
+        (
+            "  OrderWorkflowRole:",
+            "                  - xray:GetSamplingTargets\n",
+            "",
+            ["OrderWorkflowRole", "xray:GetSamplingTargets"],
+        ),
+        (
+            "  SweepOrdersRole:",
+            "!GetAtt DeadLetters.Arn",
+            "!GetAtt OrdersTable.Arn",
+            ["SweepOrdersRole", "sqs:SendMessage"],
+        ),
+        ("  SweepScheduleRole:", "sqs:SendMessage", "sqs:GetQueueUrl", ["SweepScheduleRole", "DeadLetters"]),
         ("  OrderWorkflowRole:", "${OrderTopic}-*", "${OrderTopic}-x", ["OrderWorkflowRole", "OrderTopic-2"]),
     ] {
         let house = HOUSE.broken_after(wiring::TEMPLATE, anchor, from, to);
@@ -182,6 +219,18 @@ async fn a_permission_that_is_missing_or_superfluous_is_named_with_its_role() {
             "!GetAtt UsersTable.Arn",
             "[!GetAtt UsersTable.Arn, !GetAtt OrdersTable.Arn]",
             ["CreateUserRole", "OrdersTable"],
+        ),
+        (
+            "  PlaceOrderRole:",
+            "xray:PutTelemetryRecords",
+            "xray:PutTelemetryRecords, xray:GetGroups",
+            ["PlaceOrderRole", "xray:GetGroups"],
+        ),
+        (
+            "  PlaceOrderRole:",
+            "Action: dynamodb:GetItem",
+            "Action: [dynamodb:GetItem, sqs:SendMessage]",
+            ["PlaceOrderRole", "sqs:SendMessage"],
         ),
     ] {
         let house = HOUSE.broken_after(wiring::TEMPLATE, anchor, from, to);

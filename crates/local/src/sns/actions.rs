@@ -20,6 +20,8 @@ const MAX_MESSAGE_BYTES: usize = 262_144;
 /// Subjects are shorter than this, as on AWS.
 const SUBJECT_LIMIT: usize = 100;
 const PENDING: &str = "pending confirmation";
+/// The attribute that names a topic's key.
+const KEY: &str = "KmsMasterKeyId";
 
 /// Runs one action.
 pub(super) fn call(
@@ -46,6 +48,8 @@ pub(super) fn call(
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct CreateTopic {
     name: String,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
     /// Tags have no effect here; any are taken.
     #[serde(default, rename = "Tags")]
     _tags: Value,
@@ -53,12 +57,29 @@ struct CreateTopic {
 
 fn create_topic(state: &mut State, topic: &CreateTopic) -> Result<Value, AwsError> {
     let arn = template::arn("sns", &topic.name);
-    ensure_topic(state, &arn)?;
+    if let Some(name) = topic.attributes.keys().find(|name| *name != KEY) {
+        return Err(AwsError::invalid_parameter(&format!(
+            "Attributes Reason: {name} is not supported, the local SNS supports {KEY}"
+        )));
+    }
+    let key = topic.attributes.get(KEY).map(String::as_str);
+    if key == Some("") {
+        return Err(AwsError::invalid_parameter(&format!("Attributes Reason: {KEY} names no key")));
+    }
+    // An attribute that the caller leaves out is not compared.
+    if state.has_topic(&arn) && key.is_some() && key != state.key_of(&arn) {
+        return Err(AwsError::invalid_parameter(
+            "Attributes Reason: Topic already exists with different attributes",
+        ));
+    }
+    if !state.has_topic(&arn) {
+        ensure_topic(state, &arn, key)?;
+    }
     Ok(json!({ "TopicArn": arn }))
 }
 
-/// Creates the topic unless it exists.
-pub(super) fn ensure_topic(state: &mut State, arn: &str) -> Result<(), AwsError> {
+/// Creates the topic unless it exists, and gives it this key.
+pub(super) fn ensure_topic(state: &mut State, arn: &str, key: Option<&str>) -> Result<(), AwsError> {
     let prefix = template::arn("sns", "");
     let name = arn.strip_prefix(&prefix).ok_or_else(|| {
         AwsError::invalid_parameter(&format!("TopicArn Reason: {arn} does not start with {prefix}"))
@@ -70,7 +91,7 @@ pub(super) fn ensure_topic(state: &mut State, arn: &str) -> Result<(), AwsError>
              (the local SNS has no FIFO topics)"
         )));
     }
-    Ok(state.add_topic(arn)?)
+    Ok(state.add_topic(arn, key)?)
 }
 
 #[derive(Deserialize)]
@@ -96,14 +117,17 @@ fn subscribe(state: &mut State, wish: Subscribe, now: OffsetDateTime) -> Result<
     if !is_address(&wish.endpoint) {
         return Err(AwsError::invalid_parameter("Email address"));
     }
-    let policy = filter_policy(wish.attributes)?;
+    let Policies { filter: policy, redrive } = policies(wish.attributes)?;
     topic_exists(state, &wish.topic_arn)?;
 
     let existing =
         state.of_topic(&wish.topic_arn, seconds).find(|one| one.endpoint == wish.endpoint).cloned();
     let subscription = match existing {
         // An attribute that the caller leaves out is not compared, as on AWS.
-        Some(existing) if policy.is_some() && policy != existing.filter_policy => {
+        Some(existing)
+            if (policy.is_some() && policy != existing.filter_policy)
+                || (redrive.is_some() && redrive != existing.dead_letters) =>
+        {
             return Err(AwsError::invalid_parameter(
                 "Attributes Reason: Subscription already exists with different attributes",
             ));
@@ -121,7 +145,7 @@ fn subscribe(state: &mut State, wish: Subscribe, now: OffsetDateTime) -> Result<
                 let on_topic = state.of_topic(&wish.topic_arn, seconds).filter(filtered).count();
                 within_limits(state.limits(), on_topic, state.live(seconds).filter(filtered).count())?;
             }
-            let made = state.subscribe(&wish.topic_arn, &wish.endpoint, policy, seconds)?;
+            let made = state.subscribe(&wish.topic_arn, &wish.endpoint, policy, redrive, seconds)?;
             state.deliver(confirmation_mail(&made, now))?;
             made
         }
@@ -131,26 +155,56 @@ fn subscribe(state: &mut State, wish: Subscribe, now: OffsetDateTime) -> Result<
     Ok(json!({ "SubscriptionArn": arn }))
 }
 
-fn filter_policy(attributes: BTreeMap<String, String>) -> Result<Option<FilterPolicy>, AwsError> {
-    let mut policy = None;
+/// What the attributes of a subscription say.
+#[derive(Default)]
+struct Policies {
+    filter: Option<FilterPolicy>,
+    /// The queue of what cannot be delivered.
+    redrive: Option<String>,
+}
+
+fn policies(attributes: BTreeMap<String, String>) -> Result<Policies, AwsError> {
+    let mut policies = Policies::default();
     for (name, value) in attributes {
         match (name.as_str(), value.as_str()) {
             ("FilterPolicy", _) => {
                 let parsed = FilterPolicy::try_from(value).map_err(|reason| {
                     AwsError::invalid_parameter(&format!("Attributes Reason: FilterPolicy: {reason}"))
                 })?;
-                policy = Some(parsed);
+                policies.filter = Some(parsed);
             }
+            ("RedrivePolicy", policy) => policies.redrive = Some(dead_letters(policy)?),
             ("FilterPolicyScope", "MessageAttributes") => {}
             (name, value) => {
                 return Err(AwsError::invalid_parameter(&format!(
-                    "Attributes Reason: {name} = {value} is not supported, the local SNS supports FilterPolicy \
-                     and FilterPolicyScope = MessageAttributes"
+                    "Attributes Reason: {name} = {value} is not supported, the local SNS supports FilterPolicy, \
+                     RedrivePolicy and FilterPolicyScope = MessageAttributes"
                 )));
             }
         }
     }
-    Ok(policy)
+    Ok(policies)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RedrivePolicy {
+    dead_letter_target_arn: String,
+}
+
+/// The queue that a redrive policy names: in the same account and region, and no FIFO queue, since the topics are none.
+fn dead_letters(policy: &str) -> Result<String, AwsError> {
+    let invalid = |reason: &str| AwsError::invalid_parameter(&format!("RedrivePolicy: {reason}"));
+    let policy: RedrivePolicy = serde_json::from_str(policy)
+        .map_err(|_unreadable| invalid("is not a JSON object with deadLetterTargetArn and nothing else"))?;
+    let arn = policy.dead_letter_target_arn;
+    let prefix = template::arn("sqs", "");
+    match arn.strip_prefix(&prefix) {
+        Some(name) if !name.is_empty() && !name.contains(':') && !name.ends_with(".fifo") => Ok(arn),
+        _ => Err(invalid(&format!(
+            "deadLetterTargetArn {arn} is not that of a standard queue, {prefix}<name>"
+        ))),
+    }
 }
 
 /// Whether one more filter policy fits, beside those that there are.
@@ -220,6 +274,9 @@ fn attributes_of(state: &State, one: &OneSubscription, now: OffsetDateTime) -> R
         "ConfirmationWasAuthenticated": "false",
         "RawMessageDelivery": "false",
     });
+    if let Some(queue) = &subscription.dead_letters {
+        attributes["RedrivePolicy"] = json!(json!({ "deadLetterTargetArn": queue }).to_string());
+    }
     if let Some(policy) = &subscription.filter_policy {
         attributes["FilterPolicy"] = json!(policy.as_str());
         attributes["FilterPolicyScope"] = json!("MessageAttributes");

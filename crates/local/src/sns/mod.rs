@@ -137,12 +137,12 @@ impl Sns {
         }
     }
 
-    /// Creates the topic with this ARN unless it exists.
+    /// Creates the topic with this ARN unless it exists, and gives it this key.
     ///
     /// # Errors
     /// `InvalidParameter` when it is not the ARN of a standard topic in the stack's account and region.
-    pub fn ensure_topic(&self, arn: &str) -> Result<(), AwsError> {
-        actions::ensure_topic(&mut self.state(), arn)
+    pub fn ensure_topic(&self, arn: &str, key: Option<&str>) -> Result<(), AwsError> {
+        actions::ensure_topic(&mut self.state(), arn, key)
     }
 
     /// Every mail delivered, oldest first, of one kind or to one address (in any case) if asked.

@@ -30,6 +30,9 @@ pub struct Subscription {
     pub endpoint: String,
     /// Which messages reach it; all of them without one.
     pub filter_policy: Option<FilterPolicy>,
+    /// The queue of what SNS gives up to deliver. Nothing is ever given up here.
+    #[serde(default)]
+    pub dead_letters: Option<String>,
     /// Whether the address has confirmed it.
     pub confirmed: bool,
     /// What the confirmation mail carries.
@@ -51,6 +54,8 @@ pub(super) struct State {
     store: Store,
     /// Subscriptions by topic, in the order they were made, the lapsed ones among them.
     topics: BTreeMap<String, Vec<Subscription>>,
+    /// The keys of the topics that are encrypted.
+    keys: BTreeMap<String, String>,
     mailbox: Vec<Mail>,
     limits: Limits,
     /// How often this state has been opened: makes ids differ from those of an earlier start.
@@ -61,8 +66,12 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn load(store: Store) -> Result<Self, StoreFault> {
-        let mut topics: BTreeMap<String, Vec<Subscription>> =
-            store.all::<()>(TOPIC)?.into_iter().map(|(arn, ())| (arn, Vec::new())).collect();
+        let mut topics: BTreeMap<String, Vec<Subscription>> = BTreeMap::new();
+        let mut keys = BTreeMap::new();
+        for (arn, key) in store.all::<Option<String>>(TOPIC)? {
+            keys.extend(key.map(|key| (arn.clone(), key)));
+            topics.insert(arn, Vec::new());
+        }
         let mut subscriptions: Vec<Subscription> =
             store.all(SUBSCRIPTION)?.into_iter().map(|(_, subscription)| subscription).collect();
         subscriptions.sort_by_key(|subscription| subscription.number);
@@ -73,7 +82,7 @@ impl State {
         let mailbox = store.all(MAIL)?.into_iter().map(|(_, mail)| mail).collect();
         let starts = store.get::<u64>(STARTS, "sns")?.unwrap_or(0) + 1;
         store.put(STARTS, "sns", &starts)?;
-        Ok(Self { store, topics, mailbox, limits: Limits::default(), starts, ids: 0, subscribed })
+        Ok(Self { store, topics, keys, mailbox, limits: Limits::default(), starts, ids: 0, subscribed })
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -99,10 +108,20 @@ impl State {
         self.topics.contains_key(arn)
     }
 
-    pub(super) fn add_topic(&mut self, arn: &str) -> Result<(), StoreFault> {
-        if !self.has_topic(arn) {
-            self.store.put(TOPIC, arn, &())?;
-            self.topics.insert(arn.to_owned(), Vec::new());
+    /// The key that a topic is encrypted with.
+    pub(super) fn key_of(&self, arn: &str) -> Option<&str> {
+        self.keys.get(arn).map(String::as_str)
+    }
+
+    /// Adds a topic, or gives the one that is there another key.
+    pub(super) fn add_topic(&mut self, arn: &str, key: Option<&str>) -> Result<(), StoreFault> {
+        if !self.has_topic(arn) || self.key_of(arn) != key {
+            self.store.put(TOPIC, arn, &key)?;
+            self.topics.entry(arn.to_owned()).or_default();
+            match key {
+                Some(key) => self.keys.insert(arn.to_owned(), key.to_owned()),
+                None => self.keys.remove(arn),
+            };
         }
         Ok(())
     }
@@ -129,6 +148,7 @@ impl State {
         topic_arn: &str,
         endpoint: &str,
         filter_policy: Option<FilterPolicy>,
+        dead_letters: Option<String>,
         now: i64,
     ) -> Result<Subscription, StoreFault> {
         self.forget_lapsed(topic_arn, now)?;
@@ -137,6 +157,7 @@ impl State {
             topic_arn: topic_arn.to_owned(),
             endpoint: endpoint.to_owned(),
             filter_policy,
+            dead_letters,
             confirmed: false,
             token: format!("{}{}", self.next_id().simple(), self.next_id().simple()),
             asked_at: now,

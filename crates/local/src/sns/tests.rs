@@ -24,7 +24,7 @@ impl World {
     fn on(db: Database) -> Self {
         let clock = Clock::held(datetime!(2026-03-01 12:00:00.25 UTC));
         let sns = Sns::open(Store::open(db).unwrap(), clock.clone()).unwrap();
-        sns.ensure_topic(TOPIC).unwrap();
+        sns.ensure_topic(TOPIC, None).unwrap();
         Self { sns, clock }
     }
 
@@ -152,6 +152,40 @@ async fn everything_survives_reopening_the_file() {
     assert_eq!(World::on(file()).sns.mailbox(None, None).len(), mails.len() + 11);
 }
 
+fn redrive(queue: &str) -> String {
+    json!({ "deadLetterTargetArn": queue }).to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_keeps_its_dead_letters_and_a_topic_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = || Database::new(folder.path().join("data.db").to_str().unwrap()).unwrap();
+    let queue = redrive("arn:aws:sqs:us-east-1:000000000000:lost");
+    let subscribe = |world: &World, queue: &str| {
+        let wish = json!({"TopicArn": TOPIC, "Protocol": "email", "Endpoint": "ana@example.com",
+                          "Attributes": {"RedrivePolicy": queue}, "ReturnSubscriptionArn": true});
+        world
+            .sns
+            .call("Subscribe", &wish)
+            .map(|answer| answer["SubscriptionArn"].as_str().unwrap().to_owned())
+    };
+    let make = |world: &World, key: &str| {
+        world.sns.call("CreateTopic", &json!({"Name": "orders-2", "Attributes": {"KmsMasterKeyId": key}}))
+    };
+    let world = World::on(file());
+    let arn = subscribe(&world, &queue).unwrap();
+    make(&world, "alias/aws/sns").unwrap();
+    drop(world);
+
+    let world = World::on(file());
+    assert_eq!(world.attribute(&arn, "RedrivePolicy").unwrap(), queue);
+    assert_eq!(subscribe(&world, &queue).unwrap(), arn);
+    assert!(subscribe(&world, &redrive("arn:aws:sqs:us-east-1:000000000000:other")).is_err());
+    make(&world, "alias/aws/sns").unwrap();
+    assert!(make(&world, "alias/other").is_err());
+    world.sns.call("CreateTopic", &json!({"Name": "orders-2"})).unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_call_gets_wrong_is_named() {
     let world = World::open();
@@ -198,6 +232,16 @@ async fn what_a_call_gets_wrong_is_named() {
         (json!({"Attributes": {"RawMessageDelivery": "true"}}), "RawMessageDelivery = true is not supported"),
         (json!({"Attributes": {"FilterPolicyScope": "MessageBody"}}), "MessageBody is not supported"),
         (json!({"Attributes": {"FilterPolicy": "{\"a\": [{\"exists\": true}]}"}}), "exact strings"),
+        (json!({"Attributes": {"RedrivePolicy": "{}"}}), "nothing else"),
+        (
+            json!({"Attributes": {"RedrivePolicy": redrive("arn:aws:sqs:eu-west-1:000000000000:lost")}}),
+            "lost",
+        ),
+        (
+            json!({"Attributes": {"RedrivePolicy": redrive("arn:aws:sqs:us-east-1:000000000000:q.fifo")}}),
+            "fifo",
+        ),
+        (json!({"Attributes": {"RedrivePolicy": redrive("https://sqs/lost")}}), "standard queue"),
         (json!({"ReturnSubscriptionArn": "yes"}), "neither true nor false"),
     ] {
         let refused = subscribe(change.clone());
@@ -208,13 +252,23 @@ async fn what_a_call_gets_wrong_is_named() {
         ("Unsubscribe", json!({}), "missing field `SubscriptionArn`"),
         ("ConfirmSubscription", json!({"TopicArn": TOPIC, "Token": "guessed"}), "Invalid parameter: Token"),
         ("CreateTopic", json!({"Name": "orders.fifo"}), "no FIFO topics"),
-        ("CreateTopic", json!({"Name": "orders", "Attributes": {}}), "unknown field `Attributes`"),
+        (
+            "CreateTopic",
+            json!({"Name": "orders", "Attributes": {"FifoTopic": "true"}}),
+            "FifoTopic is not supported, the local SNS supports KmsMasterKeyId",
+        ),
+        ("CreateTopic", json!({"Name": "orders", "Attributes": {"KmsMasterKeyId": ""}}), "names no key"),
+        (
+            "CreateTopic",
+            json!({"Name": "orders", "Attributes": {"KmsMasterKeyId": "alias/other"}}),
+            "Topic already exists with different attributes",
+        ),
         ("SetSubscriptionAttributes", json!({}), "supports CreateTopic"),
     ] {
         let refused = world.refusal(action, &parameters);
         assert!(refused.contains(named), "{action}: {refused}");
     }
-    let elsewhere = world.sns.ensure_topic("arn:aws:sns:eu-west-1:000000000000:orders").unwrap_err();
+    let elsewhere = world.sns.ensure_topic("arn:aws:sns:eu-west-1:000000000000:orders", None).unwrap_err();
     assert!(elsewhere.message.contains("us-east-1"), "{elsewhere}");
     assert!(world.sns.mailbox(None, None).is_empty(), "a refused call left a mail");
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use super::{
     names::Identity,
     node::Node,
+    queues::{self, Queue},
     roles::{self, Role, Statement},
 };
 
@@ -29,6 +30,11 @@ pub struct Function {
     pub role_logical_id: String,
     /// What that role permits.
     pub statements: Vec<Statement>,
+    /// Whether X-Ray traces it.
+    pub traced: bool,
+    /// The ARN of the queue for events whose asynchronous invocation failed. The local stack has no queues, and logs
+    /// such a failure.
+    pub on_failure: Option<String>,
 }
 
 /// What the other files of this folder read, or what changes nothing that the program can see.
@@ -42,7 +48,6 @@ const AWS_ONLY: &[&str] = &[
     "LoggingConfig",
     "ReservedConcurrentExecutions",
     "Tags",
-    "Tracing",
 ];
 
 /// SAM's defaults.
@@ -55,8 +60,21 @@ pub(super) fn read(
     properties: &Node<'_>,
     metadata: &Node<'_>,
     roles: &[Role],
+    queues: &[Queue],
 ) -> Option<Function> {
-    properties.allow(&["CodeUri", "Environment", "MemorySize", "Role", "Runtime", "Timeout"], AWS_ONLY);
+    properties.allow(
+        &[
+            "CodeUri",
+            "Environment",
+            "EventInvokeConfig",
+            "MemorySize",
+            "Role",
+            "Runtime",
+            "Timeout",
+            "Tracing",
+        ],
+        AWS_ONLY,
+    );
     if let Some(runtime) = properties.need("Runtime") {
         runtime.expect_text(&["provided.al2023"]);
     }
@@ -80,6 +98,11 @@ pub(super) fn read(
             environment.extend(variable.text().map(|text| (name.to_owned(), text)));
         }
     }
+    let tracing = properties.get("Tracing");
+    if let Some(tracing) = &tracing {
+        tracing.expect_text(&["Active", "PassThrough"]);
+    }
+    let on_failure = properties.get("EventInvokeConfig").and_then(|config| on_failure(&config, queues));
     let binary = binary(properties, metadata);
     let role = role?;
     Some(Function {
@@ -92,7 +115,26 @@ pub(super) fn read(
         memory_mb: memory_mb?,
         role_logical_id: role.logical_id.clone(),
         statements: role.statements.clone(),
+        traced: tracing.is_some_and(|tracing| tracing.value == "Active"),
+        on_failure,
     })
+}
+
+/// The queue for failed asynchronous invocations.
+fn on_failure(config: &Node<'_>, queues: &[Queue]) -> Option<String> {
+    config.allow(&["DestinationConfig", "MaximumRetryAttempts"], &["MaximumEventAgeInSeconds"]);
+    // By default Lambda repeats what fails twice, which the local stack does not.
+    if let Some(attempts) = config.need("MaximumRetryAttempts") {
+        attempts.expect_text(&["0"]);
+    }
+    let destinations = config.get("DestinationConfig")?;
+    destinations.allow(&["OnFailure"], &[]);
+    let on_failure = destinations.get("OnFailure")?;
+    on_failure.allow(&["Type", "Destination"], &[]);
+    if let Some(of_type) = on_failure.need("Type") {
+        of_type.expect_text(&["SQS"]);
+    }
+    queues::named(queues, &on_failure.need("Destination")?)
 }
 
 /// The binary that `sam build` makes. Folder, crate and binary share one name, so a slip between them shows here

@@ -14,6 +14,7 @@ mod intrinsics;
 mod names;
 mod node;
 mod parameters;
+mod queues;
 mod resources;
 mod roles;
 mod schedules;
@@ -146,7 +147,9 @@ fn described(resources: &[Resource], dir: &Path, faults: &Faults) -> Template {
     let topics =
         of_type(names::TOPIC).map(|r| topics::read(&r.logical_id, &r.identity, &r.properties(faults)));
     let roles = of_type(names::ROLE).map(|r| roles::read(&r.logical_id, &r.identity, &r.properties(faults)));
+    let queues = of_type(names::QUEUE).map(|r| queues::read(&r.identity, &r.properties(faults)));
     let (tables, topics, roles) = (tables.collect(), topics.collect(), roles.collect::<Vec<_>>());
+    let queues: Vec<_> = queues.collect();
 
     let mut apis: Vec<_> = of_type(names::HTTP_API)
         .map(|r| apis::read(&r.logical_id, &r.identity, &r.properties(faults)))
@@ -155,8 +158,15 @@ fn described(resources: &[Resource], dir: &Path, faults: &Faults) -> Template {
     let mut schedules = Vec::new();
     for r in of_type(names::FUNCTION) {
         let (properties, metadata) = (r.properties(faults), r.metadata(faults));
-        functions.extend(functions::read(&r.logical_id, &r.identity, &properties, &metadata, &roles));
-        add_events(&r.logical_id, &properties, &roles, &mut apis, &mut schedules);
+        functions.extend(functions::read(
+            &r.logical_id,
+            &r.identity,
+            &properties,
+            &metadata,
+            &roles,
+            &queues,
+        ));
+        add_events(&r.logical_id, &properties, (&roles, &queues), &mut apis, &mut schedules);
     }
     let state_machines = of_type(names::STATE_MACHINE)
         .filter_map(|r| state_machines::read(&r.logical_id, &r.identity, &r.properties(faults), dir, &roles));
@@ -176,7 +186,7 @@ fn described(resources: &[Resource], dir: &Path, faults: &Faults) -> Template {
 fn add_events(
     function: &str,
     properties: &Node<'_>,
-    roles: &[roles::Role],
+    (roles, queues): (&[roles::Role], &[queues::Queue]),
     apis: &mut [apis::OpenApi],
     schedules: &mut Vec<Schedule>,
 ) {
@@ -189,7 +199,7 @@ fn add_events(
             Some("HttpApi") => {
                 apis::add_route(function, &properties, apis);
             }
-            Some("ScheduleV2") => schedules.extend(schedules::read(function, &properties, roles)),
+            Some("ScheduleV2") => schedules.extend(schedules::read(function, &properties, roles, queues)),
             _ => {}
         }
     }

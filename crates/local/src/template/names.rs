@@ -44,7 +44,7 @@ const COMPOSITE_ALARM: &str = "AWS::CloudWatch::CompositeAlarm";
 const DASHBOARD: &str = "AWS::CloudWatch::Dashboard";
 const TOPIC_POLICY: &str = "AWS::SNS::TopicPolicy";
 const SUBSCRIPTION: &str = "AWS::SNS::Subscription";
-const QUEUE: &str = "AWS::SQS::Queue";
+pub(super) const QUEUE: &str = "AWS::SQS::Queue";
 const QUEUE_POLICY: &str = "AWS::SQS::QueuePolicy";
 const KEY: &str = "AWS::KMS::Key";
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     node::Node,
+    queues::{self, Queue},
     roles::{self, Role, Statement},
 };
 
@@ -18,13 +19,20 @@ pub struct Schedule {
     pub role_logical_id: String,
     /// What that role permits.
     pub statements: Vec<Statement>,
+    /// The ARN of the queue for runs that could not be started.
+    pub dead_letters: Option<String>,
 }
 
 /// What changes nothing that the program can see.
-const AWS_ONLY: &[&str] = &["Description", "Name", "RetryPolicy", "DeadLetterConfig", "FlexibleTimeWindow"];
+const AWS_ONLY: &[&str] = &["Description", "Name", "RetryPolicy", "FlexibleTimeWindow"];
 
-pub(super) fn read(function: &str, event: &Node<'_>, roles: &[Role]) -> Option<Schedule> {
-    event.allow(&["ScheduleExpression", "RoleArn"], AWS_ONLY);
+pub(super) fn read(function: &str, event: &Node<'_>, roles: &[Role], queues: &[Queue]) -> Option<Schedule> {
+    event.allow(&["ScheduleExpression", "RoleArn", "DeadLetterConfig"], AWS_ONLY);
+    let dead_letters = event.get("DeadLetterConfig").and_then(|config| {
+        // Without one, SAM would make a queue of its own.
+        config.allow(&["Arn"], &[]);
+        queues::named(queues, &config.need("Arn")?)
+    });
     // Without one, SAM would make a role of its own.
     let role = roles::named(roles, event, "RoleArn", "scheduler.amazonaws.com");
     let expression = event.need("ScheduleExpression")?;
@@ -38,6 +46,7 @@ pub(super) fn read(function: &str, event: &Node<'_>, roles: &[Role]) -> Option<S
         every: every?,
         role_logical_id: role.logical_id.clone(),
         statements: role.statements.clone(),
+        dead_letters,
     })
 }
 

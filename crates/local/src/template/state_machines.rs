@@ -35,6 +35,8 @@ pub struct StateMachine {
     pub role_logical_id: String,
     /// What that role permits.
     pub statements: Vec<Statement>,
+    /// Whether X-Ray traces its executions.
+    pub traced: bool,
 }
 
 impl StateMachine {
@@ -52,7 +54,7 @@ impl StateMachine {
 }
 
 /// What changes nothing that the program can see.
-const AWS_ONLY: &[&str] = &["Name", "Logging", "Tracing", "Tags"];
+const AWS_ONLY: &[&str] = &["Name", "Logging", "Tags"];
 
 pub(super) fn read(
     logical_id: &str,
@@ -61,7 +63,11 @@ pub(super) fn read(
     dir: &Path,
     roles: &[Role],
 ) -> Option<StateMachine> {
-    properties.allow(&["Type", "DefinitionUri", "DefinitionSubstitutions", "Role"], AWS_ONLY);
+    properties.allow(&["Type", "DefinitionUri", "DefinitionSubstitutions", "Role", "Tracing"], AWS_ONLY);
+    let tracing = properties.get("Tracing");
+    if let Some(tracing) = &tracing {
+        tracing.allow(&["Enabled"], &[]);
+    }
     let kind = properties.need("Type");
     if let Some(kind) = &kind {
         kind.expect_text(&["EXPRESS"]);
@@ -88,6 +94,7 @@ pub(super) fn read(
         substitutions,
         role_logical_id: role.logical_id.clone(),
         statements: role.statements.clone(),
+        traced: tracing.and_then(|tracing| tracing.get("Enabled")?.text()).is_some_and(|text| text == "true"),
     })
 }
 

@@ -11,9 +11,16 @@ pub struct Topic {
     pub name: String,
     /// Its ARN.
     pub arn: String,
+    /// The key that it is encrypted with.
+    pub key_id: Option<String>,
 }
 
 pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> Topic {
-    properties.allow(&["TopicName"], &["DisplayName", "KmsMasterKeyId", "Tags"]);
-    Topic { logical_id: logical_id.to_owned(), name: identity.name.clone(), arn: identity.arn() }
+    properties.allow(&["TopicName", "KmsMasterKeyId"], &["DisplayName", "Tags"]);
+    Topic {
+        logical_id: logical_id.to_owned(),
+        name: identity.name.clone(),
+        arn: identity.arn(),
+        key_id: properties.get("KmsMasterKeyId").and_then(|key| key.text()),
+    }
 }

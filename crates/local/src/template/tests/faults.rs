@@ -281,6 +281,45 @@ fn a_function_must_be_one_that_runs_the_same_locally() {
 }
 
 #[test]
+fn what_cannot_be_delivered_goes_to_a_queue_of_the_template() {
+    let place = "Resources.Place.Properties";
+    let config = format!("{place}.EventInvokeConfig");
+    check(
+        "MaximumRetryAttempts: 0",
+        "MaximumRetryAttempts: 2",
+        &[&format!("{config}.MaximumRetryAttempts: `2` is not supported by the local stack; supported: 0")],
+    );
+    check("MaximumRetryAttempts: 0, ", "", &[&format!("{config}: `MaximumRetryAttempts` is missing")]);
+    check("Type: SQS", "Type: SNS", &[&format!("{config}.DestinationConfig.OnFailure.Type: `SNS`")]);
+    check(
+        "Destination: !GetAtt Lost.Arn",
+        "Destination: !GetAtt Orders.Arn",
+        &[&format!("{config}.DestinationConfig.OnFailure.Destination: `arn:aws:dynamodb")],
+    );
+    check(
+        "DeadLetterConfig: { Arn: !GetAtt Lost.Arn }",
+        "DeadLetterConfig: { Arn: !Ref Lost }",
+        &[&format!(
+            "{place}.Events.Sweep.Properties.DeadLetterConfig.Arn: `https://sqs.us-east-1.amazonaws.com/"
+        )],
+    );
+    check(
+        "DeadLetterConfig: { Arn: !GetAtt Lost.Arn }",
+        "DeadLetterConfig: { Type: SQS }",
+        &[
+            &format!("{place}.Events.Sweep.Properties.DeadLetterConfig.Type: is not supported"),
+            &format!("{place}.Events.Sweep.Properties.DeadLetterConfig: `Arn` is missing"),
+        ],
+    );
+    check(
+        "SqsManagedSseEnabled: true",
+        "FifoQueue: true",
+        &["Resources.Lost.Properties.FifoQueue: is not supported by the local stack"],
+    );
+    check("Tracing: Active", "Tracing: true", &[&format!("{place}.Tracing: `true` is not supported")]);
+}
+
+#[test]
 fn permissions_must_be_ones_that_can_be_judged() {
     let statement = "Resources.PlaceRole.Properties.Policies[0].PolicyDocument.Statement[0]";
     check("Sid: Read", "Condition: {}", &[&format!("{statement}.Condition: is not supported")]);

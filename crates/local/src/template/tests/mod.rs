@@ -42,6 +42,13 @@ Resources:
           Projection: { ProjectionType: KEYS_ONLY }
   News:
     Type: AWS::SNS::Topic
+    Properties: { KmsMasterKeyId: !GetAtt NewsKey.Arn }
+  NewsKey:
+    Type: AWS::KMS::Key
+    Properties: { EnableKeyRotation: true }
+  Lost:
+    Type: AWS::SQS::Queue
+    Properties: { SqsManagedSseEnabled: true }
   DebugNews:
     Type: AWS::SNS::Topic
     Condition: Loud
@@ -62,6 +69,9 @@ Resources:
       Role: !GetAtt PlaceRole.Arn
       Timeout: 28
       LoggingConfig: { LogGroup: !Ref PlaceLog }
+      Tracing: Active
+      EventInvokeConfig:
+        { MaximumRetryAttempts: 0, DestinationConfig: { OnFailure: { Type: SQS, Destination: !GetAtt Lost.Arn } } }
       Environment:
         Variables:
           SHARED: !Sub "own-${AWS::StackName}-${!Literal}"
@@ -80,6 +90,17 @@ Resources:
         Health:
           Type: HttpApi
           Properties: { ApiId: !Ref Api, Method: GET, Path: /health, Auth: { Authorizer: NONE } }
+        Sweep:
+          Type: ScheduleV2
+          Properties:
+            ScheduleExpression: rate(1 minute)
+            RoleArn: !GetAtt SweepRole.Arn
+            DeadLetterConfig: { Arn: !GetAtt Lost.Arn }
+  SweepRole:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Statement: { Effect: Allow, Principal: { Service: scheduler.amazonaws.com }, Action: sts:AssumeRole }
   PlaceRole:
     Type: AWS::IAM::Role
     Properties:
@@ -106,6 +127,7 @@ Resources:
       DefinitionUri: order.asl.json
       DefinitionSubstitutions: { PlaceArn: !GetAtt Place.Arn }
       Role: !GetAtt MachineRole.Arn
+      Tracing: { Enabled: true }
   MachineRole:
     Type: AWS::IAM::Role
     Properties:
@@ -179,6 +201,22 @@ fn a_function_has_its_globals_its_environment_and_its_permissions() {
         Statement { effect: Effect::Deny, actions: denied, resources: vec!["*".to_owned()] },
     ];
     assert_eq!(place.statements, expected);
+}
+
+#[test]
+fn what_aws_does_beside_is_read_too() {
+    let template = shop(SHOP, &[]).expect("a good template");
+    let lost = "arn:aws:sqs:us-east-1:000000000000:orderflow-Lost";
+    let (place, machine) = (&template.functions[0], &template.state_machines[0]);
+    assert_eq!((place.traced, machine.traced), (true, true));
+    assert_eq!(place.on_failure.as_deref(), Some(lost));
+    assert_eq!(template.schedules[0].dead_letters.as_deref(), Some(lost));
+    let key = "arn:aws:kms:us-east-1:000000000000:key/orderflow-NewsKey";
+    assert_eq!(template.topics[0].key_id.as_deref(), Some(key));
+    let less = SHOP.replace("Tracing: Active", "Tracing: PassThrough");
+    let less = less.replace("Tracing: { Enabled: true }", "Tracing: { Enabled: false }");
+    let template = shop(&less, &[]).expect("a good template");
+    assert_eq!((template.functions[0].traced, template.state_machines[0].traced), (false, false));
 }
 
 #[test]

@@ -1,0 +1,43 @@
+//! The X-Ray trace that an invocation is part of, for whoever calls a service that continues it.
+//!
+//! Nothing here writes a segment: Lambda and Step Functions do.
+
+use std::future::Future;
+
+/// The longest header that Step Functions takes, in characters.
+const MAX_HEADER: usize = 256;
+
+tokio::task_local! {
+    static HEADER: Option<String>;
+}
+
+/// The trace header of the current invocation, as `StartSyncExecution` takes it: `Root=...;Parent=...;Sampled=1`.
+/// `None` where there is none, or one that no service would take: tracing must never fail an order.
+pub fn trace_header() -> Option<String> {
+    HEADER.try_with(Clone::clone).unwrap_or_default()
+}
+
+/// Runs an invocation within its trace.
+pub(crate) fn within<F: Future>(header: Option<&str>, invocation: F) -> impl Future<Output = F::Output> {
+    let header = header.filter(|header| header.len() <= MAX_HEADER && header.is_ascii());
+    HEADER.scope(header.map(str::to_owned), invocation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_invocation_sees_its_own_trace_and_none_that_would_be_refused() {
+        assert_eq!(trace_header(), None);
+        let seen = async |header: Option<&str>| within(header, async { trace_header() }).await;
+        assert_eq!(
+            seen(Some("Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700")).await.as_deref(),
+            Some("Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700")
+        );
+        assert_eq!(seen(None).await, None);
+        assert_eq!(seen(Some(&"x".repeat(256))).await, Some("x".repeat(256)));
+        assert_eq!(seen(Some(&"x".repeat(257))).await, None);
+        assert_eq!(seen(Some("Root=é")).await, None);
+    }
+}
