@@ -129,7 +129,7 @@ async fn what_is_wrong_with_a_template_is_named_with_its_place() {
             "BillingMode: PAY_PER_REQUEST\n      Colour: green",
             &["Resources.UsersTable.Properties.Colour"],
         ),
-        ("Type: AWS::SNS::Topic", "Type: AWS::SQS::Queue", &["Resources.OrderTopic", "AWS::SQS::Queue"]),
+        ("Type: AWS::SNS::Topic", "Type: AWS::S3::Bucket", &["Resources.OrderTopic", "AWS::S3::Bucket"]),
         (
             "USERS_TABLE: !Ref UsersTable",
             "USERS_TABLE: !Ref CustomersTable",
@@ -281,5 +281,18 @@ async fn a_flag_that_is_not_one_is_named() {
         let run = tokio::time::timeout(PATIENCE, run).await.expect("it ends").expect("it runs");
         assert_eq!(run.status.code(), Some(2), "{flags:?}");
         says(&String::from_utf8(run.stderr).expect("text"), parts);
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_the_template_does_not_take_is_named() {
+    for (given, parts) in [
+        ("ThrottlingRate", ["--parameter ThrottlingRate", "Name=Value"]),
+        ("ThrottlingRate=0", ["Parameters.ThrottlingRate", "less than MinValue 1"]),
+        ("Colour=red", ["Parameters.Colour", "no such parameter"]),
+        ("AllowedOrigins=https://a.example/path", ["Parameters.AllowedOrigins", "without a path"]),
+    ] {
+        let said = refusal(&root(), &["--ephemeral", "--parameter", given]).await;
+        says(&said, &parts);
     }
 }

@@ -1,6 +1,10 @@
 //! The first minute with `orderflow`: what it says, and that pasting what it says places an order.
 
-use std::process::{Command, Stdio};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::{Command, Stdio},
+};
 
 use serde_json::Value;
 
@@ -20,7 +24,9 @@ fn help_lists_every_flag() {
     let help = command().arg("--help").output().expect("orderflow runs");
     assert!(help.status.success());
     let help = String::from_utf8(help.stdout).expect("text");
-    for flag in ["--port", "--aws-port", "--host", "--data-dir", "--ephemeral", "--template", "--help"] {
+    for flag in
+        ["--port", "--aws-port", "--host", "--data-dir", "--ephemeral", "--template", "--parameter", "--help"]
+    {
         assert!(
             help.lines().any(
                 |line| line.trim_start().contains(&format!("{flag} ")) || line.trim_end().ends_with(flag)
@@ -108,4 +114,18 @@ fn words(line: &str) -> Vec<String> {
     }
     words.push(word);
     words
+}
+
+#[test]
+fn a_parameter_of_the_template_can_be_given() {
+    let parameter = "AllowedOrigins=http://localhost:5173";
+    let stack = Orderflow::start(["--ephemeral", "--aws-port", "0", "--no-demo", "--parameter", parameter]);
+    let mut connection = TcpStream::connect(stack.api).expect("a connection");
+    let asked = "OPTIONS /orders HTTP/1.1\r\nhost: orderflow\r\nconnection: close\r\norigin: http://localhost:5173\r\n\
+                 access-control-request-method: POST\r\n\r\n";
+    connection.write_all(asked.as_bytes()).expect("it is sent");
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    assert!(answer.contains("access-control-allow-origin: http://localhost:5173\r\n"), "{answer}");
 }

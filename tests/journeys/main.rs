@@ -12,6 +12,7 @@ mod bad_requests;
 mod binaries;
 mod books;
 mod broken_setup;
+mod browsers;
 mod contract;
 mod cost;
 mod cursors;

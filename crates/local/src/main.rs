@@ -62,6 +62,9 @@ struct Flags {
     /// Start without the demo catalog.
     #[arg(long)]
     no_demo: bool,
+    /// A parameter of the template as Name=Value; may be repeated.
+    #[arg(long)]
+    parameter: Vec<String>,
 }
 
 #[tokio::main]
@@ -105,7 +108,14 @@ async fn run(flags: Flags, started: Instant) -> Result<(), Fault> {
     } else {
         Some(listen(&flags.host, flags.aws_port, "--aws-port").await?)
     };
-    let template = Template::read(&template_path(flags.template)?, &parameters())?;
+    let mut parameters = parameters();
+    for given in &flags.parameter {
+        let (name, value) = given
+            .split_once('=')
+            .ok_or_else(|| format!("--parameter {given} has no value: it must be Name=Value"))?;
+        parameters.insert(name.to_owned(), value.to_owned());
+    }
+    let template = Template::read(&template_path(flags.template)?, &parameters)?;
     let (file, _lock) = if flags.ephemeral {
         (None, None)
     } else {

@@ -275,8 +275,9 @@ fn api(
     clock: &Clock,
 ) -> Result<Router, StackFault> {
     let routes = template.apis.iter().flat_map(|api| api.routes.iter().cloned());
+    let cors = template.apis.iter().find_map(|api| api.cors.clone());
     let invoker = Arc::new(FromGateway(Arc::clone(aws)));
-    Ok(gateway::router(routes.collect(), Arc::clone(tokens), invoker, clock.clone())?)
+    Ok(gateway::router(routes.collect(), cors, Arc::clone(tokens), invoker, clock.clone())?)
 }
 
 fn local(tokens: &Arc<Tokens>, sns: &Arc<Sns>, aws: &Arc<Aws>) -> Router {

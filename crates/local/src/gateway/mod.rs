@@ -6,9 +6,11 @@
 //! | file | owns |
 //! |---|---|
 //! | `routes` | which route a request takes |
+//! | `cors` | what browsers are told |
 //! | `event` | the event |
 //! | `reply` | the response |
 
+mod cors;
 mod event;
 mod reply;
 mod routes;
@@ -32,7 +34,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value, json};
 use tracing::Instrument as _;
@@ -41,7 +43,7 @@ pub use self::routes::RouteFault;
 use self::{event::Call, routes::Routes};
 use crate::{
     clock::Clock,
-    template::{Authorizer, Route},
+    template::{Authorizer, Cors, Route},
     tokens::{Tokens, Unauthorized},
 };
 
@@ -79,6 +81,7 @@ pub enum InvokeFailure {
 
 struct Gateway {
     routes: Routes,
+    cors: Option<Cors>,
     tokens: Arc<Tokens>,
     invoker: Arc<dyn Invoker>,
     clock: Clock,
@@ -93,13 +96,14 @@ struct Gateway {
 /// A route that an HTTP API would refuse, or that is not supported here, by name.
 pub fn router(
     routes: Vec<Route>,
+    cors: Option<Cors>,
     tokens: Arc<Tokens>,
     invoker: Arc<dyn Invoker>,
     clock: Clock,
 ) -> Result<Router, RouteFault> {
     let routes = Routes::new(routes)?;
     let requests = AtomicU64::new(fastrand::u64(..));
-    let gateway = Gateway { routes, tokens, invoker, clock, requests };
+    let gateway = Gateway { routes, cors, tokens, invoker, clock, requests };
     Ok(Router::new().fallback(handle).with_state(Arc::new(gateway)))
 }
 
@@ -129,9 +133,11 @@ impl Gateway {
             Err(fault) if fault.is::<LengthLimitError>() => return own(StatusCode::PAYLOAD_TOO_LARGE),
             Err(_broken) => return own(StatusCode::BAD_REQUEST),
         };
-        let Some(found) = self.routes.find(&parts.method, parts.uri.path()) else {
-            return own(StatusCode::NOT_FOUND);
-        };
+        let found = self.routes.find(&parts.method, parts.uri.path());
+        if let (None, Some(cors), &Method::OPTIONS) = (&found, &self.cors, &parts.method) {
+            return cors::preflight(cors, &parts.headers);
+        }
+        let Some(found) = found else { return own(StatusCode::NOT_FOUND) };
         let claims = match &found.route.authorizer {
             None => None,
             Some(authorizer) => match self.authorize(&parts.headers, authorizer) {
@@ -147,7 +153,7 @@ impl Gateway {
             now: self.clock.now(),
         };
         let event = Bytes::from(event::build(&parts, &body, call).to_string());
-        self.invoke(found.route, event).await
+        self.invoke(found.route, &parts.headers, event).await
     }
 
     fn authorize(
@@ -166,13 +172,19 @@ impl Gateway {
         self.tokens.verify(value, &authorizer.issuer, &authorizer.audience)
     }
 
-    async fn invoke(&self, route: &Route, event: Bytes) -> Response {
+    async fn invoke(&self, route: &Route, headers: &HeaderMap, event: Bytes) -> Response {
         let (invoker, function) = (Arc::clone(&self.invoker), route.function.clone());
         // A task of its own: on Lambda a function goes on when nobody waits for it any more.
         let running = tokio::spawn(async move { invoker.invoke(&function, event).await }.in_current_span());
         let (status, why) = match tokio::time::timeout(route.timeout, running).await {
             Ok(Ok(Ok(reply))) => match reply::read(&reply) {
-                Ok(response) => return response.map(Body::from),
+                Ok(response) => {
+                    let mut response = response.map(Body::from);
+                    if let Some(cors) = &self.cors {
+                        cors::tell(cors, headers, &mut response);
+                    }
+                    return response;
+                }
                 Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why.to_owned()),
             },
             Ok(Ok(Err(failure))) => {

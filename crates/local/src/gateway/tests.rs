@@ -83,7 +83,7 @@ impl World {
             routes.push(route("GET", &format!("/{function}"), function, false));
         }
         let invoker: Arc<dyn Invoker> = functions.clone();
-        let api = router(routes, Arc::clone(&tokens), invoker, clock).unwrap();
+        let api = router(routes, None, Arc::clone(&tokens), invoker, clock).unwrap();
         Self { api, tokens, functions }
     }
 

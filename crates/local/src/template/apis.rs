@@ -13,6 +13,23 @@ pub struct Api {
     pub id: String,
     /// Its routes, in the template's order; no two are alike.
     pub routes: Vec<Route>,
+    /// Which web pages may call it; without, none may.
+    pub cors: Option<Cors>,
+}
+
+/// Whose pages may call an API from a browser, and how. Without credentials: no cookie is ever asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// Origins such as `https://shop.example.com`, or `*`, `https://*`, `http://*`. At least one.
+    pub allow_origins: Vec<String>,
+    /// Methods that a page may use.
+    pub allow_methods: Vec<String>,
+    /// Headers that a page may send.
+    pub allow_headers: Vec<String>,
+    /// Headers of answers that a page may read.
+    pub expose_headers: Vec<String>,
+    /// How long a browser may remember all this, in seconds.
+    pub max_age_s: Option<u64>,
 }
 
 /// One route of an API. Its events have payload format 2.0.
@@ -53,7 +70,8 @@ pub(super) struct OpenApi {
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 /// The default of an integration, and the most that it may be.
 const MOST_TIMEOUT_MS: u64 = 30_000;
-/// What changes nothing that the program can see. Throttling is among it: the local gateway never answers 429.
+/// What changes nothing that the program can see. Throttling is among it: the local gateway never answers 429. What
+/// AWS lets through depends on how many of its machines a client happens to meet, so that a test could not tell.
 const AWS_ONLY: &[&str] = &[
     "Name",
     "Description",
@@ -65,7 +83,7 @@ const AWS_ONLY: &[&str] = &[
 ];
 
 pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> OpenApi {
-    properties.allow(&["Auth", "StageName"], AWS_ONLY);
+    properties.allow(&["Auth", "CorsConfiguration", "StageName"], AWS_ONLY);
     // Any other stage would be part of every path.
     if let Some(stage) = properties.get("StageName") {
         stage.expect_text(&["$default"]);
@@ -80,8 +98,33 @@ pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>)
         }
         default = auth.get("DefaultAuthorizer").and_then(|node| chosen(&node, &authorizers));
     }
-    let api = Api { logical_id: logical_id.to_owned(), id: identity.reference.clone(), routes: Vec::new() };
+    let api = Api {
+        logical_id: logical_id.to_owned(),
+        id: identity.reference.clone(),
+        routes: Vec::new(),
+        cors: properties.get("CorsConfiguration").map(|cors| cors_of(&cors)),
+    };
     OpenApi { api, authorizers, default }
+}
+
+fn cors_of(node: &Node<'_>) -> Cors {
+    node.allow(&["AllowOrigins", "AllowMethods", "AllowHeaders", "ExposeHeaders", "MaxAge"], &[]);
+    let texts = |node: Option<Node<'_>>| -> Vec<String> {
+        node.iter().flat_map(Node::list).filter_map(|item| item.text()).collect()
+    };
+    let allow_origins = node.need("AllowOrigins");
+    for origin in allow_origins.iter().flat_map(Node::list) {
+        if origin.text().is_some_and(|text| text.is_empty()) {
+            origin.report("an origin must not be empty");
+        }
+    }
+    Cors {
+        allow_origins: texts(allow_origins),
+        allow_methods: texts(node.get("AllowMethods")),
+        allow_headers: texts(node.get("AllowHeaders")),
+        expose_headers: texts(node.get("ExposeHeaders")),
+        max_age_s: node.get("MaxAge").and_then(|age| age.whole()),
+    }
 }
 
 /// Adds the route that a function's event describes to its API.

@@ -31,7 +31,7 @@ use serde_json::Value;
 
 pub(crate) use self::names::arn;
 pub use self::{
-    apis::{Api, Authorizer, Route},
+    apis::{Api, Authorizer, Cors, Route},
     faults::{Fault, TemplateFaults},
     functions::Function,
     names::{ACCOUNT_ID, REGION, STACK_NAME},
@@ -119,7 +119,7 @@ fn build(document: &Value, dir: &Path, overrides: &BTreeMap<String, String>, fau
         outputs: outputs(section("Outputs").as_ref(), &resolver),
         parameters: parameters
             .iter()
-            .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+            .filter_map(|(name, value)| Some((name.clone(), value.as_ref()?.text())))
             .collect(),
         ..described(&resources, dir, faults)
     }

@@ -83,11 +83,7 @@ fn a_parameter_needs_a_value_that_is_allowed() {
         " }",
         &["Parameters.Audience: has neither a default nor a value given for it"],
     );
-    check(
-        "Type: Number",
-        "Type: CommaDelimitedList",
-        &["Parameters.Size.Type: `CommaDelimitedList` is not supported"],
-    );
+    check("Type: Number", "Type: List<Number>", &["Parameters.Size.Type: `List<Number>` is not supported"]);
     check("\"https://.+\"", "\"(\"", &["Parameters.Issuer.AllowedPattern: is not a regular expression"]);
 }
 
@@ -379,10 +375,42 @@ fn a_route_must_be_one_that_the_gateway_serves() {
         "        Health:\n          Type: Api",
         &[&format!("{events}.Health.Type: `Api` is not supported by the local stack; supported: HttpApi")],
     );
+}
+
+#[test]
+fn browsers_must_be_told_what_the_gateway_can_tell() {
+    let cors = "Resources.Api.Properties.CorsConfiguration";
+    let with = |cors: &str| format!("      CorsConfiguration: {cors}\n      Auth:\n");
+    check("      Auth:\n", &with("true"), &[&format!("{cors}: expected a map, found `true`")]);
+    check("      Auth:\n", &with("{ MaxAge: 5 }"), &[&format!("{cors}: `AllowOrigins` is missing")]);
     check(
         "      Auth:\n",
-        "      CorsConfiguration: true\n      Auth:\n",
-        &["Resources.Api.Properties.CorsConfiguration: is not supported"],
+        &with("{ AllowOrigins: [a], AllowCredentials: true }"),
+        &[&format!("{cors}.AllowCredentials: is not supported by the local stack")],
+    );
+    check(
+        "      Auth:\n",
+        &with("{ AllowOrigins: !Ref Origins, MaxAge: soon }"),
+        &[
+            &format!("{cors}.AllowOrigins[0]: an origin must not be empty"),
+            &format!("{cors}.MaxAge: expected a whole number"),
+        ],
+    );
+    check(
+        "      Auth:\n",
+        &with("{ AllowOrigins: !Sub \"${Origins}\" }"),
+        &[&format!("{cors}.AllowOrigins: `Origins` is a list, not text")],
+    );
+}
+
+#[test]
+fn every_item_of_a_list_must_be_allowed() {
+    let faults = shop(SHOP, &[("Origins", "https://a.test, ftp://b.test")]).expect_err("a fault");
+    assert_eq!(
+        faults,
+        [
+            "Parameters.Origins: the value `https://a.test, ftp://b.test` does not match AllowedPattern |https://.+"
+        ]
     );
 }
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use serde_json::json;
 
-use super::{Authorizer, Effect, Route, Statement, Template};
+use super::{Authorizer, Cors, Effect, Route, Statement, Template};
 
 const SHOP: &str = r#"
 AWSTemplateFormatVersion: "2010-09-09"
@@ -16,6 +16,7 @@ Parameters:
   Audience: { Type: String, MinLength: 1, MaxLength: 8, Default: shop }
   Level: { Type: String, AllowedValues: [debug, info], Default: info }
   Size: { Type: Number, MinValue: 128, MaxValue: 10240, Default: 256 }
+  Origins: { Type: CommaDelimitedList, AllowedPattern: "|https://.+", Default: "" }
 Conditions:
   Loud: !Equals [!Ref Level, debug]
   Quiet: !Not [!Condition Loud]
@@ -201,6 +202,25 @@ fn a_function_has_its_globals_its_environment_and_its_permissions() {
         Statement { effect: Effect::Deny, actions: denied, resources: vec!["*".to_owned()] },
     ];
     assert_eq!(place.statements, expected);
+}
+
+#[test]
+fn a_list_is_a_list_where_it_is_referred_to() {
+    let cors = "      CorsConfiguration: !If [Served, { AllowOrigins: !Ref Origins, ExposeHeaders: [etag] }, !Ref AWS::NoValue]\n";
+    let served = "Conditions:\n  Served: !Not [!Equals [!Join [\"\", !Ref Origins], \"\"]]\n";
+    let text =
+        SHOP.replace("      Auth:\n", &format!("{cors}      Auth:\n")).replace("Conditions:\n", served);
+    assert_eq!(shop(&text, &[]).expect("a good template").apis[0].cors, None);
+    let template = shop(&text, &[("Origins", "https://a.test, https://b.test")]).expect("a good template");
+    let expected = Cors {
+        allow_origins: vec!["https://a.test".to_owned(), "https://b.test".to_owned()],
+        allow_methods: Vec::new(),
+        allow_headers: Vec::new(),
+        expose_headers: vec!["etag".to_owned()],
+        max_age_s: None,
+    };
+    assert_eq!(template.apis[0].cors, Some(expected));
+    assert_eq!(template.parameters["Origins"], "https://a.test,https://b.test");
 }
 
 #[test]
