@@ -200,7 +200,8 @@ fn dead_letters(policy: &str) -> Result<String, AwsError> {
     let arn = policy.dead_letter_target_arn;
     let prefix = template::arn("sqs", "");
     match arn.strip_prefix(&prefix) {
-        Some(name) if !name.is_empty() && !name.contains(':') && !name.ends_with(".fifo") => Ok(arn),
+        // Only a FIFO queue's name has a dot in it.
+        Some(name) if !name.is_empty() && !name.contains([':', '.']) => Ok(arn),
         _ => Err(invalid(&format!(
             "deadLetterTargetArn {arn} is not that of a standard queue, {prefix}<name>"
         ))),
