@@ -3,9 +3,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     net::SocketAddr,
 };
 
+use axum::body::Body;
+use http::{Method, Request};
+use http_body_util::BodyExt as _;
 use local::{
     aws::{Call, Fault},
     clock::Clock,
@@ -15,8 +19,10 @@ use local::{
 use serde_json::{Value, json};
 use time::macros::datetime;
 use tokio::net::TcpListener;
+use tower::ServiceExt as _;
 
 use crate::{
+    binaries::root,
     lambda_runtime_api::{Answer, Ended, Running, TRACE},
     shop::{Shop, TEMPLATE},
 };
@@ -264,6 +270,77 @@ async fn steps(cloud: &Cloud) -> [&'static str; 3] {
     assert!(updated["announce"]["subject"].is_string(), "{updated}");
     logged("update_order_status", &program.stop().await, &["invocation-1"]);
     ["check_inventory", "create_order", "update_order_status"]
+}
+
+/// Ada's part of the sample events, in the order in which one needs the other, with what each is answered: a status,
+/// or a field of a step's answer.
+const SAMPLES: [(&str, &str, &str); 9] = [
+    ("adjust_inventory", "statusCode", "201"),
+    ("create_user", "statusCode", "201"),
+    ("place_order", "statusCode", "201"),
+    ("query", "statusCode", "200"),
+    ("check_inventory", "outcome", "\"quoted\""),
+    ("create_order", "outcome", "\"placed\""),
+    ("update_order_status", "outcome", "\"changed\""),
+    ("change_order", "statusCode", "200"),
+    ("sweep_orders", "due", "0"),
+];
+
+fn sample(binary: &str) -> String {
+    let path = root().join(format!("infra/events/{binary}.json"));
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What the sample events want to be in stock, as the demo catalog has it.
+async fn stock_sencha(shop: &Shop) {
+    let product = json!({ "name": "Sencha, 100 g", "unit_price": { "amount": 850, "currency": "EUR" } });
+    let listed = shop.call(Method::PUT, "/inventory/TEA-SENCHA", &shop.admin, Some(product), &[]).await;
+    assert_eq!(listed.status, 201, "{listed:?}");
+    assert_eq!(shop.adjust("TEA-SENCHA", "opening", 40).await.status, 201);
+}
+
+#[tokio::test]
+async fn every_sample_event_does_on_the_real_program_what_it_is_a_sample_of() {
+    let cloud = Cloud::open().await;
+    stock_sencha(&cloud.shop).await;
+    let sampled: BTreeSet<&str> = SAMPLES.iter().map(|(binary, ..)| *binary).collect();
+    let shipped: BTreeSet<&str> =
+        TEMPLATE.functions.iter().map(|function| function.binary.as_str()).collect();
+    assert_eq!(sampled, shipped);
+    for (binary, field, expected) in SAMPLES {
+        let program = cloud.start(binary).await;
+        let answer = program.invoke(&sample(binary)).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{binary}: {error}"));
+        assert_eq!(answer[field].to_string(), expected, "{binary}: {answer}");
+        program.stop().await;
+    }
+    // Ada is who the local stack says she is, so that her orders are found with her token.
+    let ada = cloud.shop.signed_in("Ada");
+    let orders = cloud.shop.get("/orders", &ada).await;
+    let statuses: Vec<&Value> =
+        orders.body["items"].as_array().into_iter().flatten().map(|order| &order["status"]).collect();
+    assert_eq!(statuses, ["CONFIRMED", "CANCELLED"], "{orders:?}");
+}
+
+/// What `cargo lambda invoke` and `aws lambda invoke` send: a call of the function by its name in the template.
+#[tokio::test(start_paused = true)]
+async fn every_sample_event_can_be_sent_to_the_local_stack_without_a_signature() {
+    let shop = Shop::open().await;
+    stock_sencha(&shop).await;
+    for (binary, field, expected) in SAMPLES {
+        let path = format!("/2015-03-31/functions/{}/invocations", function(binary).logical_id);
+        let request = Request::post(path).body(Body::from(sample(binary))).expect("a request");
+        let Ok(response) = shop.stack.aws_router().oneshot(request).await;
+        assert_eq!(response.status(), 200, "{binary}");
+        let answer = response.into_body().collect().await.expect("a body").to_bytes();
+        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+        assert_eq!(answer[field].to_string(), expected, "{binary}: {answer}");
+    }
+    // Any other call must say who makes it.
+    let request = Request::post("/").header("x-amz-target", "DynamoDB_20120810.ListTables");
+    let Ok(response) =
+        shop.stack.aws_router().oneshot(request.body(Body::from("{}")).expect("a request")).await;
+    assert_eq!(response.status(), 403);
 }
 
 /// Whoever runs the workflow hands on the trace that Lambda gave the invocation.

@@ -8,6 +8,7 @@
 mod arrows;
 mod budgets;
 mod day;
+mod events;
 mod functions;
 mod readme;
 mod roles;
