@@ -1,0 +1,47 @@
+# For scripts to source: installs tools once, into the git-ignored .tools/, at the versions that are asked for.
+#   python_tools NAME PACKAGE==VERSION...   into the virtual environment .tools/NAME
+#   node_tools NAME PACKAGE@VERSION...      into .tools/NAME/node_modules
+# Needs python3 with venv or pip for the one, node with npm for the other.
+
+virtualenv_version=21.15.7 # only where python3 comes without ensurepip
+
+# Whether .tools/NAME holds exactly these. What says so is written last, so that an installation that was cut off, or is
+# of another version, is made anew.
+installed() {
+    local name=$1
+    shift
+    [[ -e .tools/$name/.installed && $(<".tools/$name/.installed") == "$*" ]]
+}
+
+python_tools() {
+    local name=$1
+    shift
+    installed "$name" "$@" && return
+    local venv=.tools/$name
+    echo "Installing $* into $venv" >&2
+    mkdir -p .tools
+    rm -rf "$venv"
+    if ! python3 -m venv "$venv" >.tools/venv.log 2>&1; then
+        rm -rf "$venv"
+        python3 -m pip install --quiet --upgrade --target .tools/virtualenv "virtualenv==$virtualenv_version" ||
+            { cat .tools/venv.log >&2; echo "python3 has neither a working venv nor pip" >&2; exit 1; }
+        PYTHONPATH=.tools/virtualenv python3 -m virtualenv --quiet "$venv"
+    fi
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+    echo "$*" >"$venv/.installed"
+}
+
+node_tools() {
+    local name=$1
+    shift
+    installed "$name" "$@" && return
+    local needed
+    for needed in node npm; do
+        command -v "$needed" >/dev/null || { echo "$name needs $needed, which is not installed" >&2; exit 1; }
+    done
+    echo "Installing $* into .tools/$name" >&2
+    rm -rf ".tools/$name"
+    mkdir -p ".tools/$name"
+    npm install --prefix ".tools/$name" --no-save --no-audit --no-fund --loglevel=error "$@" >&2
+    echo "$*" >".tools/$name/.installed"
+}
