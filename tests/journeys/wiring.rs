@@ -13,6 +13,7 @@ mod functions;
 mod readme;
 mod roles;
 mod routes;
+mod watching;
 mod workflow;
 
 use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};

@@ -21,7 +21,7 @@ pub use caller::{AdminRule, Caller};
 pub use clock::Clock;
 pub use env::{Env, SetupFault};
 pub use function::{Door, Function, Step, TaskError};
-pub use logs::{concerning, filter as log_filter, hush_panics};
+pub use logs::{concerning, filter as log_filter, hush_panics, lines as log_lines};
 pub use metrics::{Count, count, time};
 pub use request::Request;
 pub use response::Response;

@@ -6,9 +6,10 @@
 use std::error::Error as _;
 
 use domain::{Error, OrderId};
-use tracing::{Level, Span, field::Empty, level_filters::LevelFilter};
+use tracing::{Level, Span, Subscriber, field::Empty, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _, registry::LookupSpan,
+    util::SubscriberInitExt as _,
 };
 
 use crate::metrics::EmbeddedMetrics;
@@ -37,17 +38,26 @@ pub fn filter(level: Level) -> Targets {
         .with_targets(OURS.map(|name| (name, level)))
 }
 
-/// Starts logging to standard output, which Lambda sends to CloudWatch. Metrics go to `namespace`.
-pub(crate) fn start(level: Level, namespace: String) {
-    let lines = tracing_subscriber::fmt::layer()
+/// What a log line looks like, written to `to`. Queries name its fields: `docs/runbook.md` has them.
+pub fn lines<S, W>(to: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
         // CloudWatch notes the time of each line.
-        .without_time();
+        .without_time()
+        .with_writer(to)
+}
+
+/// Starts logging to standard output, which Lambda sends to CloudWatch. Metrics go to `namespace`.
+pub(crate) fn start(level: Level, namespace: String) {
     // Metrics are counted at every level; each layer has its own filter.
-    let lines = lines.with_filter(filter(level));
+    let lines = lines(std::io::stdout).with_filter(filter(level));
     let metrics = EmbeddedMetrics::new(namespace).with_filter(filter(Level::INFO));
     tracing_subscriber::registry().with(lines).with(metrics).init();
 }

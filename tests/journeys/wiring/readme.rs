@@ -13,7 +13,7 @@ const CI: &str = ".ci/run";
 const MAIN: &str = "crates/local/src/main.rs";
 
 /// The folders that the map lists entry by entry; of all others it names the folder alone.
-const LISTED: [&str; 6] = ["crates/", "step_function/", "infra/", "scripts/", "tests/", ".ci/"];
+const LISTED: [&str; 7] = ["crates/", "step_function/", "infra/", "docs/", "scripts/", "tests/", ".ci/"];
 
 /// The lines between a heading and the next one.
 fn section<'h>(house: &'h House, heading: &str) -> impl Iterator<Item = &'h str> {
@@ -278,7 +278,7 @@ fn what_the_readme_gets_wrong_is_named() {
     assert_blamed(&map(&readme("  query/ ", "  querying/ ")), &["crates/querying/", "not there"]);
     assert_blamed(&map(&readme("  query/ ", "  querying/ ")), &["does not name crates/query/"]);
     assert_blamed(&map(&HOUSE.with("scripts/deploy", "")), &["does not name scripts/deploy"]);
-    assert_blamed(&map(&HOUSE.with("docs/index.md", "")), &["does not name docs/"]);
+    assert_blamed(&map(&HOUSE.with("docs/index.md", "")), &["does not name docs/index.md"]);
     assert_blamed(&paths(&readme("src/quote.rs", "src/price.rs")), &["crates/domain/src/price.rs"]);
     assert_blamed(&complaints(routes(&readme("GET /health", "GET /alive"))), &["does not show", "/health"]);
     assert_blamed(&complaints(routes(&readme("GET /health", "GET /alive"))), &["/alive", "not so"]);
@@ -293,8 +293,9 @@ fn what_the_readme_gets_wrong_is_named() {
     assert_blamed(&scripts(&HOUSE.with("scripts/deploy", "#!/bin/sh")), &[CI, "scripts/deploy"]);
     assert_blamed(&scripts(&HOUSE.broken(CI, "part licences scripts/licences", "")), &["scripts/licences"]);
     assert_blamed(&races(&HOUSE.broken(CI, " races::", "")), &["races::", CI]);
-    let alarmed = HOUSE.broken(super::TEMPLATE, "Type: AWS::SNS::Topic", "Type: AWS::CloudWatch::Alarm");
-    assert_blamed(&not_yet(&alarmed), &["AWS::CloudWatch::Alarm"]);
+    let denied = "**Not there yet:** any `AWS::CloudWatch::Alarm`.\n\n## Watch it\n";
+    let denied = readme("## Watch it\n", denied);
+    assert_blamed(&not_yet(&denied), &["AWS::CloudWatch::Alarm"]);
     let skipped = HOUSE.with("tests/journeys/skipped.rs", concat!("#[", "ignore = \"slow\"]"));
     assert_blamed(&ignored(&skipped), &["tests/journeys/skipped.rs"]);
 }

@@ -1,0 +1,707 @@
+//! Alarms, dashboard and runbook against each other, and against what the code counts and logs: an alarm that nobody
+//! can act on, a curve that stays flat and a query that finds nothing show here, not at night.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, Write},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+
+use local::{aws::Fault, template::yaml};
+use serde_json::Value;
+use tracing::{Dispatch, subscriber::NoSubscriber};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints, day};
+use crate::shop::Shop;
+
+const RUNBOOK: &str = "docs/runbook.md";
+const COUNTS: &str = "crates/lambda_shell/src/metrics.rs";
+
+/// The namespace of what the functions count.
+const OURS: &str = "${AWS::StackName}";
+
+const ALARM: &str = "AWS::CloudWatch::Alarm";
+const DASHBOARD: &str = "AWS::CloudWatch::Dashboard";
+const FUNCTION: &str = "AWS::Serverless::Function";
+const TABLE: &str = "AWS::DynamoDB::Table";
+const LOG_GROUP: &str = "AWS::Logs::LogGroup";
+
+/// What each section on an alarm answers.
+const ANSWERS: [&str; 4] = ["**Means:**", "**Look:**", "**Mend:**", "**Harmless:**"];
+
+/// The metrics that an alarm's expression may have. Source: Amazon `CloudWatch` user guide, "Alarm data queries".
+const MOST_METRICS: usize = 10;
+
+/// What AWS measures: namespace, names, and the sets of dimensions that they come with. Sources: the pages on
+/// `CloudWatch` metrics in the guides of API Gateway ("Monitor `CloudWatch` metrics for HTTP APIs"), Step Functions,
+/// Lambda, `DynamoDB`, SNS and SQS.
+const OF_AWS: &[(&str, &[&str], &[&[&str]])] = &[
+    ("AWS/ApiGateway", &["Count", "4xx", "5xx", "Latency"], &[&["ApiId"]]),
+    (
+        "AWS/States",
+        &[
+            "ExecutionsStarted",
+            "ExecutionsFailed",
+            "ExecutionsTimedOut",
+            "ExecutionsAborted",
+            "ExecutionThrottled",
+            "ExecutionTime",
+            "ExpressExecutionBilledDuration",
+        ],
+        &[&["StateMachineArn"]],
+    ),
+    ("AWS/States", &["ThrottledEvents"], &[&["APIName"]]),
+    ("AWS/Lambda", &["Invocations", "Errors", "Throttles", "Duration"], &[&["FunctionName"]]),
+    (
+        "AWS/DynamoDB",
+        &[
+            "ReadThrottleEvents",
+            "WriteThrottleEvents",
+            "ConsumedReadCapacityUnits",
+            "ConsumedWriteCapacityUnits",
+        ],
+        &[&["TableName"], &["TableName", "GlobalSecondaryIndexName"]],
+    ),
+    ("AWS/DynamoDB", &["TransactionConflict"], &[&["TableName"]]),
+    (
+        "AWS/SNS",
+        &["NumberOfMessagesPublished", "NumberOfNotificationsDelivered", "NumberOfNotificationsFailed"],
+        &[&["TopicName"]],
+    ),
+    ("AWS/SQS", &["ApproximateNumberOfMessagesVisible"], &[&["QueueName"]]),
+];
+
+/// What each line of the workflow's log has. Source: AWS Step Functions developer guide, "Using CloudWatch Logs to log
+/// execution history". `details` is left out: without execution data there is little in it.
+const OF_THE_WORKFLOW: [&str; 5] = ["id", "type", "previous_event_id", "event_timestamp", "execution_arn"];
+
+/// What Logs Insights adds to every line, or reads out of Lambda's own. Source: Amazon `CloudWatch` Logs user guide,
+/// "Supported logs and discovered fields".
+const OF_INSIGHTS: [&str; 8] = [
+    "@timestamp",
+    "@message",
+    "@log",
+    "@logStream",
+    "@type",
+    "@duration",
+    "@initDuration",
+    "@maxMemoryUsed",
+];
+
+/// Words of the query language that are no fields.
+const LANGUAGE: [&str; 22] = [
+    "filter", "fields", "stats", "sort", "limit", "parse", "display", "by", "as", "and", "or", "not", "in", "like",
+    "asc", "desc", "count", "sum", "max", "min", "pct", "bin",
+];
+
+/// A metric that is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Metric {
+    /// The alarm, or the widget's title.
+    by: String,
+    namespace: String,
+    name: String,
+    /// Names and values; a reference as `Fn::Sub` has it.
+    dimensions: Vec<(String, String)>,
+}
+
+impl Metric {
+    fn keys(&self) -> Vec<&str> {
+        self.dimensions.iter().map(|(key, _)| key.as_str()).collect()
+    }
+
+    fn is_about(&self, value: &str) -> bool {
+        self.dimensions.iter().any(|(_, of)| of == value)
+    }
+}
+
+/// The template as it is written: references are not resolved.
+struct Written(Value);
+
+impl Written {
+    fn of(house: &House) -> Result<Self, String> {
+        yaml::read(house.text(TEMPLATE)).map(Self)
+    }
+
+    /// The resources of one type: logical id and properties.
+    fn of_type<'w>(&'w self, wanted: &'w str) -> impl Iterator<Item = (&'w str, &'w Value)> {
+        let resources = self.0["Resources"].as_object().into_iter().flatten();
+        resources
+            .filter(move |(_, resource)| resource["Type"] == wanted)
+            .map(|(id, resource)| (id.as_str(), &resource["Properties"]))
+    }
+
+    fn has(&self, logical_id: &str) -> bool {
+        self.0["Resources"].get(logical_id).is_some()
+    }
+
+    /// The dashboard's body with references as they are written.
+    fn widgets(&self) -> Result<Vec<Value>, String> {
+        let (id, properties) = self.of_type(DASHBOARD).next().ok_or("there is no dashboard")?;
+        let body = properties["DashboardBody"]["Fn::Sub"].as_str();
+        let body = body.ok_or_else(|| format!("{id}: the body is no !Sub of a text"))?;
+        let body: Value = serde_json::from_str(body).map_err(|fault| format!("{id}: {fault}"))?;
+        Ok(body["widgets"].as_array().cloned().unwrap_or_default())
+    }
+}
+
+/// A value as `Fn::Sub` would have it.
+fn as_sub(value: &Value) -> String {
+    if let Some(text) = value.as_str() {
+        return text.to_owned();
+    }
+    if let Some(name) = value["Ref"].as_str() {
+        return format!("${{{name}}}");
+    }
+    match value["Fn::GetAtt"].as_array().map(Vec::as_slice) {
+        Some([Value::String(resource), Value::String(attribute)]) => format!("${{{resource}.{attribute}}}"),
+        _ => value.to_string(),
+    }
+}
+
+fn alarm_metrics(written: &Written) -> Vec<Metric> {
+    let mut found = Vec::new();
+    for (id, properties) in written.of_type(ALARM) {
+        let queried = properties["Metrics"].as_array().into_iter().flatten();
+        let queried = queried.map(|query| &query["MetricStat"]["Metric"]).filter(|metric| !metric.is_null());
+        for metric in queried.chain(properties.get("MetricName").map(|_| properties)) {
+            let dimensions = metric["Dimensions"].as_array().into_iter().flatten();
+            found.push(Metric {
+                by: id.to_owned(),
+                namespace: as_sub(&metric["Namespace"]),
+                name: as_sub(&metric["MetricName"]),
+                dimensions: dimensions.map(|one| (as_sub(&one["Name"]), as_sub(&one["Value"]))).collect(),
+            });
+        }
+    }
+    found
+}
+
+fn dashboard_metrics(written: &Written) -> Result<Vec<Metric>, String> {
+    let mut found = Vec::new();
+    for widget in written.widgets()? {
+        let title = as_sub(&widget["properties"]["title"]);
+        for line in widget["properties"]["metrics"].as_array().into_iter().flatten() {
+            let words: Vec<&str> =
+                line.as_array().into_iter().flatten().map_while(Value::as_str).collect();
+            found.push(match words.as_slice() {
+                [] => searched(&title, line[0]["expression"].as_str().unwrap_or_default())
+                    .ok_or_else(|| format!("the widget {title:?} has a curve that is not understood: {line}"))?,
+                [namespace, name, dimensions @ ..] => Metric {
+                    by: title.clone(),
+                    namespace: (*namespace).to_owned(),
+                    name: (*name).to_owned(),
+                    dimensions: dimensions
+                        .chunks(2)
+                        .map(|pair| (pair[0].to_owned(), pair.get(1).copied().unwrap_or_default().to_owned()))
+                        .collect(),
+                },
+                [_] => return Err(format!("the widget {title:?} has half a metric: {line}")),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The metric of `...SEARCH('{NAMESPACE,KEY} MetricName="NAME" KEY=VALUE', ...`.
+fn searched(by: &str, expression: &str) -> Option<Metric> {
+    let (schema, rest) = expression.split_once("SEARCH('{")?.1.split_once("} MetricName=\"")?;
+    let (namespace, key) = schema.split_once(',')?;
+    let (name, term) = rest.split_once("\" ")?;
+    let (term_key, value) = term.split_once("',")?.0.split_once('=')?;
+    (term_key == key).then(|| Metric {
+        by: by.to_owned(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        dimensions: vec![(key.to_owned(), value.to_owned())],
+    })
+}
+
+fn watched(written: &Written) -> Result<Vec<Metric>, String> {
+    Ok([alarm_metrics(written), dashboard_metrics(written)?].concat())
+}
+
+/// The names that the code counts under.
+fn counted(house: &House) -> BTreeSet<String> {
+    let text = house.text(COUNTS);
+    let variants = text.split_once("pub enum Count {").map_or("", |(_, after)| after);
+    let variants = variants.split_once('}').map_or("", |(variants, _)| variants);
+    let variants = variants.lines().filter_map(|line| line.trim().strip_suffix(','));
+    let mut names: BTreeSet<String> = variants.map(str::to_owned).collect();
+    for (_, text) in house.sources("crates/") {
+        let spelled = text.split("metric = \"").skip(1).filter_map(|after| after.split_once('"'));
+        names.extend(spelled.map(|(name, _)| name.to_owned()));
+    }
+    names
+}
+
+/// What is counted is on the dashboard, what is watched is counted, and what is declared is counted somewhere.
+fn metrics(house: &House) -> Result<Complaints, String> {
+    let written = Written::of(house)?;
+    let counted = counted(house);
+    let mut found = Vec::new();
+    for name in &counted {
+        let shown = dashboard_metrics(&written)?;
+        if !shown.iter().any(|metric| metric.namespace == OURS && metric.name == *name) {
+            found.push(format!("{TEMPLATE}: {name} is counted, and not on the dashboard"));
+        }
+        let variant = format!("Count::{name}");
+        let spelled = format!("metric = \"{name}\"");
+        let by = |(path, text): (&str, &str)| {
+            (path != COUNTS && text.contains(&variant)) || text.contains(&spelled)
+        };
+        if !house.sources("crates/").any(by) {
+            found.push(format!("{COUNTS}: {name} is declared, and nothing counts it"));
+        }
+    }
+    for metric in watched(&written)?.iter().filter(|metric| metric.namespace == OURS) {
+        if !counted.contains(&metric.name) {
+            found.push(format!("{TEMPLATE}: {} watches {}, which nothing counts", metric.by, metric.name));
+        }
+        // Our metrics have no dimension: with one, it would be another metric.
+        if !metric.dimensions.is_empty() {
+            found.push(format!("{TEMPLATE}: {} gives {} dimensions", metric.by, metric.name));
+        }
+    }
+    for function in house.template()?.functions {
+        let namespace = function.environment.get("METRICS_NAMESPACE").map(String::as_str);
+        if namespace != Some(local::template::STACK_NAME) {
+            let id = function.logical_id;
+            found.push(format!("{TEMPLATE}: {id} counts in the namespace {namespace:?}, not in the stack's"));
+        }
+    }
+    Ok(found)
+}
+
+/// Of AWS's own metrics those are watched that exist, with the dimensions that they have.
+fn metrics_of_aws(house: &House) -> Result<Complaints, String> {
+    let written = Written::of(house)?;
+    let known = |metric: &Metric| {
+        OF_AWS.iter().any(|(namespace, names, dimensions)| {
+            *namespace == metric.namespace
+                && names.contains(&metric.name.as_str())
+                && dimensions.contains(&metric.keys().as_slice())
+        })
+    };
+    let watched = watched(&written)?;
+    let unknown = watched.iter().filter(|metric| metric.namespace != OURS && !known(metric));
+    Ok(unknown
+        .map(|metric| {
+            format!(
+                "{TEMPLATE}: {} watches {} {} by {:?}, which AWS does not measure",
+                metric.by,
+                metric.namespace,
+                metric.name,
+                metric.keys()
+            )
+        })
+        .collect())
+}
+
+/// Every alarm tells the operators, says where to read on, and has what it takes to be judged.
+fn alarms(house: &House) -> Result<Complaints, String> {
+    let written = Written::of(house)?;
+    let mut found = Vec::new();
+    let topic = "${OperationsTopic}";
+    for (id, properties) in written.of_type(ALARM) {
+        let description = as_sub(&properties["AlarmDescription"]);
+        if !description.ends_with(&format!(" {RUNBOOK}, {id}.")) {
+            found.push(format!("{TEMPLATE}: {id} does not say that {RUNBOOK} has a section {id}"));
+        }
+        for actions in ["AlarmActions", "OKActions"] {
+            let told = properties[actions].as_array().into_iter().flatten().map(as_sub);
+            if told.collect::<Vec<_>>() != [topic] {
+                found.push(format!("{TEMPLATE}: the {actions} of {id} do not tell OperationsTopic"));
+            }
+        }
+        if properties["TreatMissingData"].is_null() {
+            found.push(format!("{TEMPLATE}: {id} does not say what silence means"));
+        }
+        let queries = properties["Metrics"].as_array().map_or(0, |queries| queries.len().saturating_sub(1));
+        if queries > MOST_METRICS {
+            found.push(format!("{TEMPLATE}: {id} has {queries} metrics, and CloudWatch takes {MOST_METRICS}"));
+        }
+    }
+    Ok(found)
+}
+
+/// The runbook's sections, by their headings.
+fn sections(house: &House) -> BTreeMap<&str, &str> {
+    let sections = house.text(RUNBOOK).split("\n## ").skip(1);
+    sections.filter_map(|section| section.split_once('\n')).collect()
+}
+
+/// Each alarm has its section, which answers what a section answers, and no section is about an alarm that is gone.
+fn runbook(house: &House) -> Result<Complaints, String> {
+    let written = Written::of(house)?;
+    let sections = sections(house);
+    let mut found = Vec::new();
+    for (id, _) in written.of_type(ALARM) {
+        let Some(section) = sections.get(id) else {
+            found.push(format!("{RUNBOOK} has no section on {id}"));
+            continue;
+        };
+        let missing = ANSWERS.iter().filter(|answer| !section.contains(*answer));
+        found.extend(missing.map(|answer| format!("{RUNBOOK}: {id} has no {answer}")));
+    }
+    for heading in sections.keys().filter(|heading| heading.ends_with("Alarm")) {
+        if !written.of_type(ALARM).any(|(id, _)| id == *heading) {
+            found.push(format!("{RUNBOOK}: there is no alarm {heading}"));
+        }
+    }
+    // What a command or a sentence names of the stack exists.
+    let text = house.text(RUNBOOK);
+    let in_commands = text.split("$(name ").skip(1).filter_map(|after| after.split_once(')'));
+    let in_sentences = text.split('`').skip(1).step_by(2);
+    let resource = |word: &&str| {
+        ["Log", "Alarm", "Function", "Role", "Table", "Topic"].iter().any(|end| word.ends_with(end))
+            && word.starts_with(char::is_uppercase)
+            && word.chars().all(char::is_alphanumeric)
+    };
+    let named = in_commands.map(|(name, _)| name).chain(in_sentences.filter(resource));
+    for name in named.filter(|name| !written.has(name)).collect::<BTreeSet<_>>() {
+        found.push(format!("{RUNBOOK} names {name}, which is no resource of {TEMPLATE}"));
+    }
+    Ok(found)
+}
+
+/// What the dashboard names exists, and every alarm, function, table and index is on it, and watched for throttling.
+fn dashboard(house: &House) -> Result<Complaints, String> {
+    let written = Written::of(house)?;
+    let widgets = written.widgets()?;
+    let mut found = Vec::new();
+    let text = Value::from(widgets.clone()).to_string();
+    for after in text.split("${").skip(1) {
+        let name = after.split(['}', '.']).next().unwrap_or_default();
+        if !name.starts_with("AWS::") && !written.has(name) {
+            found.push(format!("{TEMPLATE}: the dashboard names {name}, which is no resource"));
+        }
+    }
+    let of_alarms = widgets.iter().find(|widget| widget["type"] == "alarm");
+    let shown = of_alarms.map(|widget| widget["properties"]["alarms"].to_string()).unwrap_or_default();
+    for (id, _) in written.of_type(ALARM) {
+        if !shown.contains(&format!("${{{id}.Arn}}")) {
+            found.push(format!("{TEMPLATE}: {id} is not on the dashboard"));
+        }
+    }
+    let (on_dashboard, in_alarms) = (dashboard_metrics(&written)?, alarm_metrics(&written));
+    let throttles = |metrics: &[Metric], name: &str, values: &[String]| {
+        let about = |metric: &&Metric| metric.name == name && metric.dimensions.len() == values.len();
+        metrics.iter().filter(about).any(|metric| values.iter().all(|value| metric.is_about(value)))
+    };
+    for (id, _) in written.of_type(FUNCTION) {
+        let function = [format!("${{{id}}}")];
+        for name in ["Duration", "Errors", "Throttles", "Invocations"] {
+            if !throttles(&on_dashboard, name, &function) {
+                found.push(format!("{TEMPLATE}: the dashboard does not show {name} of {id}"));
+            }
+        }
+        if !throttles(&in_alarms, "Throttles", &function) {
+            found.push(format!("{TEMPLATE}: no alarm watches whether {id} is throttled"));
+        }
+    }
+    for (id, properties) in written.of_type(TABLE) {
+        let indexes = properties["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
+        let indexes = indexes.map(|index| vec![format!("${{{id}}}"), as_sub(&index["IndexName"])]);
+        for of in indexes.chain([vec![format!("${{{id}}}")]]) {
+            for name in [
+                "ReadThrottleEvents",
+                "WriteThrottleEvents",
+                "ConsumedReadCapacityUnits",
+                "ConsumedWriteCapacityUnits",
+            ] {
+                if !throttles(&on_dashboard, name, &of) {
+                    found.push(format!("{TEMPLATE}: the dashboard does not show {name} of {of:?}"));
+                }
+                if name.contains("Throttle") && !throttles(&in_alarms, name, &of) {
+                    found.push(format!("{TEMPLATE}: no alarm watches {name} of {of:?}"));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Log lines as CloudWatch gets them: each field's path, and the texts that were seen in it.
+type Fields = BTreeMap<String, BTreeSet<String>>;
+
+/// Where log lines go in place of standard output.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// While there is but one subscriber, tracing asks only the thread that first passes a line whether it is wanted, and
+/// remembers that for all threads: a test beside this one would silence it. Of two it asks both.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+
+/// What the functions log during a day in the shop, a bad one.
+async fn logged() -> Fields {
+    LazyLock::force(&SECOND);
+    let lines = Lines::default();
+    let to = lines.clone();
+    let layer = lambda_shell::log_lines(move || to.clone());
+    let filter = lambda_shell::log_filter(tracing::Level::INFO);
+    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer).with(filter));
+    let shop = Shop::open().await;
+    day::of_a_shop(&shop).await;
+    let bob = shop.customer("Carol").await;
+    // Rows that others hold, a mail that does not go out, and a sweep that finishes nothing.
+    let mut held = false;
+    shop.stack.faults().plant(move |call| match call.operation.as_str() {
+        "TransactWriteItems" if !held => {
+            held = true;
+            Some(Fault::Conflict)
+        }
+        "Publish" => Some(Fault::Before),
+        _ => None,
+    });
+    assert_eq!(shop.place(&bob, "held", &[("TEA-1", 1)]).await.status, 201);
+    shop.stack.faults().plant(|call| (call.caller == "UpdateOrderStatusFunction").then_some(Fault::Before));
+    shop.sweep_after(std::time::Duration::from_secs(61)).await;
+    shop.stack.faults().clear();
+    drop(guard);
+    let text = lines.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let text = String::from_utf8(text).expect("log lines are text");
+    let mut fields = Fields::new();
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).expect("a log line is JSON");
+        collect(&line, "", &mut fields);
+    }
+    fields
+}
+
+fn collect(value: &Value, path: &str, fields: &mut Fields) {
+    if let Some(map) = value.as_object() {
+        for (key, value) in map {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            collect(value, &path, fields);
+        }
+        return;
+    }
+    let seen = fields.entry(path.to_owned()).or_default();
+    if let Some(text) = value.as_str() {
+        seen.insert(text.to_owned());
+    }
+}
+
+/// The fields of the API's access log.
+fn access_log(written: &Written) -> Result<Fields, String> {
+    let (id, api) = written.of_type("AWS::Serverless::HttpApi").next().ok_or("there is no API")?;
+    let format = as_sub(&api["AccessLogSettings"]["Format"]);
+    let line = serde_json::from_str(&format).map_err(|fault| format!("{id}: the access log's format: {fault}"))?;
+    let mut fields = Fields::new();
+    collect(&line, "", &mut fields);
+    Ok(fields)
+}
+
+/// The runbook's queries: whose log they are for, and the query.
+fn queries(house: &House) -> Vec<(&str, &str)> {
+    let blocks = house.text(RUNBOOK).split("```").skip(1).step_by(2);
+    let queries = blocks.filter_map(|block| block.strip_prefix("insights"));
+    queries.filter_map(|block| block.split_once('\n')).map(|(of, query)| (of.trim(), query)).collect()
+}
+
+/// A query without its texts and patterns, and the texts that it compares fields with.
+fn read(query: &str) -> (String, Vec<(String, String)>) {
+    let mut bare = String::new();
+    let mut compared = Vec::new();
+    let mut rest = query;
+    while let Some(at) = rest.find(['"', '/']) {
+        let (before, quoted) = rest.split_at(at);
+        let quote = if quoted.starts_with('"') { '"' } else { '/' };
+        let (text, after) = quoted[1..].split_once(quote).unwrap_or((&quoted[1..], ""));
+        bare.push_str(before);
+        if let Some(field) = before.trim_end().strip_suffix('=').filter(|_| quote == '"') {
+            let field = field.split_whitespace().next_back().unwrap_or_default();
+            compared.push((field.to_owned(), text.to_owned()));
+        }
+        rest = after;
+    }
+    (bare + rest, compared)
+}
+
+/// Every field that the runbook's queries name is one that the log they are for has, and what they look for is found.
+fn fields(house: &House, logged: &Fields) -> Result<Complaints, String> {
+    let written = Written::of(house)?;
+    let access = access_log(&written)?;
+    let workflow: Fields = OF_THE_WORKFLOW.iter().map(|field| ((*field).to_owned(), BTreeSet::new())).collect();
+    let mut found = Vec::new();
+    for (of, query) in queries(house) {
+        let (known, seen) = match of {
+            "functions" => (logged, true),
+            "ApiAccessLog" => (&access, false),
+            "OrderWorkflowLog" => (&workflow, false),
+            _ => {
+                found.push(format!("{RUNBOOK}: a query is for {of:?}, which is no log"));
+                continue;
+            }
+        };
+        if of != "functions" && !written.of_type(LOG_GROUP).any(|(id, _)| id == of) {
+            found.push(format!("{RUNBOOK}: a query is for {of}, which is no log group of {TEMPLATE}"));
+        }
+        let (bare, compared) = read(query);
+        let words = bare.split(|at: char| !(at.is_alphanumeric() || "@._".contains(at)));
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        // What stands after `as`, there may be more than one, is a name that the query gives.
+        let mut given = BTreeSet::new();
+        for line in bare.lines() {
+            let mut after_as = false;
+            for word in line.split(|at: char| at.is_whitespace() || at == ',').filter(|word| !word.is_empty()) {
+                if after_as {
+                    given.insert(word);
+                }
+                after_as = word == "as" || (after_as && line.trim_start().starts_with("| parse"));
+            }
+        }
+        for word in words {
+            let number = word.starts_with(char::is_numeric);
+            let known = known.contains_key(word) || OF_INSIGHTS.contains(&word);
+            if !number && !known && !LANGUAGE.contains(&word) && !given.contains(word) {
+                found.push(format!("{RUNBOOK}: a query for {of} names {word}, which is not in that log"));
+            }
+        }
+        for (field, text) in compared {
+            let placeholder = text.ends_with("-ID");
+            let there = known.get(&field).is_some_and(|texts| texts.contains(&text));
+            if seen && known.contains_key(&field) && !placeholder && !there {
+                found.push(format!("{RUNBOOK}: a query looks for {field} = {text:?}, which is never logged"));
+            }
+        }
+    }
+    if queries(house).is_empty() {
+        found.push(format!("{RUNBOOK} has no query"));
+    }
+    Ok(found)
+}
+
+#[test]
+fn what_is_counted_is_shown_and_what_is_watched_is_counted() {
+    assert_sound(&complaints(metrics(&HOUSE)));
+    assert_sound(&complaints(metrics_of_aws(&HOUSE)));
+}
+
+#[test]
+fn a_metric_that_is_not_shown_or_not_counted_is_named() {
+    let house = |from, to| HOUSE.broken(TEMPLATE, from, to);
+    let unshown = house(r#"["${AWS::StackName}", "OrdersSwept", {"label": "orders resumed by the sweeper"}],"#, "");
+    assert_blamed(&complaints(metrics(&unshown)), &["OrdersSwept", "not on the dashboard"]);
+    let unspelled = house(r#""ContentionRetries""#, r#""ContentionRetrys""#);
+    assert_blamed(&complaints(metrics(&unspelled)), &["ContentionRetries", "not on the dashboard"]);
+    assert_blamed(&complaints(metrics(&unspelled)), &["Tried again", "ContentionRetrys", "nothing counts"]);
+    let misheard = house("MetricName: OrdersGivenUp", "MetricName: OrdersLost");
+    assert_blamed(&complaints(metrics(&misheard)), &["OrdersGivenUpAlarm", "OrdersLost"]);
+    let sized = house(
+        "MetricName: EmailsUnavailable",
+        "MetricName: EmailsUnavailable\n      Dimensions: [{ Name: Shop, Value: one }]",
+    );
+    assert_blamed(&complaints(metrics(&sized)), &["EmailsUnavailableAlarm", "dimensions"]);
+    let elsewhere = house("METRICS_NAMESPACE: !Ref AWS::StackName", "METRICS_NAMESPACE: orders");
+    assert_blamed(&complaints(metrics(&elsewhere)), &["CreateUserFunction", "orders"]);
+    let declared = HOUSE.broken(COUNTS, "    OrdersPlaced,\n", "    OrdersPlaced,\n    OrdersPaid,\n");
+    assert_blamed(&complaints(metrics(&declared)), &["OrdersPaid", "not on the dashboard"]);
+    assert_blamed(&complaints(metrics(&declared)), &["OrdersPaid", "nothing counts"]);
+    let new = HOUSE.with("crates/query/src/new.rs", r#"tracing::info!(metric = "Questions", value = 1_u64);"#);
+    assert_blamed(&complaints(metrics(&new)), &["Questions", "not on the dashboard"]);
+}
+
+#[test]
+fn a_metric_that_aws_does_not_measure_is_named() {
+    let house = |from, to| HOUSE.broken(TEMPLATE, from, to);
+    let rest = house("MetricName: 5xx", "MetricName: 5XXError");
+    assert_blamed(&complaints(metrics_of_aws(&rest)), &["ServerErrorsAlarm", "5XXError"]);
+    let named = house("Dimensions: [{ Name: ApiId, Value", "Dimensions: [{ Name: ApiName, Value");
+    assert_blamed(&complaints(metrics_of_aws(&named)), &["ServerErrorsAlarm", "ApiName"]);
+    let widget = house(r#""AWS/States", "ExecutionTime""#, r#""AWS/StepFunctions", "ExecutionTime""#);
+    assert_blamed(&complaints(metrics_of_aws(&widget)), &["Execution time in ms", "AWS/StepFunctions"]);
+    let searched = house("NumberOfNotificationsFailed", "NumberOfMessagesFailed");
+    assert_blamed(&complaints(metrics_of_aws(&searched)), &["Mails", "NumberOfMessagesFailed"]);
+    let unread = house("SUM(SEARCH('{AWS/SNS,TopicName} MetricName=", "SUM(SEARCH('{AWS/SNS} MetricName=");
+    assert_blamed(&complaints(metrics_of_aws(&unread)), &["Mails", "not understood"]);
+}
+
+#[test]
+fn every_alarm_tells_the_operators_and_stands_in_the_runbook() {
+    assert_sound(&complaints(alarms(&HOUSE)));
+    assert_sound(&complaints(runbook(&HOUSE)));
+}
+
+#[test]
+fn an_alarm_that_nobody_hears_or_could_act_on_is_named() {
+    let after = |id, from, to| HOUSE.broken_after(TEMPLATE, id, from, to);
+    let deaf = after("LatencyAlarm:", "AlarmActions: [!Ref OperationsTopic]", "AlarmActions: [!Ref OrderTopic]");
+    assert_blamed(&complaints(alarms(&deaf)), &["AlarmActions", "LatencyAlarm"]);
+    let endless = after("SweepStoppedAlarm:", "      OKActions: [!Ref OperationsTopic]\n", "");
+    assert_blamed(&complaints(alarms(&endless)), &["OKActions", "SweepStoppedAlarm"]);
+    let unsaid = after("DeadLettersAlarm:", "      TreatMissingData: notBreaching\n", "");
+    assert_blamed(&complaints(alarms(&unsaid)), &["DeadLettersAlarm", "silence"]);
+    let lost = after("StockThrottledAlarm:", "docs/runbook.md, StockThrottledAlarm.", "Good luck.");
+    assert_blamed(&complaints(alarms(&lost)), &["StockThrottledAlarm", RUNBOOK]);
+    let eleventh = after(
+        "FunctionsThrottledAlarm:",
+        "        - Id: create_user\n",
+        "        - Id: tenth\n        - Id: eleventh\n        - Id: create_user\n",
+    );
+    assert_blamed(&complaints(alarms(&eleventh)), &["FunctionsThrottledAlarm", "11 metrics"]);
+    let text = |from, to| HOUSE.broken(RUNBOOK, from, to);
+    assert_blamed(&complaints(runbook(&text("## LatencyAlarm", "## SlowAlarm"))), &["no section on LatencyAlarm"]);
+    assert_blamed(&complaints(runbook(&text("## LatencyAlarm", "## SlowAlarm"))), &["no alarm SlowAlarm"]);
+    let mute = HOUSE.broken_after(RUNBOOK, "## DeadLettersAlarm", "**Mend:**", "**And:**");
+    assert_blamed(&complaints(runbook(&mute)), &["DeadLettersAlarm", "**Mend:**"]);
+    assert_blamed(&complaints(runbook(&text("$(name DeadLetters)", "$(name Letters)"))), &["names Letters"]);
+    assert_blamed(&complaints(runbook(&text("`SweepOrdersLog`", "`SweeperLog`"))), &["names SweeperLog"]);
+}
+
+#[test]
+fn the_dashboard_shows_every_part() {
+    assert_sound(&complaints(dashboard(&HOUSE)));
+}
+
+#[test]
+fn a_part_that_the_dashboard_misses_or_makes_up_is_named() {
+    let after = |anchor, from, to| HOUSE.broken_after(TEMPLATE, anchor, from, to);
+    let made_up = after("OrderDashboard:", "${DeadLetters.QueueName}", "${Letters.QueueName}");
+    assert_blamed(&complaints(dashboard(&made_up)), &["dashboard names Letters"]);
+    let unseen = after("OrderDashboard:", "\"${LatencyAlarm.Arn}\",", "");
+    assert_blamed(&complaints(dashboard(&unseen)), &["LatencyAlarm is not on the dashboard"]);
+    let errors = "\"Functions: errors\"";
+    let unwatched = after(errors, "${QueryFunction}", "${CreateUserFunction}");
+    assert_blamed(&complaints(dashboard(&unwatched)), &["Errors of QueryFunction"]);
+    let unalarmed = after("FunctionsThrottledAlarm:", "!Ref QueryFunction", "!Ref CreateUserFunction");
+    assert_blamed(&complaints(dashboard(&unalarmed)), &["no alarm", "QueryFunction is throttled"]);
+    let index = after("\"Throttled writes\"", "\"by_due\"", "\"by_user\"");
+    assert_blamed(&complaints(dashboard(&index)), &["WriteThrottleEvents", "by_due"]);
+    let table = after("StockThrottledAlarm:", "!Ref UsersTable", "!Ref OrdersTable");
+    assert_blamed(&complaints(dashboard(&table)), &["no alarm", "ReadThrottleEvents", "UsersTable"]);
+    let torn = after("OrderDashboard:", "{\"widgets\": [", "{\"widgets\": ");
+    assert_blamed(&complaints(dashboard(&torn)), &["OrderDashboard"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_runbooks_queries_name_what_is_logged() {
+    let logged = logged().await;
+    assert_sound(&complaints(fields(&HOUSE, &logged)));
+    let text = |from, to| complaints(fields(&HOUSE.broken(RUNBOOK, from, to), &logged));
+    assert_blamed(&text("by @log, code, message", "by @log, kode, message"), &["functions", "kode"]);
+    assert_blamed(&text("span.request_id\n", "request_id\n"), &["functions", "request_id"]);
+    assert_blamed(&text("level = \"ERROR\" or", "level = \"error\" or"), &["level = \"error\""]);
+    assert_blamed(&text("message = \"swept\"", "message = \"swepped\""), &["swepped"]);
+    assert_blamed(&text("metric = \"ContentionRetries\"", "metric = \"Retries\""), &["Retries"]);
+    assert_blamed(&text("count(@initDuration)", "count(@coldStart)"), &["@coldStart"]);
+    assert_blamed(&text("by route, status, integration_status", "by path, status, integration_status"), &["path"]);
+    assert_blamed(&text("by type, order\n", "by type, customer\n"), &["OrderWorkflowLog", "customer"]);
+    assert_blamed(&text("insights OrderWorkflowLog", "insights WorkflowLog"), &["WorkflowLog"]);
+    let renamed = HOUSE.broken(TEMPLATE, "\"integration_error\":", "\"failure\":");
+    assert_blamed(&complaints(fields(&renamed, &logged)), &["ApiAccessLog", "integration_error"]);
+    assert_blamed(&complaints(fields(&HOUSE.with(RUNBOOK, ""), &logged)), &["no query"]);
+}
