@@ -78,21 +78,13 @@ const OF_THE_WORKFLOW: [&str; 5] = ["id", "type", "previous_event_id", "event_ti
 
 /// What Logs Insights adds to every line, or reads out of Lambda's own. Source: Amazon `CloudWatch` Logs user guide,
 /// "Supported logs and discovered fields".
-const OF_INSIGHTS: [&str; 8] = [
-    "@timestamp",
-    "@message",
-    "@log",
-    "@logStream",
-    "@type",
-    "@duration",
-    "@initDuration",
-    "@maxMemoryUsed",
-];
+const OF_INSIGHTS: [&str; 8] =
+    ["@timestamp", "@message", "@log", "@logStream", "@type", "@duration", "@initDuration", "@maxMemoryUsed"];
 
 /// Words of the query language that are no fields.
 const LANGUAGE: [&str; 22] = [
-    "filter", "fields", "stats", "sort", "limit", "parse", "display", "by", "as", "and", "or", "not", "in", "like",
-    "asc", "desc", "count", "sum", "max", "min", "pct", "bin",
+    "filter", "fields", "stats", "sort", "limit", "parse", "display", "by", "as", "and", "or", "not", "in",
+    "like", "asc", "desc", "count", "sum", "max", "min", "pct", "bin",
 ];
 
 /// A metric that is watched.
@@ -183,11 +175,13 @@ fn dashboard_metrics(written: &Written) -> Result<Vec<Metric>, String> {
     for widget in written.widgets()? {
         let title = as_sub(&widget["properties"]["title"]);
         for line in widget["properties"]["metrics"].as_array().into_iter().flatten() {
-            let words: Vec<&str> =
-                line.as_array().into_iter().flatten().map_while(Value::as_str).collect();
+            let words: Vec<&str> = line.as_array().into_iter().flatten().map_while(Value::as_str).collect();
             found.push(match words.as_slice() {
-                [] => searched(&title, line[0]["expression"].as_str().unwrap_or_default())
-                    .ok_or_else(|| format!("the widget {title:?} has a curve that is not understood: {line}"))?,
+                [] => {
+                    searched(&title, line[0]["expression"].as_str().unwrap_or_default()).ok_or_else(|| {
+                        format!("the widget {title:?} has a curve that is not understood: {line}")
+                    })?
+                }
                 [namespace, name, dimensions @ ..] => Metric {
                     by: title.clone(),
                     namespace: (*namespace).to_owned(),
@@ -320,7 +314,8 @@ fn alarms(house: &House) -> Result<Complaints, String> {
         }
         let queries = properties["Metrics"].as_array().map_or(0, |queries| queries.len().saturating_sub(1));
         if queries > MOST_METRICS {
-            found.push(format!("{TEMPLATE}: {id} has {queries} metrics, and CloudWatch takes {MOST_METRICS}"));
+            found
+                .push(format!("{TEMPLATE}: {id} has {queries} metrics, and CloudWatch takes {MOST_METRICS}"));
         }
     }
     Ok(found)
@@ -499,7 +494,8 @@ fn collect(value: &Value, path: &str, fields: &mut Fields) {
 fn access_log(written: &Written) -> Result<Fields, String> {
     let (id, api) = written.of_type("AWS::Serverless::HttpApi").next().ok_or("there is no API")?;
     let format = as_sub(&api["AccessLogSettings"]["Format"]);
-    let line = serde_json::from_str(&format).map_err(|fault| format!("{id}: the access log's format: {fault}"))?;
+    let line =
+        serde_json::from_str(&format).map_err(|fault| format!("{id}: the access log's format: {fault}"))?;
     let mut fields = Fields::new();
     collect(&line, "", &mut fields);
     Ok(fields)
@@ -535,7 +531,8 @@ fn read(query: &str) -> (String, Vec<(String, String)>) {
 fn fields(house: &House, logged: &Fields) -> Result<Complaints, String> {
     let written = Written::of(house)?;
     let access = access_log(&written)?;
-    let workflow: Fields = OF_THE_WORKFLOW.iter().map(|field| ((*field).to_owned(), BTreeSet::new())).collect();
+    let workflow: Fields =
+        OF_THE_WORKFLOW.iter().map(|field| ((*field).to_owned(), BTreeSet::new())).collect();
     let mut found = Vec::new();
     for (of, query) in queries(house) {
         let (known, seen) = match of {
@@ -557,7 +554,8 @@ fn fields(house: &House, logged: &Fields) -> Result<Complaints, String> {
         let mut given = BTreeSet::new();
         for line in bare.lines() {
             let mut after_as = false;
-            for word in line.split(|at: char| at.is_whitespace() || at == ',').filter(|word| !word.is_empty()) {
+            for word in line.split(|at: char| at.is_whitespace() || at == ',').filter(|word| !word.is_empty())
+            {
                 if after_as {
                     given.insert(word);
                 }
@@ -594,7 +592,8 @@ fn what_is_counted_is_shown_and_what_is_watched_is_counted() {
 #[test]
 fn a_metric_that_is_not_shown_or_not_counted_is_named() {
     let house = |from, to| HOUSE.broken(TEMPLATE, from, to);
-    let unshown = house(r#"["${AWS::StackName}", "OrdersSwept", {"label": "orders resumed by the sweeper"}],"#, "");
+    let unshown =
+        house(r#"["${AWS::StackName}", "OrdersSwept", {"label": "orders resumed by the sweeper"}],"#, "");
     assert_blamed(&complaints(metrics(&unshown)), &["OrdersSwept", "not on the dashboard"]);
     let unspelled = house(r#""ContentionRetries""#, r#""ContentionRetrys""#);
     assert_blamed(&complaints(metrics(&unspelled)), &["ContentionRetries", "not on the dashboard"]);
@@ -611,7 +610,8 @@ fn a_metric_that_is_not_shown_or_not_counted_is_named() {
     let declared = HOUSE.broken(COUNTS, "    OrdersPlaced,\n", "    OrdersPlaced,\n    OrdersPaid,\n");
     assert_blamed(&complaints(metrics(&declared)), &["OrdersPaid", "not on the dashboard"]);
     assert_blamed(&complaints(metrics(&declared)), &["OrdersPaid", "nothing counts"]);
-    let new = HOUSE.with("crates/query/src/new.rs", r#"tracing::info!(metric = "Questions", value = 1_u64);"#);
+    let new =
+        HOUSE.with("crates/query/src/new.rs", r#"tracing::info!(metric = "Questions", value = 1_u64);"#);
     assert_blamed(&complaints(metrics(&new)), &["Questions", "not on the dashboard"]);
 }
 
@@ -639,7 +639,8 @@ fn every_alarm_tells_the_operators_and_stands_in_the_runbook() {
 #[test]
 fn an_alarm_that_nobody_hears_or_could_act_on_is_named() {
     let after = |id, from, to| HOUSE.broken_after(TEMPLATE, id, from, to);
-    let deaf = after("LatencyAlarm:", "AlarmActions: [!Ref OperationsTopic]", "AlarmActions: [!Ref OrderTopic]");
+    let deaf =
+        after("LatencyAlarm:", "AlarmActions: [!Ref OperationsTopic]", "AlarmActions: [!Ref OrderTopic]");
     assert_blamed(&complaints(alarms(&deaf)), &["AlarmActions", "LatencyAlarm"]);
     let endless = after("SweepStoppedAlarm:", "      OKActions: [!Ref OperationsTopic]\n", "");
     assert_blamed(&complaints(alarms(&endless)), &["OKActions", "SweepStoppedAlarm"]);
@@ -654,7 +655,10 @@ fn an_alarm_that_nobody_hears_or_could_act_on_is_named() {
     );
     assert_blamed(&complaints(alarms(&eleventh)), &["FunctionsThrottledAlarm", "11 metrics"]);
     let text = |from, to| HOUSE.broken(RUNBOOK, from, to);
-    assert_blamed(&complaints(runbook(&text("## LatencyAlarm", "## SlowAlarm"))), &["no section on LatencyAlarm"]);
+    assert_blamed(
+        &complaints(runbook(&text("## LatencyAlarm", "## SlowAlarm"))),
+        &["no section on LatencyAlarm"],
+    );
     assert_blamed(&complaints(runbook(&text("## LatencyAlarm", "## SlowAlarm"))), &["no alarm SlowAlarm"]);
     let mute = HOUSE.broken_after(RUNBOOK, "## DeadLettersAlarm", "**Mend:**", "**And:**");
     assert_blamed(&complaints(runbook(&mute)), &["DeadLettersAlarm", "**Mend:**"]);
@@ -698,7 +702,10 @@ async fn the_runbooks_queries_name_what_is_logged() {
     assert_blamed(&text("message = \"swept\"", "message = \"swepped\""), &["swepped"]);
     assert_blamed(&text("metric = \"ContentionRetries\"", "metric = \"Retries\""), &["Retries"]);
     assert_blamed(&text("count(@initDuration)", "count(@coldStart)"), &["@coldStart"]);
-    assert_blamed(&text("by route, status, integration_status", "by path, status, integration_status"), &["path"]);
+    assert_blamed(
+        &text("by route, status, integration_status", "by path, status, integration_status"),
+        &["path"],
+    );
     assert_blamed(&text("by type, order\n", "by type, customer\n"), &["OrderWorkflowLog", "customer"]);
     assert_blamed(&text("insights OrderWorkflowLog", "insights WorkflowLog"), &["WorkflowLog"]);
     let renamed = HOUSE.broken(TEMPLATE, "\"integration_error\":", "\"failure\":");
