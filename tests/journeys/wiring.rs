@@ -7,6 +7,7 @@
 
 mod arrows;
 mod budgets;
+mod controls;
 mod day;
 mod events;
 mod functions;

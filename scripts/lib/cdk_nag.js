@@ -1,0 +1,58 @@
+// Reads transformed templates, one per argument, and prints what cdk-nag finds in each, as JSON:
+// [{"file": ..., "rule": ..., "resource": <logical id>, "problem": ...}].
+// The packs are AWS Solutions and Serverless; the CDK's own rules for templates run with them.
+"use strict";
+
+const { existsSync, mkdtempSync, readFileSync, rmSync } = require("node:fs");
+const { tmpdir } = require("node:os");
+const { join } = require("node:path");
+const { createRequire } = require("node:module");
+
+const load = createRequire(join(process.cwd(), ".tools/cdk-nag/index.js"));
+const cdk = load("aws-cdk-lib");
+const { CfnInclude } = load("aws-cdk-lib/cloudformation-include");
+const nag = load("cdk-nag");
+
+const files = process.argv.slice(2);
+const outdir = mkdtempSync(join(tmpdir(), "cdk-nag-"));
+// It prints its findings for people, and sets the exit code: both are the caller's to judge.
+console.log = console.error = console.warn = () => {};
+try {
+    const app = new cdk.App({ outdir, analyticsReporting: false });
+    files.forEach((templateFile, at) => {
+        const stack = new cdk.Stack(app, `T${at}`, { synthesizer: new cdk.LegacyStackSynthesizer() });
+        new CfnInclude(stack, "Included", { templateFile });
+    });
+    cdk.Validations.of(app).addPlugins(new nag.AwsSolutionsChecks(app), new nag.ServerlessChecks(app));
+    let failure;
+    try {
+        app.synth();
+    } catch (error) {
+        failure = error; // It throws where it finds something, once the report is written.
+    }
+    const written = join(outdir, "validation-report.json");
+    if (!existsSync(written)) throw failure ?? new Error("cdk-nag wrote no report");
+    const report = JSON.parse(readFileSync(written, "utf8"));
+    const packs = report.pluginReports.map((plugin) => plugin.pluginName);
+    for (const pack of ["AwsSolutions", "Serverless"]) {
+        if (!packs.includes(pack)) throw new Error(`cdk-nag did not run ${pack}, only ${packs}`);
+    }
+    const found = [];
+    for (const plugin of report.pluginReports) {
+        for (const violation of plugin.violations) {
+            for (const construct of violation.violatingConstructs) {
+                const [stack, , resource] = construct.constructPath.split("/");
+                found.push({
+                    file: files[Number(stack.slice(1))],
+                    rule: violation.ruleName,
+                    resource,
+                    problem: violation.description,
+                });
+            }
+        }
+    }
+    process.stdout.write(JSON.stringify(found));
+    process.exitCode = 0;
+} finally {
+    rmSync(outdir, { recursive: true, force: true });
+}
