@@ -49,8 +49,8 @@ def of(resource, *path):
     return ("Resources", resource, "Properties", *path)
 
 
-# No linter misses the API's default authorizer, TLS to a topic that is encrypted, the workflow's log, the tables' or the
-# queue's encryption, nor the tables' protection from deletion: tests/journeys/wiring/controls.rs does.
+# No linter tells when the API's default authorizer is gone, TLS to a topic that is encrypted, the workflow's log, the
+# tables' or the queue's encryption, or the tables' protection from deletion: tests/journeys/wiring/controls.rs does.
 CONTROLS = {
     "a table's point-in-time recovery": gone(*of("OrdersTable", "PointInTimeRecoverySpecification")),
     "a table's being kept when the stack goes": gone("Resources", "OrdersTable", "DeletionPolicy"),
@@ -93,17 +93,19 @@ def main():
         templates[f"{number:02} {control}".replace(" ", "-")] = template
     found_in = findings.of_templates(templates)
     failed += findings.judge(found_in["whole"])
+    told = 0
     for name, found in list(found_in.items())[1:]:
         control = name[3:].replace("-", " ")
         seen = sorted(one for one in findings.not_accepted(found) if one not in found_in["whole"])
         print(f"without {control}: {', '.join(map(str, seen)) or 'nothing'}")
-        if not seen:
-            failed.append(f"no linter misses {control}")
+        if seen:
+            told += 1
+        else:
+            failed.append(f"no linter tells that {control} is gone")
     print()
     for failure in failed:
         print(failure)
-    taken_out = len(templates) - 1
-    print(f"{taken_out} controls taken out, {taken_out - sum('no linter' in one for one in failed)} missed by a linter")
+    print(f"{len(templates) - 1} controls taken out, {told} times a linter told")
     sys.exit(bool(failed))
 
 

@@ -54,8 +54,8 @@ def transformed(template):
             properties["CodeUri"] = {"Bucket": "packaged", "Key": "code"}
         if resource["Type"] == "AWS::Serverless::StateMachine":
             properties["DefinitionUri"] = {"Bucket": "packaged", "Key": "definition"}
-    defaults = {name: one["Default"] for name, one in template.get("Parameters", {}).items() if "Default" in one}
-    return Translator({}, Parser()).translate(template, defaults)
+    # Without values for parameters: whatever they are, it is the template that is judged.
+    return Translator({}, Parser()).translate(template, {})
 
 
 def run(command, *, may_fail=False, **options):
@@ -105,7 +105,7 @@ def by_cdk_nag(files):
     report = parsed("cdk-nag", run(["node", "scripts/lib/cdk_nag.js", *files]))
     found = {file: set() for file in files}
     for one in report:
-        found[one["file"]].add(Finding("cdk-nag", one["rule"], one.get("resource") or "the template"))
+        found[one["file"]].add(Finding("cdk-nag", one["rule"], one["resource"]))
     return found
 
 

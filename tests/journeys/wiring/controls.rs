@@ -1,5 +1,5 @@
-//! What guards the shop and no linter misses: `scripts/lint-controls` takes out one control after the other, and says
-//! which linter tells; for these none did. So they are looked for here, and taken out just the same.
+//! What guards the shop, and no linter looks for: `scripts/lint-controls` takes out one control after the other and
+//! says which linter tells. For these none did, so they are looked for here, and taken out just the same.
 
 use local::template::yaml;
 use serde_json::Value;

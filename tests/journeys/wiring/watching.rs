@@ -33,10 +33,13 @@ const ANSWERS: [&str; 4] = ["**Means:**", "**Look:**", "**Mend:**", "**Harmless:
 /// The metrics that an alarm's expression may have. Source: Amazon `CloudWatch` user guide, "Alarm data queries".
 const MOST_METRICS: usize = 10;
 
+/// Metrics of one namespace: their names, and the sets of dimensions that each of them comes with.
+type Measured = (&'static str, &'static [&'static str], &'static [&'static [&'static str]]);
+
 /// What AWS measures: namespace, names, and the sets of dimensions that they come with. Sources: the pages on
 /// `CloudWatch` metrics in the guides of API Gateway ("Monitor `CloudWatch` metrics for HTTP APIs"), Step Functions,
 /// Lambda, `DynamoDB`, SNS and SQS.
-const OF_AWS: &[(&str, &[&str], &[&[&str]])] = &[
+const OF_AWS: &[Measured] = &[
     ("AWS/ApiGateway", &["Count", "4xx", "5xx", "Latency"], &[&["ApiId"]]),
     (
         "AWS/States",
@@ -380,6 +383,15 @@ fn dashboard(house: &House) -> Result<Complaints, String> {
             found.push(format!("{TEMPLATE}: {id} is not on the dashboard"));
         }
     }
+    let global = &written.0["Globals"]["Function"]["MemorySize"];
+    for (id, properties) in written.of_type(FUNCTION) {
+        let memory = properties.get("MemorySize").unwrap_or(global);
+        if !text.contains(&format!("for {memory} MB")) {
+            found.push(format!(
+                "{TEMPLATE}: the dashboard does not say what {memory} MB cost, which {id} has"
+            ));
+        }
+    }
     let (on_dashboard, in_alarms) = (dashboard_metrics(&written)?, alarm_metrics(&written));
     let throttles = |metrics: &[Metric], name: &str, values: &[String]| {
         let about = |metric: &&Metric| metric.name == name && metric.dimensions.len() == values.len();
@@ -676,6 +688,7 @@ fn a_part_that_the_dashboard_misses_or_makes_up_is_named() {
     let after = |anchor, from, to| HOUSE.broken_after(TEMPLATE, anchor, from, to);
     let made_up = after("OrderDashboard:", "${DeadLetters.QueueName}", "${Letters.QueueName}");
     assert_blamed(&complaints(dashboard(&made_up)), &["dashboard names Letters"]);
+    assert_blamed(&complaints(metrics(&made_up)), &["OrderDashboard", "Letters"]);
     let unseen = after("OrderDashboard:", "\"${LatencyAlarm.Arn}\",", "");
     assert_blamed(&complaints(dashboard(&unseen)), &["LatencyAlarm is not on the dashboard"]);
     let errors = "\"Functions: errors\"";
@@ -687,6 +700,8 @@ fn a_part_that_the_dashboard_misses_or_makes_up_is_named() {
     assert_blamed(&complaints(dashboard(&index)), &["WriteThrottleEvents", "by_due"]);
     let table = after("StockThrottledAlarm:", "!Ref UsersTable", "!Ref OrdersTable");
     assert_blamed(&complaints(dashboard(&table)), &["no alarm", "ReadThrottleEvents", "UsersTable"]);
+    let grown = HOUSE.broken(TEMPLATE, "    MemorySize: 256", "    MemorySize: 512");
+    assert_blamed(&complaints(dashboard(&grown)), &["512 MB", "QueryFunction"]);
     let torn = after("OrderDashboard:", "{\"widgets\": [", "{\"widgets\": ");
     assert_blamed(&complaints(dashboard(&torn)), &["OrderDashboard"]);
 }
