@@ -2,15 +2,13 @@
 
 source scripts/lib/tools.sh
 
-sam_version=1.170.0
-cfn_lint_version=1.58.0
 checkov_version=3.3.30
 cdk_version=2.276.0
 constructs_version=10.8.1
 cdk_nag_version=3.0.2
 
 install_linters() {
-    python_tools sam "aws-sam-cli==$sam_version" "cfn-lint==$cfn_lint_version"
+    install_sam
     python_tools checkov "checkov==$checkov_version"
     node_tools cdk-nag "cdk-nag@$cdk_nag_version" "aws-cdk-lib@$cdk_version" "constructs@$constructs_version"
     # A region is part of what is checked; any will do, and none is called.

@@ -1,8 +1,17 @@
 # For scripts to source: installs tools once, into the git-ignored .tools/, at the versions that are asked for.
 #   python_tools NAME PACKAGE==VERSION...   into the virtual environment .tools/NAME
 #   node_tools NAME PACKAGE@VERSION...      into .tools/NAME/node_modules
-# Needs python3 with venv or pip for the one, node with npm for the other.
+# Needs python3 with venv or pip for the one, node with npm for the other. What several scripts use has its version here:
+#   install_sam            SAM CLI and cfn-lint, .tools/sam/bin
+#   install_cargo_lambda   cargo-lambda and the linker that it needs, .tools/cargo-lambda/bin, which belongs on the PATH
+#   install_ministack      MiniStack, an emulator of AWS by other people (MIT), with boto3, .tools/ministack/bin
+#   install_newman         newman, .tools/newman
 
+sam_version=1.170.0
+cfn_lint_version=1.58.0
+cargo_lambda_version=1.9.2
+ministack_version=1.5.33
+newman_version=6.2.2
 virtualenv_version=21.15.7 # only where python3 comes without ensurepip
 
 # Whether .tools/NAME holds exactly these. What says so is written last, so that an installation that was cut off, or is
@@ -45,3 +54,8 @@ node_tools() {
     npm install --prefix ".tools/$name" --no-save --no-audit --no-fund --loglevel=error "$@" >&2
     echo "$*" >".tools/$name/.installed"
 }
+
+install_sam() { python_tools sam "aws-sam-cli==$sam_version" "cfn-lint==$cfn_lint_version"; }
+install_cargo_lambda() { python_tools cargo-lambda "cargo-lambda==$cargo_lambda_version"; }
+install_ministack() { python_tools ministack "ministack[full]==$ministack_version"; }
+install_newman() { node_tools newman "newman@$newman_version"; }

@@ -53,3 +53,4 @@ mod traces;
 mod users;
 mod watch;
 mod wiring;
+mod workflow_cases;
