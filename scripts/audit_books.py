@@ -4,8 +4,8 @@
     audit_books.py wait  --api URL --orders N            until so many e-mails about orders were delivered
     audit_books.py audit --api URL --aws URL --orders N  the books, before and after a few more orders
 
-For every product: nothing is oversold, available + reserved is what was ever counted in, and reserved is what open
-orders hold. Standard library only. Exit status 0 when the books balance.
+For every product: nothing is oversold, available + reserved + shipped is what was ever counted in, and reserved is what
+open orders hold. Standard library only. Exit status 0 when the books balance.
 """
 import argparse, collections, json, sys, time, urllib.error, urllib.request
 
@@ -51,12 +51,13 @@ def rows(aws, attribute):
 
 def faults(aws):
     number = lambda attribute: int(attribute["N"])
-    held, counted, stock, statuses = (collections.Counter(), collections.Counter(), {}, collections.Counter())
+    held, gone, counted, statuses = (collections.Counter() for _ in range(4))
+    stock = {}
     for order in rows(aws, "order_id"):
         statuses[order["status"]["S"]] += 1
-        if order["status"]["S"] in ("PENDING", "CONFIRMED"):
-            for line in order["lines"]["L"]:
-                held[line["M"]["sku"]["S"]] += number(line["M"]["quantity"])
+        at = {"PENDING": held, "CONFIRMED": held, "SHIPPED": gone, "DELIVERED": gone}.get(order["status"]["S"])
+        for line in order["lines"]["L"] if at is not None else []:
+            at[line["M"]["sku"]["S"]] += number(line["M"]["quantity"])
     for row in rows(aws, "sku"):
         if row["kind"]["S"] == "STOCK":
             stock[row["sku"]["S"]] = number(row["available"]), number(row["reserved"])
@@ -68,8 +69,8 @@ def faults(aws):
     for sku, (available, reserved) in stock.items():
         if available < 0:
             yield f"{sku}: oversold, {available} available"
-        if available + reserved != counted[sku]:
-            yield f"{sku}: available {available} + reserved {reserved} is not {counted[sku]}, what was counted in"
+        if available + reserved + gone[sku] != counted[sku]:
+            yield f"{sku}: available {available} + reserved {reserved} + shipped {gone[sku]} is not {counted[sku]}, what was counted in"
         if reserved != held[sku]:
             yield f"{sku}: {reserved} reserved, but open orders hold {held[sku]}"
 

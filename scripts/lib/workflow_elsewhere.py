@@ -198,4 +198,5 @@ def main():
     return run(given.cases, given.definition, given.endpoint)
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
