@@ -16,6 +16,15 @@ const OF_AWS_ITSELF: &str = "logs:";
 const TRACES: [&str; 2] = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
 const SAMPLES: [&str; 2] = ["xray:GetSamplingRules", "xray:GetSamplingTargets"];
 
+/// What is done to a subscription, which to IAM is no resource.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html>
+const OF_SUBSCRIPTIONS: [&str; 2] = ["sns:GetSubscriptionAttributes", "sns:Unsubscribe"];
+
+/// Whether IAM knows no resource for an action, so that only `*` permits it.
+fn has_no_resource(action: &str) -> bool {
+    action.starts_with("xray:") || OF_SUBSCRIPTIONS.contains(&action)
+}
+
 /// What a role permits, and to whom.
 struct Granted {
     /// The logical id of the function or the state machine; for a schedule, of the function that it runs.
@@ -113,7 +122,7 @@ fn needed(house: &House, needs: &[Needed]) -> Result<Complaints, String> {
             if action.starts_with(OF_AWS_ITSELF) {
                 continue;
             }
-            if action.contains(['*', '?']) || (resource == "*" && !action.starts_with("xray:")) {
+            if action.contains(['*', '?']) || (resource == "*" && !has_no_resource(&action)) {
                 found.push(format!("{} permits {action} on {resource}: name each", grant.role));
             }
             let one = [Statement {
@@ -171,7 +180,9 @@ async fn a_permission_that_is_missing_or_superfluous_is_named_with_its_role() {
             "!GetAtt UsersTable",
             ["CreateOrderRole", "InventoryTable"],
         ),
-        ("  CreateUserRole:", "sns:Subscribe,", "", ["CreateUserRole", "sns:Subscribe"]),
+        ("  CreateUserRole:", "sns:Subscribe", "sns:Publish", ["CreateUserRole", "sns:Subscribe"]),
+        // On its topic's ARN it would be permitted nothing.
+        ("  QueryRole:", "Resource: \"*\"", "Resource: !Ref OrderTopic", ["QueryRole", "sns:GetSub"]),
         ("  CreateUserRole:", "sns:Unsubscribe", "sns:Publish", ["CreateUserRole", "sns:Unsubscribe"]),
         (
             "  PlaceOrderRole:",

@@ -46,7 +46,7 @@ impl Roles {
 pub struct Need {
     /// The action, such as `dynamodb:GetItem`.
     pub action: String,
-    /// The ARN that it is done to.
+    /// The ARN that it is done to; `*` where IAM knows none.
     pub resource: String,
 }
 
@@ -98,8 +98,10 @@ fn on_table(action: &str, table: &str, index: Option<&str>) -> Need {
 }
 
 fn topic(parameters: &Value) -> String {
-    if let Some(subscription) = parameters["SubscriptionArn"].as_str() {
-        return subscription.rsplit_once(':').map_or(subscription, |(topic, _)| topic).to_owned();
+    // To IAM a subscription is no resource
+    // (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html>).
+    if parameters.get("SubscriptionArn").is_some() {
+        return "*".to_owned();
     }
     match parameters["Name"].as_str() {
         Some(name) => arn("sns", name),
@@ -158,15 +160,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_to_a_subscription_is_judged_by_its_topic() {
+    fn what_is_done_to_a_subscription_is_done_to_no_resource() {
         let topic = arn("sns", "orders");
-        for parameters in [
-            json!({ "TopicArn": topic }),
-            json!({ "SubscriptionArn": format!("{topic}:1-2-3") }),
-            json!({ "Name": "orders" }),
+        for (parameters, resource) in [
+            (json!({ "TopicArn": topic }), topic.as_str()),
+            (json!({ "Name": "orders" }), &topic),
+            (json!({ "SubscriptionArn": format!("{topic}:1-2-3") }), "*"),
         ] {
             let operation = Operation::Sns { action: "Any".to_owned(), parameters };
-            assert_eq!(operation.needs(), [Need::new("sns:Any", topic.clone())]);
+            assert_eq!(operation.needs(), [Need::new("sns:Any", resource)]);
         }
     }
 }
