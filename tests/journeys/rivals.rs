@@ -287,6 +287,62 @@ fn a_sweeper_that_meets_the_live_workflow_takes_nothing_away_from_it() {
     both_won(&winners);
 }
 
+/// An order that was left PENDING, and is due: its customer asks again at the moment at which the sweeper comes.
+#[test]
+fn of_a_repeated_request_and_the_sweeper_one_confirms_and_announces_what_was_left() {
+    let winners = each_of(seeds(), async |seed| {
+        let (shop, id) = left(seed, "UpdateStatus").await;
+        let ada = shop.signed_in("Ada");
+        // Whoever announces takes a while, in which the other one sees what is announced and not noted yet.
+        let while_ = Fault::Delay(Duration::from_millis(seed % 50));
+        shop.stack.faults().plant(move |call| (call.operation == "Publish").then(|| while_.clone()));
+
+        let (again, ()) = join(shop.place(&ada, "key-1", &[(SKU, 2)]), shop.sweep_after(DUE)).await;
+
+        assert_eq!(again.status, 200, "{again:?}");
+        shop.sweep_after(DUE).await;
+        ended(&shop, &id, &["PENDING", "CONFIRMED"]).await;
+        let runs = shop.stack.aws().executions();
+        let told = runs.iter().find(|run| published(run)).expect("somebody announced it");
+        if told.input["command"] == "resume" { "the sweeper" } else { "the repeated request" }
+    });
+    both_won(&winners);
+}
+
+/// An order is due, since its mail did not leave. Its resumption is started twice, as the SDK does when it does not hear
+/// that the first one was, and meanwhile the order is shipped.
+#[test]
+fn a_resumption_that_is_started_twice_leaves_what_was_changed_meanwhile_to_whoever_changed_it() {
+    let outcomes = each_of(seeds(), async |seed| {
+        let (shop, id) = left(seed, "TriggerEmail").await;
+        let (mut lost, mut random) = (false, fastrand::Rng::with_seed(seed));
+        shop.stack.faults().plant(move |call| match call.operation.as_str() {
+            "StartSyncExecution" if call.caller == "SweepOrdersFunction" && !lost => {
+                lost = true;
+                Some(Fault::After)
+            }
+            "Publish" => Some(Fault::Delay(Duration::from_millis(random.u64(..150)))),
+            _ => None,
+        });
+
+        let (shipped, ()) = join(shop.patch(&shop.admin, &id, "SHIPPED", 2), shop.sweep_after(DUE)).await;
+
+        assert_eq!(shipped.status, 200, "{shipped:?}");
+        for _ in 0..3 {
+            shop.sweep_after(DUE).await;
+        }
+        ended(&shop, &id, &["PENDING", "CONFIRMED", "SHIPPED"]).await;
+        // What the second start of the resumption found.
+        let runs = shop.stack.aws().executions();
+        let second = runs.iter().rev().filter(|run| run.input["command"] == "resume").nth(1);
+        let second = second.expect("it was started twice");
+        let found = second.states.iter().find(|state| state.name == "UpdateStatus");
+        let found = found.and_then(|state| state.output.as_ref()).expect("an order");
+        found["order"]["status"] == "SHIPPED"
+    });
+    assert!(outcomes.contains(&true) || outcomes.len() < MANY, "nothing was changed meanwhile");
+}
+
 /// Whether an execution published a mail.
 fn published(run: &Execution) -> bool {
     run.states.iter().any(|state| state.name == "TriggerEmail" && state.error.is_none())

@@ -6,7 +6,7 @@ mod request;
 use aws_adapters::{Orders, Ran, Workflow, database, workflows};
 use domain::{
     Actor, Error, Order, OrderId, Status,
-    workflow::{Change, Command, Outcome},
+    workflow::{Change, Command, Outcome, Resume},
 };
 use lambda_shell::{
     AdminRule, Caller, Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault, trace_header,
@@ -74,12 +74,13 @@ impl ChangeOrder {
     async fn resume(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
         self.admins.require(caller)?;
         let order_id = Self::order_id(request)?;
-        if !self.orders.take_up(order_id, self.clock.now()).await? {
+        let Some(version) = self.orders.take_up(order_id, self.clock.now()).await? else {
             let there = self.orders.get(order_id).await?.is_some();
             return Err(if there { Error::NothingDue } else { Error::NotFound("order") });
-        }
+        };
+        let resume = Command::Resume(Resume { order_id, claimed_version: Some(version) });
         // Whatever comes of it, the order is taken up again: what this run leaves is the sweeper's.
-        let _left_to_the_sweeper = self.workflow.run(&Command::Resume { order_id }, trace_header()).await;
+        let _left_to_the_sweeper = self.workflow.run(&resume, trace_header()).await;
         let order = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?.order;
         respond(202, &order)
     }

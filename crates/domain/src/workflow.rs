@@ -56,10 +56,17 @@ pub enum Command {
     /// Change an order's status.
     Change(Change),
     /// Finish what an interrupted execution left.
-    Resume {
-        /// Which order.
-        order_id: OrderId,
-    },
+    Resume(Resume),
+}
+
+/// What an interrupted execution left is to be finished: `command: "resume"`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// Which order.
+    pub order_id: OrderId,
+    /// The order's version when it was claimed. A later one was made by an execution that announces it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_version: Option<u32>,
 }
 
 impl Command {
@@ -68,7 +75,7 @@ impl Command {
         match self {
             Self::Place(Place { order_id, .. })
             | Self::Change(Change { order_id, .. })
-            | Self::Resume { order_id } => *order_id,
+            | Self::Resume(Resume { order_id, .. }) => *order_id,
         }
     }
 }
@@ -179,14 +186,14 @@ pub enum UpdateStatus {
         /// Where its customer's mail goes.
         #[serde(default, rename = "topic_arn")]
         topic: Topic,
+        /// Whether an earlier execution stored it, perhaps so long ago that the sweeper is after it.
+        #[serde(default)]
+        replayed: bool,
     },
     /// Change an order's status.
     Change(Change),
     /// Finish what an interrupted execution left.
-    Resume {
-        /// Which order.
-        order_id: OrderId,
-    },
+    Resume(Resume),
 }
 
 /// `UpdateStatus` answers: the order as it stands now, and what this execution has to announce.
@@ -265,7 +272,7 @@ mod tests {
         let read = |message| serde_json::from_value::<UpdateStatus>(message).unwrap();
         let topic_of = |asked| match asked {
             UpdateStatus::Place { topic, .. } => topic,
-            UpdateStatus::Change(_) | UpdateStatus::Resume { .. } => panic!("not a placement"),
+            UpdateStatus::Change(_) | UpdateStatus::Resume(_) => panic!("not a placement"),
         };
         let plain = json!({ "command": "place", "order_id": id, "priority": "high" });
         assert_eq!(topic_of(read(plain)), Topic::Unknown);
@@ -273,6 +280,8 @@ mod tests {
         assert_eq!(topic_of(read(without)), Topic::Known(None));
         let with = json!({ "command": "place", "order_id": id, "topic_arn": "arn:t" });
         assert_eq!(topic_of(read(with)), Topic::Known(Some("arn:t".into())));
+        let claimed = json!({ "command": "resume", "order_id": id });
+        assert!(matches!(read(claimed), UpdateStatus::Resume(Resume { claimed_version: None, .. })));
     }
 
     #[test]

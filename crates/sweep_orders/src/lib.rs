@@ -5,7 +5,10 @@
 //! that could not be sent.
 
 use aws_adapters::{Claim, DueOrder, Orders, Ran, Workflow, database, workflows};
-use domain::{Error, Timestamp, workflow::Command};
+use domain::{
+    Error,
+    workflow::{Command, Resume},
+};
 use futures_util::{StreamExt as _, stream};
 use lambda_shell::{Clock, Count, Env, SdkConfig, SetupFault, Step, trace_header};
 use serde::Serialize;
@@ -59,7 +62,7 @@ impl Step for SweepOrders {
         let now = self.clock.now();
         let due = self.orders.due(now, PER_SHARD).await?;
         let mut swept = Swept { due: due.len(), ..Swept::default() };
-        let mut ended = stream::iter(due).map(|order| self.sweep(order, now)).buffer_unordered(AT_ONCE);
+        let mut ended = stream::iter(due).map(|order| self.sweep(order)).buffer_unordered(AT_ONCE);
         while let Some(end) = ended.next().await {
             match end {
                 End::Resumed => swept.resumed += 1,
@@ -95,10 +98,11 @@ enum End {
 
 impl SweepOrders {
     /// One order's failure is no other order's.
-    async fn sweep(&self, due: DueOrder, now: Timestamp) -> End {
+    async fn sweep(&self, due: DueOrder) -> End {
         let order_id = due.order_id;
-        match self.orders.claim(&due, now).await {
-            Ok(Claim::Ours) => {}
+        // A run may take most of a minute: a claim counts from when it is made, not from when the run began.
+        let resume = match self.orders.claim(&due, self.clock.now()).await {
+            Ok(Claim::Ours(version)) => Command::Resume(Resume { order_id, claimed_version: Some(version) }),
             Ok(Claim::Theirs) => return End::Theirs,
             Ok(Claim::GivenUp) => {
                 tracing::error!(%order_id, "given up: POST /orders/{{order_id}}/resume takes it up again");
@@ -108,8 +112,8 @@ impl SweepOrders {
                 tracing::warn!(%order_id, code = error.code(), "could not be claimed");
                 return End::Failed;
             }
-        }
-        match self.workflow.run(&Command::Resume { order_id }, trace_header()).await {
+        };
+        match self.workflow.run(&resume, trace_header()).await {
             Ok(Ran::Finished(_)) => End::Resumed,
             Ok(Ran::Broke { error }) => {
                 tracing::warn!(%order_id, error, "could not be resumed");

@@ -1,10 +1,10 @@
 //! The workflow step `UpdateStatus`: one guarded transition, and what it does to stock. Only the call that made a
 //! transition announces it; whoever finds the order there already says nothing.
 
-use aws_adapters::{Advanced, Orders, Stocks, Users, database};
+use aws_adapters::{Advanced, Due, Orders, Stocks, Users, database};
 use domain::{
     Error, Order, OrderId, Status,
-    workflow::{Announcement, Change, ChangeOutcome, Topic, UpdateStatus, Updated},
+    workflow::{Announcement, Change, ChangeOutcome, Resume, Topic, UpdateStatus, Updated},
 };
 use lambda_shell::{Clock, Env, SdkConfig, SetupFault, Step};
 
@@ -44,25 +44,25 @@ impl Step for UpdateOrderStatus {
 
     async fn handle(&self, asked: UpdateStatus) -> Result<Updated, Error> {
         match asked {
-            UpdateStatus::Place { order_id, topic } => {
+            UpdateStatus::Place { order_id, topic, replayed } => {
                 lambda_shell::concerning(order_id);
-                self.confirm(order_id, topic).await
+                self.confirm(order_id, topic, if replayed { Due::Anew } else { Due::AsItIs }).await
             }
             UpdateStatus::Change(change) => {
                 lambda_shell::concerning(change.order_id);
                 self.change(&change).await
             }
-            UpdateStatus::Resume { order_id } => {
-                lambda_shell::concerning(order_id);
-                self.resume(order_id).await
+            UpdateStatus::Resume(resume) => {
+                lambda_shell::concerning(resume.order_id);
+                self.resume(&resume).await
             }
         }
     }
 }
 
 impl UpdateOrderStatus {
-    async fn confirm(&self, order_id: OrderId, topic: Topic) -> Result<Updated, Error> {
-        match self.orders.confirm(order_id, self.clock.now()).await? {
+    async fn confirm(&self, order_id: OrderId, topic: Topic, due: Due) -> Result<Updated, Error> {
+        match self.orders.confirm(order_id, self.clock.now(), due).await? {
             Advanced::Moved(order) => self.announce(&order, order.clone(), topic).await,
             Advanced::NotThere(order) => Ok(unannounced(ChangeOutcome::Changed, order)),
             Advanced::Missing => Err(Error::NotFound("order")),
@@ -100,16 +100,21 @@ impl UpdateOrderStatus {
     }
 
     /// Confirms what is PENDING, or announces the earliest status that was not; more are the next run's.
-    async fn resume(&self, order_id: OrderId) -> Result<Updated, Error> {
+    async fn resume(&self, resume: &Resume) -> Result<Updated, Error> {
+        let Resume { order_id, claimed_version } = *resume;
         let stored = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?;
         let order = stored.order;
         if order.status == Status::Pending {
-            return self.confirm(order_id, Topic::Unknown).await;
+            return self.confirm(order_id, Topic::Unknown, Due::AsItIs).await;
         }
         let Some(version) = stored.unsent.first() else {
             self.orders.settle(order_id).await?;
             return Ok(unannounced(ChangeOutcome::Changed, order));
         };
+        if claimed_version.is_some_and(|claimed| *version > claimed) {
+            // Made since the claim, by an execution that is announcing it, and due again if that is cut off.
+            return Ok(unannounced(ChangeOutcome::Changed, order));
+        }
         let then = order.as_of(*version).ok_or_else(|| Error::Broken {
             doing: "announcing a status",
             source: "the order never had the version that waits to be announced".into(),

@@ -25,6 +25,15 @@ pub enum Advanced {
     Missing,
 }
 
+/// What a confirmation does about the time at which the sweeper looks after the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Leaves it: it was set for this very execution, at creation or by a claim. That saves a write to the index.
+    AsItIs,
+    /// Sets it anew, since it may be over: else the sweeper would announce what this execution announces.
+    Anew,
+}
+
 /// The values of a transition's expressions. A type of its own, since an update and an action of a transaction take
 /// the same ones through different builders.
 struct Transition {
@@ -35,13 +44,13 @@ struct Transition {
 const GUARD: &str = "#status = :from AND version = :before";
 
 impl Orders {
-    /// PENDING to CONFIRMED, to be announced, without having read the order. `due_at` stays as it is: it was set for
-    /// this.
-    pub async fn confirm(&self, order_id: OrderId, at: Timestamp) -> Result<Advanced, Error> {
+    /// PENDING to CONFIRMED, to be announced, without having read the order.
+    pub async fn confirm(&self, order_id: OrderId, at: Timestamp, due: Due) -> Result<Advanced, Error> {
         // An order is PENDING in its first version only, so the next one is the second.
         let entry =
             HistoryEntry { status: Status::Confirmed, version: 2, at, actor: Actor::Workflow, reason: None };
-        let transition = Transition::new(Status::Pending, entry, None)?;
+        let due = (due == Due::Anew).then_some(order_id);
+        let transition = Transition::new(Status::Pending, entry, due)?;
         self.update(order_id, transition).await
     }
 

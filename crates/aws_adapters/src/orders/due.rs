@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
-    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use domain::{Error, OrderId, Timestamp};
 
-use super::{DUE_AFTER, Orders, key};
-use crate::failure::failed;
+use super::{DUE_AFTER, Item, Orders, key};
+use crate::failure::{failed, incomplete};
 
 /// How often an order is resumed before a person has to look.
 const MAX_ATTEMPTS: u32 = 10;
@@ -34,8 +34,8 @@ pub struct DueOrder {
 /// What came of claiming a due order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It is this caller's to resume.
-    Ours,
+    /// It is this caller's to resume, as far as this version of it.
+    Ours(u32),
     /// Somebody else was faster, or nothing is left to do.
     Theirs,
     /// It was tried often enough: it waits for a person now.
@@ -90,6 +90,7 @@ impl Orders {
                 .expression_attribute_values(":shard", text(due.order_id.due_shard().to_owned()))
                 .expression_attribute_values(":later", text(now.after(backoff(tried)).to_string()))
                 .expression_attribute_values(":tried", number(tried + 1))
+                .return_values(ReturnValue::AllNew)
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
             let update = if tried == 0 {
                 update.condition_expression(
@@ -101,7 +102,7 @@ impl Orders {
                     .expression_attribute_values(":before", number(tried))
             };
             match update.send().await {
-                Ok(_claimed) => return Ok(Claim::Ours),
+                Ok(claimed) => return version(claimed.attributes, DOING).map(Claim::Ours),
                 Err(error) => match error.as_service_error() {
                     Some(UpdateItemError::ConditionalCheckFailedException(row)) => {
                         let row = row.item();
@@ -145,9 +146,10 @@ impl Orders {
     }
 
     /// Takes an order up again that was given up, or that is due and not claimed yet, as if it had never been tried.
-    /// `false` when nothing is due for it: then it is finished, or somebody is at it, and whoever took it up as well
-    /// would announce the same status a second time.
-    pub async fn take_up(&self, order_id: OrderId, now: Timestamp) -> Result<bool, Error> {
+    /// Answers the order's version, or `None` when nothing is due for it: then it is finished, or somebody is at it, and
+    /// whoever took it up as well would announce the same status a second time.
+    pub async fn take_up(&self, order_id: OrderId, now: Timestamp) -> Result<Option<u32>, Error> {
+        const DOING: &str = "taking an order up again";
         let answer = self
             .client
             .update_item()
@@ -159,9 +161,16 @@ impl Orders {
             .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
             .expression_attribute_values(":soon", AttributeValue::S(now.after(DUE_AFTER).to_string()))
             .expression_attribute_values(":shard", AttributeValue::S(order_id.due_shard().to_owned()))
+            .return_values(ReturnValue::AllNew)
             .send()
             .await;
-        Self::held(answer, "taking an order up again")
+        match answer {
+            Ok(taken) => version(taken.attributes, DOING).map(Some),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
+                _ => Err(failed(DOING)(error)),
+            },
+        }
     }
 
     /// Takes an order off the sweeper's list that has nothing left to announce.
@@ -199,6 +208,12 @@ impl Orders {
             },
         }
     }
+}
+
+/// The version of an order's row, as a write returns it.
+fn version(row: Option<Item>, doing: &'static str) -> Result<u32, Error> {
+    let version = row.as_ref().and_then(|row| row.get("version")?.as_n().ok()?.parse().ok());
+    version.ok_or_else(|| incomplete(doing))
 }
 
 /// How long to wait after this many attempts.

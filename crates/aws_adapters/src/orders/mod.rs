@@ -30,7 +30,7 @@ const DUE_AFTER: Duration = Duration::from_mins(1);
 type Item = HashMap<String, AttributeValue>;
 
 pub use self::{
-    change::Advanced,
+    change::{Advanced, Due},
     due::{Claim, DueOrder},
     list::OrderFilter,
 };
