@@ -15,6 +15,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints, day};
 use crate::shop::Shop;
 
+const README: &str = "README.md";
 const RUNBOOK: &str = "docs/runbook.md";
 const COUNTS: &str = "crates/lambda_shell/src/metrics.rs";
 
@@ -322,6 +323,15 @@ fn alarms(house: &House) -> Result<Complaints, String> {
         }
     }
     Ok(found)
+}
+
+/// The README says what the alarms cost, by the metrics that they watch.
+fn cost(house: &House) -> Result<Complaints, String> {
+    let metrics = alarm_metrics(&Written::of(house)?).len();
+    let said =
+        format!("- the alarms ${}.{}0: $0.10 for each of the {metrics} metrics", metrics / 10, metrics % 10);
+    let right = house.text(README).contains(&said);
+    Ok(if right { Vec::new() } else { vec![format!("{README} does not say {said:?}")] })
 }
 
 /// The runbook's sections, by their headings.
@@ -645,6 +655,7 @@ fn a_metric_that_aws_does_not_measure_is_named() {
 #[test]
 fn every_alarm_tells_the_operators_and_stands_in_the_runbook() {
     assert_sound(&complaints(alarms(&HOUSE)));
+    assert_sound(&complaints(cost(&HOUSE)));
     assert_sound(&complaints(runbook(&HOUSE)));
 }
 
