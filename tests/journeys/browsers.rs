@@ -47,7 +47,7 @@ const PREFLIGHT: [(&str, &str); 3] = [
 
 #[tokio::test(start_paused = true)]
 async fn a_page_of_an_allowed_origin_may_order() {
-    let shop = shop(Some("http://localhost:5173, https://shop.example.com")).await;
+    let shop = shop(Some("http://localhost:5173,https://shop.example.com")).await;
     let allowed = [
         "access-control-allow-origin: https://shop.example.com",
         "access-control-allow-methods: GET,POST,PUT,PATCH,DELETE",

@@ -10,7 +10,7 @@ use super::{
     faults::Faults,
     names::{self, Identity},
     node::{kind_of, text_of},
-    parameters::{Given, Parameters},
+    parameters::Parameters,
 };
 
 const FUNCTIONS: &str = "Ref, Fn::GetAtt, Fn::If, Fn::Join, Fn::Select, Fn::Split, Fn::Sub";
@@ -89,7 +89,6 @@ impl Resolver<'_> {
     fn call(&self, function: &str, argument: &Value, at: At<'_>) -> Option<Value> {
         match function {
             "Ref" if argument == "AWS::NoValue" => None,
-            "Ref" if self.list_parameter(argument).is_some() => self.list_parameter(argument),
             "Fn::If" => self.choose(argument, at),
             "Fn::Select" => Some(self.select(argument, at).unwrap_or_default()),
             "Fn::Split" => Some(self.split(argument, at).map(Value::from).unwrap_or_default()),
@@ -117,19 +116,9 @@ impl Resolver<'_> {
         }
     }
 
-    /// The value of a parameter that is a list.
-    fn list_parameter(&self, name: &Value) -> Option<Value> {
-        match self.parameters.get(name.as_str()?)?.as_ref()? {
-            list @ Given::List(_) => Some(list.value()),
-            Given::Text(_) => None,
-        }
-    }
-
     fn reference(&self, name: &str, at: At<'_>) -> Option<String> {
-        match self.parameters.get(name) {
-            Some(Some(Given::List(_))) => return self.fault(at, format!("`{name}` is a list, not text")),
-            Some(value) => return value.as_ref().map(Given::text),
-            None => {}
+        if let Some(value) = self.parameters.get(name) {
+            return value.clone();
         }
         if let Some(value) = names::pseudo_parameter(name) {
             return Some(value);

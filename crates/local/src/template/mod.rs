@@ -119,7 +119,7 @@ fn build(document: &Value, dir: &Path, overrides: &BTreeMap<String, String>, fau
         outputs: outputs(section("Outputs").as_ref(), &resolver),
         parameters: parameters
             .iter()
-            .filter_map(|(name, value)| Some((name.clone(), value.as_ref()?.text())))
+            .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
             .collect(),
         ..described(&resources, dir, faults)
     }

@@ -3,38 +3,11 @@
 use std::collections::BTreeMap;
 
 use regex_lite::Regex;
-use serde_json::{Value, json};
 
 use super::{faults::Faults, node::Node};
 
 /// Each parameter's value; `None` where there is none to use, which has been reported.
-pub(super) type Parameters = BTreeMap<String, Option<Given>>;
-
-/// A parameter's value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Given {
-    Text(String),
-    /// Of a `CommaDelimitedList`, never empty: the list of an empty text holds one empty text, as on AWS.
-    List(Vec<String>),
-}
-
-impl Given {
-    /// The value as it is given.
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::List(items) => items.join(","),
-        }
-    }
-
-    /// What `Ref` makes of it.
-    pub(super) fn value(&self) -> Value {
-        match self {
-            Self::Text(text) => json!(text),
-            Self::List(items) => json!(items),
-        }
-    }
-}
+pub(super) type Parameters = BTreeMap<String, Option<String>>;
 
 /// The value of every parameter that the template declares.
 pub(super) fn read(
@@ -58,7 +31,7 @@ pub(super) fn read(
     entries.iter().map(|(name, node)| ((*name).to_owned(), value(node, overrides.get(*name)))).collect()
 }
 
-fn value(parameter: &Node<'_>, given: Option<&String>) -> Option<Given> {
+fn value(parameter: &Node<'_>, given: Option<&String>) -> Option<String> {
     parameter.allow(
         &[
             "Type",
@@ -73,22 +46,13 @@ fn value(parameter: &Node<'_>, given: Option<&String>) -> Option<Given> {
         ],
         &["Description", "NoEcho"],
     );
-    let of_type = parameter.need("Type")?;
-    of_type.expect_text(&["String", "Number", "CommaDelimitedList"]);
-    let is_list = of_type.value == "CommaDelimitedList";
+    parameter.need("Type")?.expect_text(&["String", "Number"]);
     let Some(value) = given.cloned().or_else(|| parameter.get("Default")?.text()) else {
         parameter.report("has neither a default nor a value given for it");
         return None;
     };
-    let items: Vec<String> = if is_list {
-        value.split(',').map(|item| item.trim().to_owned()).collect()
-    } else {
-        vec![value.clone()]
-    };
-    // Each item of a list must keep the rules.
-    match items.iter().find_map(|item| violation(parameter, item)) {
-        None if is_list => Some(Given::List(items)),
-        None => Some(Given::Text(value)),
+    match violation(parameter, &value) {
+        None => Some(value),
         Some(violation) => {
             let advice = parameter.get("ConstraintDescription").and_then(|node| node.text());
             let advice = advice.map(|text| format!(" ({text})")).unwrap_or_default();
