@@ -7,6 +7,7 @@
     reason = "a test says by panicking what it expected"
 )]
 
+mod accounts;
 mod bad_orders;
 mod bad_requests;
 mod binaries;

@@ -125,7 +125,8 @@ async fn a_token_ends_with_its_hour() {
 async fn an_access_token_passes_the_gateway_and_no_function() {
     let watched = Watched::open().await;
     // As Cognito makes them: no audience, and the client's id where the authorizer looks for it instead.
-    let access = json!({ "token_use": "access", "aud": null, "client_id": "orderflow", "email": null });
+    let client = &TEMPLATE.user_pool.as_ref().expect("a pool").clients[0].id;
+    let access = json!({ "token_use": "access", "aud": null, "client_id": client, "email": null });
     for claims in [access, json!({ "token_use": "access" }), json!({ "token_use": "refresh" })] {
         let token = token(&watched.shop, &claims, Signing::Genuine);
         for route in routes().filter(|route| route.path != "/health") {

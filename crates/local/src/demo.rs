@@ -1,4 +1,4 @@
-//! Something to try: a small catalog of our own, and the lines to paste.
+//! Something to try: an admin, a small catalog of our own, and the lines to paste.
 
 use axum::{
     Router,
@@ -6,6 +6,7 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
+use local::cognito::Cognito;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -20,9 +21,17 @@ const CATALOG: [(&str, &str, u64, u64); 5] = [
     ("WHISK", "Bamboo whisk", 1450, 1),
 ];
 
+/// The admin to try things with: address and password. No secret, since nobody but this machine can ask.
+pub(crate) const ADMIN: (&str, &str) = ("admin@example.com", "Orderflow-on-1-laptop");
+
+/// Makes the admin's account unless it is there. Answers whether it has that password.
+pub(crate) fn admin(cognito: &Cognito) -> Result<bool, Fault> {
+    Ok(cognito.ensure_user(ADMIN.0, ADMIN.1, &["admin"])?)
+}
+
 /// Stocks the catalog, through the API as an admin does, unless there is anything in stock already.
 pub(crate) async fn stock(api: &Router) -> Result<(), Fault> {
-    let admin = json!({ "email": "admin@shop.example", "name": "Demo admin", "groups": ["admin"] });
+    let admin = json!({ "email": ADMIN.0, "name": "Demo admin", "groups": ["admin"] });
     let signed_in = call(api, "POST", "/local/token", None, Some(admin)).await?;
     let token = signed_in["id_token"].as_str().unwrap_or_default();
     let listed = call(api, "GET", "/inventory?limit=1", Some(token), None).await?;

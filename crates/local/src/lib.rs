@@ -7,6 +7,7 @@
 pub mod asl;
 pub mod aws;
 pub mod clock;
+pub mod cognito;
 pub mod functions;
 pub mod gateway;
 pub mod local_api;

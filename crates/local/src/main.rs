@@ -44,7 +44,7 @@ struct Flags {
     /// The port of the API.
     #[arg(long, default_value_t = 3000)]
     port: u16,
-    /// The port that answers AWS calls, for `aws --endpoint-url`; 0 for none.
+    /// The port that answers AWS calls, sign-in among them, for `aws --endpoint-url`; 0 for none.
     #[arg(long, default_value_t = 4566)]
     aws_port: u16,
     /// The address to listen on. There is no TLS: leave it local.
@@ -125,6 +125,7 @@ async fn run(flags: Flags, started: Instant) -> Result<(), Fault> {
         Stack::start(&template, Options { file: file.clone(), clock: Clock::system(), seed: None }).await?;
     stack.keep_schedules();
     let router = stack.router();
+    let admin = stack.cognito().map(demo::admin).transpose()?.unwrap_or(false);
     if !flags.no_demo {
         demo::stock(&router).await?;
     }
@@ -134,7 +135,7 @@ async fn run(flags: Flags, started: Instant) -> Result<(), Fault> {
         tokio::spawn(axum::serve(aws, stack.aws_router()).into_future());
     }
     let ready_ms = started.elapsed().as_millis();
-    welcome(api_address, aws_address, file.as_deref(), ready_ms)?;
+    welcome(api_address, aws_address, file.as_deref(), admin, ready_ms)?;
     axum::serve(api, router).with_graceful_shutdown(interrupted()).await?;
     Ok(())
 }
@@ -198,15 +199,22 @@ async fn interrupted() {
     let _unavailable = tokio::signal::ctrl_c().await;
 }
 
-fn welcome(api: SocketAddr, aws: Option<SocketAddr>, file: Option<&Path>, ready_ms: u128) -> io::Result<()> {
+fn welcome(
+    api: SocketAddr,
+    aws: Option<SocketAddr>,
+    file: Option<&Path>,
+    admin: bool,
+    ready_ms: u128,
+) -> io::Result<()> {
     let url = format!("http://{api}");
     let kept = file.map_or_else(|| "in memory".to_owned(), |file| file.display().to_string());
     let aws = aws.map_or_else(|| "off".to_owned(), |aws| format!("http://{aws}"));
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "Orderflow is ready after {ready_ms} ms.\n\n  API   {url}\n  AWS   {aws}\n  data  {kept}\n"
-    )?;
+    writeln!(out, "Orderflow is ready after {ready_ms} ms.\n\n  API   {url}\n  AWS   {aws}\n  data  {kept}")?;
+    if admin {
+        writeln!(out, "  admin {}, password {}", demo::ADMIN.0, demo::ADMIN.1)?;
+    }
+    writeln!(out)?;
     writeln!(out, "Try it, in another terminal:\n")?;
     for line in demo::lines(&url) {
         writeln!(out, "{line}")?;

@@ -27,6 +27,7 @@ impl Offline {
         Ok(Self(Arc::new(Aws::new(
             database,
             Arc::new(sns),
+            None,
             Clock::system(),
             HashMap::new(),
             Roles::default(),

@@ -16,6 +16,7 @@ use crate::{
     asl::Definition,
     aws::{Aws, Faults, Machine, Roles, sdk_config},
     clock::Clock,
+    cognito::Cognito,
     functions::{Functions, Invocation},
     gateway::{self, InvokeFailure, Invoker},
     local_api,
@@ -25,20 +26,15 @@ use crate::{
     tokens::Tokens,
 };
 
-/// Who issues the local stack's tokens.
-pub const ISSUER: &str = "https://orderflow.example/local";
-/// For whom they are issued.
-pub const AUDIENCE: &str = "orderflow";
+/// Who issues tokens, and for whom, where no route asks for one.
+const NOBODY: (&str, &str) = ("https://orderflow.example/local", "orderflow");
 
 /// The largest AWS call that is answered over HTTP: DynamoDB takes up to 16 MB.
 const MAX_AWS_CALL_BYTES: usize = 16 * 1024 * 1024;
 
-/// The values of the template's parameters on a laptop. Every other parameter has its default.
+/// The values of the template's parameters on a laptop: each has its default.
 pub fn parameters() -> BTreeMap<String, String> {
-    BTreeMap::from([
-        ("JwtIssuer".to_owned(), ISSUER.to_owned()),
-        ("JwtAudience".to_owned(), AUDIENCE.to_owned()),
-    ])
+    BTreeMap::new()
 }
 
 /// How to start a stack.
@@ -101,6 +97,7 @@ pub enum StackFault {
 pub struct Stack {
     aws: Arc<Aws>,
     sns: Arc<Sns>,
+    cognito: Option<Arc<Cognito>>,
     tokens: Arc<Tokens>,
     clock: Clock,
     router: Router,
@@ -122,8 +119,12 @@ impl Stack {
             create(&database, table, file.as_ref())?;
         }
         let store = Store::open(database.clone())?;
-        let tokens = Arc::new(Tokens::open(&store, clock.clone(), ISSUER.to_owned(), AUDIENCE.to_owned())?);
-        let sns = Arc::new(Sns::open(store, clock.clone())?);
+        let (issuer, audience) = issuer_and_audience(template);
+        let tokens = Arc::new(Tokens::open(&store, clock.clone(), issuer, audience)?);
+        let sns = Arc::new(Sns::open(store.clone(), clock.clone())?);
+        let cognito = template.user_pool.clone().map(|pool| {
+            Arc::new(Cognito::open(pool, store, clock.clone(), Arc::clone(&tokens), Arc::clone(&sns)))
+        });
         for topic in &template.topics {
             sns.ensure_topic(&topic.arn, topic.key_id.as_deref())?;
         }
@@ -131,6 +132,7 @@ impl Stack {
         let aws = Arc::new(Aws::new(
             database,
             Arc::clone(&sns),
+            cognito.clone(),
             clock.clone(),
             machines,
             Roles::of(template),
@@ -144,7 +146,7 @@ impl Stack {
         }
         aws.deploy(functions);
         let router = api(template, &tokens, &aws, &clock)?.merge(local(&tokens, &sns, &aws));
-        Ok(Self { aws, sns, tokens, clock, router, schedules: template.schedules.clone().into() })
+        Ok(Self { aws, sns, cognito, tokens, clock, router, schedules: template.schedules.clone().into() })
     }
 
     /// The API and the routes under `/local`, as a service.
@@ -200,6 +202,11 @@ impl Stack {
         &self.sns
     }
 
+    /// The accounts of those who sign in; `None` where another issuer has them.
+    pub fn cognito(&self) -> Option<&Cognito> {
+        self.cognito.as_deref()
+    }
+
     /// The token issuer.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
@@ -209,6 +216,16 @@ impl Stack {
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
+}
+
+/// Who must have issued a token, and for whom, for the template's routes to take it: its own pool, or another issuer
+/// where one is given.
+fn issuer_and_audience(template: &Template) -> (String, String) {
+    let authorizer =
+        template.apis.iter().flat_map(|api| &api.routes).find_map(|route| route.authorizer.as_ref());
+    let wanted = authorizer.and_then(|one| Some((one.issuer.as_str(), one.audience.first()?.as_str())));
+    let (issuer, audience) = wanted.unwrap_or(NOBODY);
+    (issuer.to_owned(), audience.to_owned())
 }
 
 /// Opens the database.

@@ -143,8 +143,18 @@ impl Tokens {
     /// [`TokenFault::Invalid`] names every field that is wrong.
     pub fn issue(&self, request: &TokenRequest) -> Result<Issued, TokenFault> {
         let claims = self.claims(request)?;
-        let id_token = self.key.sign(&Header::new(Algorithm::ES256), &claims)?;
+        let id_token = self.sign(&claims)?;
         Ok(Issued { id_token, user_id: request.subject() })
+    }
+
+    /// Signs claims as they are.
+    pub(crate) fn sign(&self, claims: &Map<String, Value>) -> Result<String, TokenFault> {
+        self.key.sign(&Header::new(Algorithm::ES256), claims)
+    }
+
+    /// The claims of a token that was signed here. Whether they are good is for the caller to judge.
+    pub(crate) fn signed_here(&self, token: &str) -> Result<Map<String, Value>, Unauthorized> {
+        self.key.verify(token)
     }
 
     /// Issues a token that is wrong in some way: the claims of a good one with `overrides` (null removes a
@@ -348,11 +358,14 @@ impl TokenRequest {
     /// The user's id: the one given, or one that follows from the address, so that a person who comes back
     /// is the same user, in every stack.
     fn subject(&self) -> String {
-        self.user_id.clone().unwrap_or_else(|| {
-            let name = format!("orderflow-local/user/{}", self.email.trim().to_lowercase());
-            Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string()
-        })
+        self.user_id.clone().unwrap_or_else(|| user_id_of(&self.email))
     }
+}
+
+/// The id that follows from an address.
+pub(crate) fn user_id_of(email: &str) -> String {
+    let name = format!("orderflow-local/user/{}", email.trim().to_lowercase());
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string()
 }
 
 impl FieldFault {

@@ -15,7 +15,7 @@ use super::{Need, Refusal, wire::Operation};
 pub struct Call {
     /// Who makes it: the logical id of a function or of the state machine, which is the access key id it uses.
     pub caller: String,
-    /// `dynamodb`, `sns`, `states` or `lambda`.
+    /// `dynamodb`, `sns`, `states`, `lambda` or `cognito-idp`.
     pub service: &'static str,
     /// The operation's name in the service's API reference.
     pub operation: String,
@@ -162,7 +162,10 @@ fn conflict(operation: &Operation) -> Refusal {
         Operation::DynamoDb { body, .. } => serde_json::from_str::<Value>(body)
             .ok()
             .and_then(|body| body.get("TransactItems").and_then(Value::as_array).map(Vec::len)),
-        Operation::Sns { .. } | Operation::StartSyncExecution { .. } | Operation::Invoke { .. } => None,
+        Operation::Sns { .. }
+        | Operation::Cognito { .. }
+        | Operation::StartSyncExecution { .. }
+        | Operation::Invoke { .. } => None,
     };
     let Some(actions) = actions else {
         return Refusal::new(400, "TransactionConflictException", "Transaction is ongoing for the item");

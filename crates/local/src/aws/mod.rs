@@ -33,17 +33,22 @@ use self::{integrations::Integrations, wire::Operation};
 use crate::{
     asl::{self, Definition, Execution},
     clock::Clock,
+    cognito::Cognito,
     functions::{Functions, Invocation},
-    sns::Sns,
+    sns::{AwsError, Sns},
 };
 
 /// The most executions that are kept for `GET /local/executions`.
 const MAX_EXECUTIONS: usize = 1_000;
 
+const NO_POOL: &str = "There is no user pool: the template's parameters name another issuer of tokens";
+
 /// The handler of AWS calls.
 pub struct Aws {
     database: Database,
     sns: Arc<Sns>,
+    /// `None` where the template makes no user pool.
+    cognito: Option<Arc<Cognito>>,
     clock: Clock,
     machines: HashMap<String, Machine>,
     roles: Roles,
@@ -81,6 +86,12 @@ impl Refusal {
     }
 }
 
+impl From<AwsError> for Refusal {
+    fn from(error: AwsError) -> Self {
+        Self { status: error.status, code: error.code, message: error.message, body: None }
+    }
+}
+
 pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Result<Value, Refusal>> + Send + 'a>>;
 
 impl Aws {
@@ -89,6 +100,7 @@ impl Aws {
     pub(crate) fn new(
         database: Database,
         sns: Arc<Sns>,
+        cognito: Option<Arc<Cognito>>,
         clock: Clock,
         machines: HashMap<String, Machine>,
         roles: Roles,
@@ -97,6 +109,7 @@ impl Aws {
         Self {
             database,
             sns,
+            cognito,
             clock,
             machines,
             roles,
@@ -176,9 +189,11 @@ impl Aws {
     async fn perform(self: &Arc<Self>, operation: Operation) -> Result<Value, Refusal> {
         match operation {
             Operation::DynamoDb { operation, body } => dynamodb::call(&self.database, &operation, &body),
-            Operation::Sns { action, parameters } => self.sns.call(&action, &parameters).map_err(|error| {
-                Refusal { status: error.status, code: error.code, message: error.message, body: None }
-            }),
+            Operation::Sns { action, parameters } => Ok(self.sns.call(&action, &parameters)?),
+            Operation::Cognito { operation, request } => match &self.cognito {
+                Some(cognito) => Ok(cognito.call(&operation, &request.0)?),
+                None => Err(Refusal::new(400, "ResourceNotFoundException", NO_POOL)),
+            },
             Operation::StartSyncExecution { body } => self.start_sync_execution(&body).await,
             Operation::Invoke { function, payload } => self.invoke(&function, payload).await,
         }

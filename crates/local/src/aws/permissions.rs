@@ -34,7 +34,7 @@ impl Roles {
         Some(match operation {
             Operation::Sns { .. } => Refusal::new(403, "AuthorizationError", message),
             Operation::Invoke { .. } => Refusal::new(403, "AccessDeniedException", message),
-            Operation::DynamoDb { .. } | Operation::StartSyncExecution { .. } => {
+            Operation::DynamoDb { .. } | Operation::Cognito { .. } | Operation::StartSyncExecution { .. } => {
                 Refusal::new(400, "AccessDeniedException", message)
             }
         })
@@ -63,6 +63,8 @@ impl Operation {
             Self::DynamoDb { operation, body } => {
                 of_tables(operation, &serde_json::from_str(body).unwrap_or_default())
             }
+            // Anybody may sign in.
+            Self::Cognito { .. } => Vec::new(),
             Self::Sns { action, parameters } => vec![Need::new(format!("sns:{action}"), topic(parameters))],
             Self::StartSyncExecution { body } => {
                 vec![Need::new("states:StartSyncExecution", text(body, "stateMachineArn"))]

@@ -1,5 +1,6 @@
-//! AWS's wire protocols, as far as Orderflow's services speak them: JSON 1.0 (DynamoDB, Step Functions), Query (SNS)
-//! and REST (Lambda's `Invoke`). A call's service is the one that it is signed for. Signatures are not verified.
+//! AWS's wire protocols, as far as Orderflow's services speak them: JSON 1.0 (DynamoDB, Step Functions), JSON 1.1
+//! (Cognito), Query (SNS) and REST (Lambda's `Invoke`). A call's service is the one that it is signed for, but for
+//! Cognito's, which callers make who have nothing to sign with. Signatures are not verified.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
@@ -15,10 +16,22 @@ pub(super) enum Operation {
     DynamoDb { operation: String, body: String },
     /// An SNS action and its parameters.
     Sns { action: String, parameters: Value },
+    /// A Cognito operation and its request.
+    Cognito { operation: String, request: Private },
     /// A run of a state machine, waited for.
     StartSyncExecution { body: Value },
     /// An invocation of a function, waited for.
     Invoke { function: String, payload: String },
+}
+
+/// A request with a password in it, which no record and no message shows.
+#[derive(Clone)]
+pub(super) struct Private(pub(super) Value);
+
+impl std::fmt::Debug for Private {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Private")
+    }
 }
 
 impl Operation {
@@ -26,6 +39,7 @@ impl Operation {
         match self {
             Self::DynamoDb { .. } => "dynamodb",
             Self::Sns { .. } => "sns",
+            Self::Cognito { .. } => "cognito-idp",
             Self::StartSyncExecution { .. } => "states",
             Self::Invoke { .. } => "lambda",
         }
@@ -33,7 +47,7 @@ impl Operation {
 
     pub(super) fn name(&self) -> &str {
         match self {
-            Self::DynamoDb { operation, .. } => operation,
+            Self::DynamoDb { operation, .. } | Self::Cognito { operation, .. } => operation,
             Self::Sns { action, .. } => action,
             Self::StartSyncExecution { .. } => "StartSyncExecution",
             Self::Invoke { .. } => "Invoke",
@@ -46,6 +60,7 @@ impl Operation {
         match self {
             Self::DynamoDb { body, .. } => tables(&serde_json::from_str(body).unwrap_or_default()),
             Self::Sns { parameters, .. } => text(parameters, "TopicArn"),
+            Self::Cognito { request, .. } => text(&request.0, "ClientId"),
             Self::StartSyncExecution { body } => text(body, "stateMachineArn"),
             Self::Invoke { function, .. } => function.clone(),
         }
@@ -69,10 +84,14 @@ fn tables(request: &Value) -> String {
     names.join(",")
 }
 
+/// What Cognito's operations are called by, before their names.
+const COGNITO: &str = "AWSCognitoIdentityProviderService.";
+
 /// How a call's answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     Json,
+    Json11,
     Query,
     Rest,
 }
@@ -81,14 +100,25 @@ type Read = Result<(String, Protocol, Operation), (Protocol, Refusal)>;
 
 /// Reads a call: who makes it, how to answer, and what it is.
 pub(super) fn read(request: &Request<Bytes>) -> Read {
-    let (caller, service) = signed_for(request).or_else(|| unsigned(request)).ok_or_else(|| {
+    let target =
+        request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let signed = signed_for(request);
+    if let Some(operation) = target.strip_prefix(COGNITO) {
+        let request = serde_json::from_slice(request.body()).map_err(|error| {
+            // Only where it is wrong: what is there may be a password.
+            let message = format!("not JSON at line {}, column {}", error.line(), error.column());
+            (Protocol::Json11, Refusal::new(400, "SerializationException", message))
+        })?;
+        let operation = Operation::Cognito { operation: operation.to_owned(), request: Private(request) };
+        let caller = signed.map(|(caller, _)| caller).unwrap_or_default();
+        return Ok((caller.to_owned(), Protocol::Json11, operation));
+    }
+    let (caller, service) = signed.or_else(|| unsigned(request)).ok_or_else(|| {
         (
             Protocol::Json,
             Refusal::new(403, "MissingAuthenticationTokenException", "Missing Authentication Token"),
         )
     })?;
-    let target =
-        request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default();
     match service {
         "dynamodb" => {
@@ -138,18 +168,29 @@ pub(super) fn write(protocol: Protocol, operation: &str, answer: &Result<Value, 
             response
         }
         (Protocol::Json, Ok(value)) => respond(200, "application/x-amz-json-1.0", value.to_string()),
+        (Protocol::Json11, Ok(value)) => respond(200, JSON_11, value.to_string()),
+        (Protocol::Json11, Err(refusal)) => {
+            let body = json!({ "__type": refusal.code, "message": refusal.message });
+            typed(respond(refusal.status, JSON_11, body.to_string()), &refusal.code)
+        }
         (Protocol::Json | Protocol::Rest, Err(refusal)) => {
             let body = refusal.body.as_deref().cloned().unwrap_or_else(
                 || json!({ "__type": refusal.code, "message": refusal.message, "Message": refusal.message }),
             );
-            let mut response = respond(refusal.status, "application/x-amz-json-1.0", body.to_string());
-            if let Ok(code) = header::HeaderValue::from_str(&refusal.code) {
-                response.headers_mut().insert("x-amzn-errortype", code);
-            }
-            response
+            typed(respond(refusal.status, "application/x-amz-json-1.0", body.to_string()), &refusal.code)
         }
     }
 }
+
+/// The same answer with the error's name in its head.
+fn typed(mut response: Response<Bytes>, code: &str) -> Response<Bytes> {
+    if let Ok(code) = header::HeaderValue::from_str(code) {
+        response.headers_mut().insert("x-amzn-errortype", code);
+    }
+    response
+}
+
+const JSON_11: &str = "application/x-amz-json-1.1";
 
 /// The access key id and the service out of a signature, version 4.
 fn signed_for(request: &Request<Bytes>) -> Option<(&str, &str)> {
@@ -182,7 +223,7 @@ fn invocation(request: &Request<Bytes>) -> Option<Operation> {
 
 fn unsupported(service: &str, what: &str) -> Refusal {
     let message = format!(
-        "the local stack does not answer {service} {what}: it answers dynamodb, sns, states StartSyncExecution and lambda Invoke"
+        "the local stack does not answer {service} {what}: it answers dynamodb, sns, states StartSyncExecution, lambda Invoke and, of cognito-idp, what needs no signature"
     );
     Refusal::new(400, "UnknownOperationException", message)
 }

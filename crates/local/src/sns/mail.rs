@@ -10,17 +10,20 @@ pub enum MailKind {
     OrderStatus,
     /// The request to confirm a new subscription.
     SubscriptionConfirmation,
+    /// The code that confirms a new account: Cognito's, not a topic's.
+    VerificationCode,
 }
 
 impl MailKind {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::OrderStatus, Self::SubscriptionConfirmation];
+    pub const ALL: [Self; 3] = [Self::OrderStatus, Self::SubscriptionConfirmation, Self::VerificationCode];
 
     /// The kind's name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OrderStatus => "order_status",
             Self::SubscriptionConfirmation => "subscription_confirmation",
+            Self::VerificationCode => "verification_code",
         }
     }
 }

@@ -154,6 +154,13 @@ impl Sns {
         self.state().mailbox().iter().filter(wanted).cloned().collect()
     }
 
+    /// Delivers a mail of another service: the mailbox is one for all.
+    pub(crate) fn post(&self, kind: MailKind, to: &str, subject: &str, body: &str) -> Result<(), StoreFault> {
+        let at = state::timestamp(self.clock.now());
+        let (to, subject, body) = (to.to_owned(), subject.to_owned(), body.to_owned());
+        self.state().deliver(Mail { kind, to, subject, body, order_id: None, status: None, at })
+    }
+
     /// Clicks the link in every confirmation mail that is still good. Answers how many subscriptions that
     /// confirmed.
     pub fn confirm_all(&self) -> Result<usize, StoreFault> {

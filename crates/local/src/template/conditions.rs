@@ -13,6 +13,29 @@ const FUNCTIONS: &str = "Fn::Equals, Fn::Not, Fn::And, Fn::Or, Condition";
 /// The value of every condition that the template declares.
 pub(super) fn read(section: Option<&Value>, parameters: &Parameters, faults: &Faults) -> Conditions {
     let nothing = Map::new();
+    let section = section.and_then(Value::as_object).unwrap_or(&nothing);
+    let mut evaluation = evaluation(section, parameters, faults);
+    for name in evaluation.section.keys() {
+        evaluation.named(name, &format!("Conditions.{name}"));
+    }
+    evaluation.done
+}
+
+/// Whether an expression that names no condition holds, as those of the rules do.
+pub(super) fn holds(
+    expression: &Value,
+    place: &str,
+    parameters: &Parameters,
+    faults: &Faults,
+) -> Option<bool> {
+    evaluation(&Map::new(), parameters, faults).holds(expression, place)
+}
+
+fn evaluation<'a>(
+    section: &'a Map<String, Value>,
+    parameters: &'a Parameters,
+    faults: &'a Faults,
+) -> Evaluation<'a> {
     // A condition may use parameters and other conditions, not resources.
     let resolver = Resolver {
         parameters,
@@ -20,16 +43,7 @@ pub(super) fn read(section: Option<&Value>, parameters: &Parameters, faults: &Fa
         resources: std::collections::BTreeMap::new(),
         faults,
     };
-    let mut evaluation = Evaluation {
-        section: section.and_then(Value::as_object).unwrap_or(&nothing),
-        resolver,
-        open: Vec::new(),
-        done: Conditions::new(),
-    };
-    for name in evaluation.section.keys() {
-        evaluation.named(name, &format!("Conditions.{name}"));
-    }
-    evaluation.done
+    Evaluation { section, resolver, open: Vec::new(), done: Conditions::new() }
 }
 
 struct Evaluation<'a> {

@@ -17,12 +17,14 @@ mod parameters;
 mod queues;
 mod resources;
 mod roles;
+mod rules;
 mod schedules;
 mod state_machines;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod user_pools;
 pub mod yaml;
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -40,6 +42,7 @@ pub use self::{
     state_machines::StateMachine,
     tables::Table,
     topics::Topic,
+    user_pools::{CODE, PasswordPolicy, UserPool, UserPoolClient},
 };
 use self::{
     faults::Faults,
@@ -61,6 +64,8 @@ pub struct Template {
     pub state_machines: Vec<StateMachine>,
     /// HTTP APIs, with the routes that the functions' events add to them.
     pub apis: Vec<Api>,
+    /// Where callers have their accounts; `None` where another issuer's tokens are taken.
+    pub user_pool: Option<UserPool>,
     /// What runs by the clock.
     pub schedules: Vec<Schedule>,
     /// The stack's outputs. `ApiUrl` has the shape that it has on AWS, not the local address.
@@ -108,6 +113,7 @@ fn build(document: &Value, dir: &Path, overrides: &BTreeMap<String, String>, fau
     // Places are given without the root: `Resources.Api`, as a person would say it.
     let section = |name: &str| Some(Node::new(name, root.get(name)?.value, faults));
     let parameters = parameters::read(section("Parameters").as_ref(), overrides, faults);
+    rules::check(section("Rules").as_ref(), &parameters, faults);
     let mut resolver = Resolver {
         parameters: &parameters,
         conditions: conditions::read(document.get("Conditions"), &parameters, faults),
@@ -127,7 +133,7 @@ fn build(document: &Value, dir: &Path, overrides: &BTreeMap<String, String>, fau
 
 fn check_head(root: &Node<'_>) {
     root.allow(
-        &["Transform", "Parameters", "Globals", "Conditions", "Resources", "Outputs"],
+        &["Transform", "Parameters", "Rules", "Globals", "Conditions", "Resources", "Outputs"],
         &["AWSTemplateFormatVersion", "Description", "Metadata"],
     );
     if let Some(transform) = root.need("Transform") {
@@ -176,10 +182,39 @@ fn described(resources: &[Resource], dir: &Path, faults: &Faults) -> Template {
         functions,
         state_machines: state_machines.collect(),
         apis: apis.into_iter().map(|open| open.api).collect(),
+        user_pool: user_pool(resources, faults),
         schedules,
         outputs: BTreeMap::new(),
         parameters: BTreeMap::new(),
     }
+}
+
+/// The user pool with its clients and groups.
+fn user_pool(resources: &[Resource], faults: &Faults) -> Option<UserPool> {
+    let mut pools = Vec::new();
+    for r in resources.iter().filter(|resource| resource.of_type == names::USER_POOL) {
+        let properties = r.properties(faults);
+        if !pools.is_empty() {
+            properties.report("the local stack runs one user pool");
+        }
+        pools.extend(user_pools::read(&r.logical_id, &r.identity, &properties));
+    }
+    // Of a pool that cannot be read all there is to say has been said.
+    if !pools.is_empty() {
+        for r in resources {
+            let properties = r.properties(faults);
+            match r.of_type.as_str() {
+                names::USER_POOL_CLIENT => {
+                    user_pools::add_client(&r.logical_id, &r.identity, &properties, &mut pools);
+                }
+                names::USER_POOL_GROUP => {
+                    user_pools::add_group(&r.identity, &properties, &mut pools);
+                }
+                _ => {}
+            }
+        }
+    }
+    pools.into_iter().next()
 }
 
 /// Adds the routes and schedules that a function's events describe.

@@ -11,13 +11,16 @@ pub const ACCOUNT_ID: &str = "000000000000";
 pub const STACK_NAME: &str = "orderflow";
 
 /// The resource types that a template may use: the type, and the property that overrides the physical name.
-/// Those after the first five matter on AWS only: they are resolved, so that a broken reference shows, and not run.
+/// Those from the log group on matter on AWS only: they are resolved, so that a broken reference shows, and not run.
 const TYPES: &[(&str, Option<&str>)] = &[
     (TABLE, Some("TableName")),
     (TOPIC, Some("TopicName")),
     (FUNCTION, Some("FunctionName")),
     (STATE_MACHINE, Some("Name")),
     (HTTP_API, None),
+    (USER_POOL, Some("UserPoolName")),
+    (USER_POOL_CLIENT, Some("ClientName")),
+    (USER_POOL_GROUP, Some("GroupName")),
     (ROLE, Some("RoleName")),
     (LOG_GROUP, Some("LogGroupName")),
     (METRIC_FILTER, Some("FilterName")),
@@ -36,6 +39,9 @@ pub(super) const TOPIC: &str = "AWS::SNS::Topic";
 pub(super) const FUNCTION: &str = "AWS::Serverless::Function";
 pub(super) const STATE_MACHINE: &str = "AWS::Serverless::StateMachine";
 pub(super) const HTTP_API: &str = "AWS::Serverless::HttpApi";
+pub(super) const USER_POOL: &str = "AWS::Cognito::UserPool";
+pub(super) const USER_POOL_CLIENT: &str = "AWS::Cognito::UserPoolClient";
+pub(super) const USER_POOL_GROUP: &str = "AWS::Cognito::UserPoolGroup";
 pub(super) const ROLE: &str = "AWS::IAM::Role";
 const LOG_GROUP: &str = "AWS::Logs::LogGroup";
 const METRIC_FILTER: &str = "AWS::Logs::MetricFilter";
@@ -128,14 +134,34 @@ pub(super) fn identity(resource_type: &str, name: String) -> Identity {
         }
         HTTP_API => {
             // API ids are lower case letters and digits; this one is part of a host name.
-            let id: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-            let id = id.to_ascii_lowercase();
+            let id = letters_and_digits(&name).to_ascii_lowercase();
             let endpoint = format!("https://{id}.execute-api.{REGION}.amazonaws.com");
             (id.clone(), vec![("ApiId", id), ("ApiEndpoint", endpoint)])
+        }
+        USER_POOL => {
+            let id = format!("{REGION}_{}", letters_and_digits(&name));
+            let provider = format!("cognito-idp.{REGION}.amazonaws.com/{id}");
+            let arn = arn("cognito-idp", &format!("userpool/{id}"));
+            let url = format!("https://{provider}");
+            let attributes = vec![
+                ("Arn", arn),
+                ("ProviderName", provider),
+                ("ProviderURL", url),
+                ("UserPoolId", id.clone()),
+            ];
+            (id, attributes)
+        }
+        USER_POOL_CLIENT => {
+            let id = letters_and_digits(&name).to_ascii_lowercase();
+            (id.clone(), vec![("ClientId", id)])
         }
         _ => (name.clone(), Vec::new()),
     };
     Identity { name, reference, attributes }
+}
+
+fn letters_and_digits(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 /// The ARN of something of the local stack.

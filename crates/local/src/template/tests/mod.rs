@@ -1,12 +1,13 @@
 //! What a small template describes, and what the deployed one does.
 
 mod faults;
+mod user_pools;
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use serde_json::json;
 
-use super::{Authorizer, Cors, Effect, Route, Statement, Template};
+use super::{Authorizer, Cors, Effect, PasswordPolicy, Route, Statement, Template, UserPool, UserPoolClient};
 
 const SHOP: &str = r#"
 AWSTemplateFormatVersion: "2010-09-09"

@@ -1,0 +1,248 @@
+//! `AWS::Cognito::UserPool` with its clients and groups: where callers have their accounts.
+//!
+//! Only pools whose users sign up with an e-mail address and confirm it with a code are run locally.
+
+use std::time::Duration;
+
+use super::{names::Identity, node::Node};
+
+/// A Cognito user pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserPool {
+    /// Its key under `Resources`.
+    pub logical_id: String,
+    /// What `Ref` gives: `<region>_<letters and digits>`.
+    pub id: String,
+    /// The `iss` of its tokens.
+    pub issuer: String,
+    /// What a password must be like.
+    pub password_policy: PasswordPolicy,
+    /// The subject of the mail with the code.
+    pub mail_subject: String,
+    /// Its text, with [`CODE`] in it.
+    pub mail_text: String,
+    /// Who may ask it for tokens.
+    pub clients: Vec<UserPoolClient>,
+    /// The names of its groups.
+    pub groups: Vec<String>,
+}
+
+/// What stands for the code in the text of a mail.
+pub const CODE: &str = "{####}";
+
+/// What a password must be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "the policy's own switches, each for itself")]
+pub struct PasswordPolicy {
+    /// The fewest characters.
+    pub minimum_length: u64,
+    /// Whether it needs a lower case letter.
+    pub lowercase: bool,
+    /// Whether it needs an upper case letter.
+    pub uppercase: bool,
+    /// Whether it needs a digit.
+    pub numbers: bool,
+    /// Whether it needs a symbol.
+    pub symbols: bool,
+}
+
+/// A public client of a user pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserPoolClient {
+    /// Its key under `Resources`.
+    pub logical_id: String,
+    /// What `Ref` gives: the `aud` of ID tokens.
+    pub id: String,
+    /// What it may do to sign in, such as `ALLOW_USER_PASSWORD_AUTH`.
+    pub auth_flows: Vec<String>,
+    /// The attributes that it may set.
+    pub write_attributes: Vec<String>,
+    /// The attributes that it sees, in ID tokens too.
+    pub read_attributes: Vec<String>,
+    /// How long an ID token is good for.
+    pub id_token: Duration,
+    /// How long an access token is good for.
+    pub access_token: Duration,
+    /// How long a refresh token is good for.
+    pub refresh_token: Duration,
+}
+
+/// What changes nothing that a caller of the local stack can see.
+const AWS_ONLY: &[&str] = &[
+    "AccountRecoverySetting",
+    "DeletionProtection",
+    "EmailConfiguration",
+    "UserAttributeUpdateSettings",
+    "UserPoolName",
+    "UserPoolTags",
+    "UserPoolTier",
+];
+const FLOWS: [&str; 3] = ["ALLOW_USER_SRP_AUTH", "ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"];
+
+/// Reads a pool; clients and groups are [added](add_client) to it.
+pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> Option<UserPool> {
+    properties.allow(
+        &[
+            "AutoVerifiedAttributes",
+            "Policies",
+            "UsernameAttributes",
+            "UsernameConfiguration",
+            "VerificationMessageTemplate",
+        ],
+        AWS_ONLY,
+    );
+    for key in ["UsernameAttributes", "AutoVerifiedAttributes"] {
+        for attribute in properties.need(key).iter().flat_map(Node::list) {
+            attribute.expect_text(&["email"]);
+        }
+    }
+    if let Some(configuration) = properties.need("UsernameConfiguration") {
+        configuration.allow(&["CaseSensitive"], &[]);
+        if let Some(flag) = configuration.need("CaseSensitive") {
+            flag.expect_text(&["false"]);
+        }
+    }
+    let policy = properties.need("Policies").and_then(|policies| {
+        policies.allow(&["PasswordPolicy"], &[]);
+        password_policy(&policies.need("PasswordPolicy")?)
+    });
+    let mail = properties.need("VerificationMessageTemplate").and_then(|mail| verification_mail(&mail));
+    let (mail_subject, mail_text) = mail?;
+    Some(UserPool {
+        logical_id: logical_id.to_owned(),
+        id: identity.reference.clone(),
+        issuer: identity.attribute("ProviderURL")?.to_owned(),
+        password_policy: policy?,
+        mail_subject,
+        mail_text,
+        clients: Vec::new(),
+        groups: Vec::new(),
+    })
+}
+
+fn password_policy(node: &Node<'_>) -> Option<PasswordPolicy> {
+    let rules = ["RequireLowercase", "RequireUppercase", "RequireNumbers", "RequireSymbols"];
+    let all = [&["MinimumLength"], &rules[..]].concat();
+    node.allow(&all, &["PasswordHistorySize", "TemporaryPasswordValidityDays"]);
+    let [lowercase, uppercase, numbers, symbols] = rules.map(|rule| node.need(rule).and_then(|n| flag(&n)));
+    let minimum_length = node.need("MinimumLength").and_then(|length| length.whole());
+    Some(PasswordPolicy {
+        minimum_length: minimum_length?,
+        lowercase: lowercase?,
+        uppercase: uppercase?,
+        numbers: numbers?,
+        symbols: symbols?,
+    })
+}
+
+fn verification_mail(node: &Node<'_>) -> Option<(String, String)> {
+    node.allow(&["DefaultEmailOption", "EmailSubject", "EmailMessage"], &[]);
+    if let Some(option) = node.need("DefaultEmailOption") {
+        option.expect_text(&["CONFIRM_WITH_CODE"]);
+    }
+    let subject = node.need_text("EmailSubject");
+    let message = node.need("EmailMessage")?;
+    let text = message.text()?;
+    if !text.contains(CODE) {
+        message.report(format!("has no {CODE}, where the code would stand"));
+    }
+    Some((subject?, text))
+}
+
+/// Adds a client to the pool that it names.
+pub(super) fn add_client(
+    logical_id: &str,
+    identity: &Identity,
+    properties: &Node<'_>,
+    pools: &mut [UserPool],
+) -> Option<()> {
+    properties.allow(
+        &[
+            "AccessTokenValidity",
+            "ExplicitAuthFlows",
+            "GenerateSecret",
+            "IdTokenValidity",
+            "PreventUserExistenceErrors",
+            "ReadAttributes",
+            "RefreshTokenValidity",
+            "TokenValidityUnits",
+            "UserPoolId",
+            "WriteAttributes",
+        ],
+        &["ClientName", "EnableTokenRevocation"],
+    );
+    if let Some(secret) = properties.get("GenerateSecret") {
+        secret.expect_text(&["false"]);
+    }
+    if let Some(errors) = properties.need("PreventUserExistenceErrors") {
+        errors.expect_text(&["ENABLED"]);
+    }
+    let texts = |key| -> Vec<String> {
+        properties.need(key).iter().flat_map(Node::list).filter_map(|node| node.text()).collect()
+    };
+    for flow in properties.get("ExplicitAuthFlows").iter().flat_map(Node::list) {
+        flow.expect_text(&FLOWS);
+    }
+    let [id_token, access_token] =
+        ["IdToken", "AccessToken"].map(|token| validity(properties, token, "hours"));
+    let refresh_token = validity(properties, "RefreshToken", "days");
+    let client = UserPoolClient {
+        logical_id: logical_id.to_owned(),
+        id: identity.reference.clone(),
+        auth_flows: texts("ExplicitAuthFlows"),
+        write_attributes: texts("WriteAttributes"),
+        read_attributes: texts("ReadAttributes"),
+        id_token: id_token?,
+        access_token: access_token?,
+        refresh_token: refresh_token?,
+    };
+    pool_of(properties, pools)?.clients.push(client);
+    Some(())
+}
+
+/// Adds a group to the pool that it names.
+pub(super) fn add_group(identity: &Identity, properties: &Node<'_>, pools: &mut [UserPool]) -> Option<()> {
+    properties.allow(&["GroupName", "UserPoolId"], &["Description", "Precedence"]);
+    pool_of(properties, pools)?.groups.push(identity.reference.clone());
+    Some(())
+}
+
+fn pool_of<'p>(properties: &Node<'_>, pools: &'p mut [UserPool]) -> Option<&'p mut UserPool> {
+    let id = properties.need("UserPoolId")?;
+    let pool = pools.iter_mut().find(|pool| id.value == pool.id.as_str());
+    if pool.is_none() {
+        id.report("is not a user pool of this template, as in !Ref UserPool");
+    }
+    pool
+}
+
+/// How long a kind of token is good for.
+fn validity(properties: &Node<'_>, token: &str, default_unit: &str) -> Option<Duration> {
+    let units = properties.get("TokenValidityUnits");
+    if let Some(units) = &units {
+        units.allow(&["IdToken", "AccessToken", "RefreshToken"], &[]);
+    }
+    let unit = units.and_then(|units| units.get(token));
+    if let Some(unit) = &unit {
+        unit.expect_text(&["seconds", "minutes", "hours", "days"]);
+    }
+    let unit = unit.and_then(|unit| unit.text());
+    let seconds = match unit.as_deref().unwrap_or(default_unit) {
+        "seconds" => 1,
+        "minutes" => 60,
+        "hours" => 60 * 60,
+        _ => 24 * 60 * 60,
+    };
+    let node = properties.need(&format!("{token}Validity"))?;
+    let duration = node.whole()?.checked_mul(seconds).map(Duration::from_secs);
+    // Cognito's own limit for all three.
+    if duration.is_none_or(|duration| duration > Duration::from_hours(10 * 365 * 24)) {
+        node.report("is longer than ten years");
+    }
+    duration
+}
+
+fn flag(node: &Node<'_>) -> Option<bool> {
+    node.expect_text(&["true", "false"]);
+    Some(node.text()? == "true")
+}
