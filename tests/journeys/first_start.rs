@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     binaries::root,
     orderflow::{Orderflow, command, free_port, send},
+    postman::admin_of_the_laptop,
 };
 
 /// What is to be pasted into another terminal: the commands, in order.
@@ -45,7 +46,8 @@ async fn the_first_output_names_the_addresses_and_what_to_paste_and_pasting_it_p
     let stack = Orderflow::start(["--ephemeral", "--aws-port", &aws]);
     let api = format!("http://{}", stack.api);
     assert_ne!(stack.api.port(), 0);
-    for part in ["Orderflow is ready after", &api, &format!("http://127.0.0.1:{aws}"), "in memory"] {
+    let admin = admin_of_the_laptop();
+    for part in ["Orderflow is ready after", &api, &format!("http://127.0.0.1:{aws}"), "in memory", &admin] {
         assert!(stack.welcome.contains(part), "{part} is not in:\n{}", stack.welcome);
     }
     let script = to_paste(&stack.welcome);

@@ -9,14 +9,14 @@ use std::{
 
 use serde_json::Value;
 
-use crate::openapi::OPENAPI;
+use crate::{openapi::OPENAPI, shop::TEMPLATE};
 
 /// Requests that are no route of the API, with what they are for.
 const OTHERS: [&str; 4] = [
     // Shows what an unknown route answers.
     "GET {{base_url}}/nothing",
-    // Signs in: the local stack's own, or Cognito.
-    "POST {{token_url}}",
+    // Signs up and in: Cognito, or the laptop as Cognito does.
+    "POST {{cognito_url}}",
     // What only the local stack has. On AWS these are skipped.
     "GET {{base_url}}/local/mailbox",
     "POST {{base_url}}/local/mailbox/confirm-all",
@@ -87,35 +87,72 @@ fn the_environments_and_the_collection_name_every_variable_that_is_used() {
             of_collection.contains(name) || by_script(name) || (local.contains(name) && aws.contains(name));
         assert!(known, "{{{{{name}}}}} is set nowhere");
     }
-    assert!(local.is_subset(&aws), "what `cargo run` needs, AWS needs too");
-    let environment =
-        |name: &str| text.split("pm.environment.get('").skip(1).any(|rest| rest.starts_with(name));
-    for name in aws.difference(&local) {
-        // The names of the people are put together in the script.
-        let person = name.split_once('_').is_some_and(|(who, what)| {
-            ["admin", "ada", "bob"].contains(&who) && ["username", "password"].contains(&what)
-        });
-        assert!(environment(name) || person, "{name} is of no use");
+    assert_eq!(local, aws, "one path for both: what the laptop needs, AWS needs too");
+    for name in aws {
+        let read = format!("pm.environment.get('{name}')");
+        assert!(text.contains(&read) || text.contains(&format!("{{{{{name}}}}}")), "{name} is of no use");
     }
+}
+
+/// What an environment says of a variable.
+fn value_of(environment: &str, name: &str) -> String {
+    let values = read(&format!("{environment}.postman_environment.json"))["values"].take();
+    let mut values = values.as_array().expect("values").iter();
+    let value = values.find(|value| value["key"] == name).expect("a variable of the environment");
+    value["value"].as_str().expect("a text").to_owned()
+}
+
+/// The line by which `orderflow` prints the admin whom the environment `local` signs in as.
+pub(crate) fn admin_of_the_laptop() -> String {
+    let of = |what: &str| value_of("local", &format!("admin_{what}"));
+    format!("  admin {}, password {}\n", of("username"), of("password"))
+}
+
+#[test]
+fn the_laptop_has_the_client_and_the_admin_of_the_environment() {
+    let pool = TEMPLATE.user_pool.as_ref().expect("the template makes a pool");
+    assert_eq!(value_of("local", "cognito_client_id"), pool.clients[0].id);
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains(&admin_of_the_laptop()), "README.md shows another admin");
+}
+
+#[test]
+fn what_only_the_laptop_has_is_left_out_elsewhere() {
+    let local = requests().into_iter().filter(|request| request.line.contains("{{base_url}}/local/"));
+    let mut count = 0;
+    for request in local {
+        let skips = "if (pm.environment.get('local') !== 'true'";
+        assert!(
+            request.before.contains(skips) && request.before.contains("pm.execution.skipRequest()"),
+            "`{}` is sent to AWS too",
+            request.name
+        );
+        count += 1;
+    }
+    assert!(count >= 4, "{count}");
 }
 
 #[test]
 fn no_secret_is_in_an_environment() {
-    for name in ["local", "aws"] {
-        let values = read(&format!("{name}.postman_environment.json"));
-        for value in values["values"].as_array().expect("values") {
-            let (key, text) =
-                (value["key"].as_str().expect("a key"), value["value"].as_str().expect("a value"));
-            let secret = ["password", "username", "client_id"].iter().any(|part| key.ends_with(part));
-            assert!(!secret || text.is_empty(), "{key} of {name}");
+    // Those of `local` are none: its passwords are printed or made up, for accounts on one laptop.
+    let values = read("aws.postman_environment.json");
+    let mut secrets = 0;
+    for value in values["values"].as_array().expect("values") {
+        let (key, text) = (value["key"].as_str().expect("a key"), value["value"].as_str().expect("a value"));
+        if ["password", "username", "client_id"].iter().any(|part| key.ends_with(part)) {
+            assert!(text.is_empty(), "{key}");
+            secrets += 1;
         }
     }
+    assert_eq!(secrets, 7);
 }
 
 struct Request {
     name: String,
     /// Method and URL without its query.
     line: String,
+    /// The script that runs before it.
+    before: String,
     test: String,
 }
 
@@ -140,6 +177,7 @@ fn requests() -> Vec<Request> {
             found.push(Request {
                 name: text(&item["name"]),
                 line: format!("{} {path}", text(&item["request"]["method"])),
+                before: scripts.remove("prerequest").unwrap_or_default(),
                 test: scripts.remove("test").unwrap_or_default(),
             });
         }
