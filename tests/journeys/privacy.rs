@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use axum::body::Body;
@@ -14,10 +14,13 @@ use local::{
 };
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use tracing::{Dispatch, level_filters::LevelFilter, subscriber::NoSubscriber};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::shop::{Customer, Shop};
+use crate::{
+    shop::{Customer, Shop},
+    watch::ask_every_thread,
+};
 
 /// In every name, address and text of this test that no one else may see, in whatever case.
 const MARK: &str = "zaphod";
@@ -26,13 +29,9 @@ const MARK: &str = "zaphod";
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
-/// While there is but one subscriber, tracing asks only the thread that first passes a line whether it is wanted, and
-/// remembers that for all threads: a test beside this one would silence it. Of two it asks both.
-static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
-
 impl Lines {
     fn capture(&self) -> tracing::subscriber::DefaultGuard {
-        LazyLock::force(&SECOND);
+        ask_every_thread();
         let lines = self.clone();
         let json = tracing_subscriber::fmt::layer()
             .json()

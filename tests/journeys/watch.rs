@@ -3,16 +3,29 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-use tracing::{level_filters::LevelFilter, subscriber::DefaultGuard};
+use tracing::{
+    Dispatch,
+    level_filters::LevelFilter,
+    subscriber::{DefaultGuard, NoSubscriber},
+};
 use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _};
 
 use crate::{
     shop::{Customer, Shop},
     tables,
 };
+
+/// While there is but one subscriber, tracing asks only the thread that first passes a line whether it is wanted, and
+/// remembers that for all threads: a test beside this one would silence it. Of two it asks both.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+
+/// Has tracing ask every test's own subscriber about every line. Call it before setting one.
+pub(crate) fn ask_every_thread() {
+    LazyLock::force(&SECOND);
+}
 
 /// A shop with one product of each kind that bad orders need, a customer, and everything that it logs.
 pub(crate) struct Watched {
@@ -35,6 +48,7 @@ impl Watched {
         for ours in ["aws_adapters", "domain", "lambda_shell", "local"] {
             filter = filter.with_target(ours, LevelFilter::TRACE);
         }
+        ask_every_thread();
         let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines).with(filter));
         let shop = Shop::open().await.stocked("TEA-1", 5).await.stocked("TEA-2", 5).await;
         let ada = shop.customer("Ada").await;
