@@ -2,7 +2,6 @@
 
     rehearsal.py template BUILT              writes what is deployed of a template that `sam build` made: rehearsed.yaml,
                                              in its folder, without what MiniStack refuses
-    rehearsal.py pool                        makes a user pool; prints its issuer and its client
     rehearsal.py supply                      adds what MiniStack leaves out of the stack, and keeps the API's address
     rehearsal.py sizes                       says how large each function is; none may be over 5 MB
     rehearsal.py people                      signs up an admin and two customers; prints newman's variables
@@ -11,7 +10,7 @@
     rehearsal.py orders BOOK                 has the customers of the order book in this folder order at the same time
     rehearsal.py audit LOG_LEVEL             audits the books, that the functions have the level, and that nothing which
                                              was there at an earlier audit is gone or changed
-    rehearsal.py deleted                     that the stack is gone and its tables are not
+    rehearsal.py deleted                     that the stack is gone and its tables and user pool are not
 
 Common to all: --endpoint URL --stack NAME --state FILE, which keeps what later commands need from earlier ones.
 """
@@ -210,16 +209,6 @@ def import_body(stack):
 
 # ------------------------------------------------------------------------------------------------------------- people
 
-def pool(endpoint):
-    cognito = client(endpoint, "cognito-idp")
-    made = cognito.create_user_pool(PoolName="rehearsal", UsernameAttributes=["email"])["UserPool"]["Id"]
-    app = cognito.create_user_pool_client(
-        UserPoolId=made, ClientName="rehearsal", ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
-    )["UserPoolClient"]["ClientId"]
-    cognito.create_group(UserPoolId=made, GroupName="admin")
-    return f"https://cognito-idp.{REGION}.amazonaws.com/{made} {app}"
-
-
 class People:
     """Signs people up and in, in the user pool that the stack's authorizer trusts."""
 
@@ -249,12 +238,12 @@ class People:
 
 def people(stack, state):
     everybody = People(stack)
-    variables = {"base_url": state["api"], "token_url": f"{stack.endpoint}/", "cognito_url": f"{stack.endpoint}/", "cognito_client_id": everybody.app}
+    variables = {"base_url": state["api"], "cognito_url": f"{stack.endpoint}/", "cognito_client_id": everybody.app}
     for name in ("admin", "ada", "bob"):
         email = f"{name}@example.com"
         everybody.sign_up(email, admin=name == "admin")
         variables |= {f"{name}_username": email, f"{name}_password": PASSWORD}
-    state["admin"] = variables["admin_username"]
+    state |= {"admin": variables["admin_username"], "pool": everybody.pool}
     for name, value in variables.items():
         print(f"{name}={value}")
 
@@ -454,9 +443,12 @@ def deleted(endpoint, name, state):
         yield f"{name} is still there"
     if left := client(endpoint, "lambda").list_functions()["Functions"]:
         yield f"functions are still there: {[function['FunctionName'] for function in left]}"
-    # They are retained: whoever deletes the stack deletes no order.
+    # They are retained: whoever deletes the stack deletes no order, and nobody's account.
     counts = {key: len(list(audit_books.rows(database(endpoint), key))) for key in ("order_id", "sku", "user_id")}
-    print(f"the stack is gone; rows: {counts}")
+    users = client(endpoint, "cognito-idp").list_users(UserPoolId=state["pool"], Limit=1)["Users"]
+    print(f"the stack is gone; rows: {counts}; the user pool {'has its users' if users else 'is empty'}")
+    if not users:
+        yield "nobody is left in the user pool"
     if counts != state["before"]["rows"]:
         yield f"the tables had {state['before']['rows']}, and have {counts}"
 
@@ -466,7 +458,7 @@ def main():
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--stack", default="orderflow")
     parser.add_argument("--state", type=pathlib.Path, required=True)
-    commands = ["template", "pool", "supply", "sizes", "people", "collection", "skipped", "orders", "audit", "deleted"]
+    commands = ["template", "supply", "sizes", "people", "collection", "skipped", "orders", "audit", "deleted"]
     parser.add_argument("command", choices=commands)
     parser.add_argument("argument", nargs="?")
     given = parser.parse_args()
@@ -476,8 +468,6 @@ def main():
     match given.command:
         case "template":
             template(pathlib.Path(given.argument))
-        case "pool":
-            print(pool(given.endpoint))
         case "supply":
             state["api"] = supply(Stack(*here))
         case "sizes":
