@@ -3,6 +3,7 @@
     rehearsal.py template BUILT              writes what is deployed of a template that `sam build` made: rehearsed.yaml,
                                              in its folder, without what MiniStack refuses
     rehearsal.py supply                      adds what MiniStack leaves out of the stack, and keeps the API's address
+    rehearsal.py api                         prints the API's address
     rehearsal.py sizes                       says how large each function is; none may be over 5 MB
     rehearsal.py people                      signs up an admin and two customers; prints newman's variables
     rehearsal.py collection COLLECTION       prints the collection, less what MiniStack's gateway answers otherwise
@@ -458,7 +459,7 @@ def main():
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--stack", default="orderflow")
     parser.add_argument("--state", type=pathlib.Path, required=True)
-    commands = ["template", "supply", "sizes", "people", "collection", "skipped", "orders", "audit", "deleted"]
+    commands = ["template", "supply", "api", "sizes", "people", "collection", "skipped", "orders", "audit", "deleted"]
     parser.add_argument("command", choices=commands)
     parser.add_argument("argument", nargs="?")
     given = parser.parse_args()
@@ -470,6 +471,8 @@ def main():
             template(pathlib.Path(given.argument))
         case "supply":
             state["api"] = supply(Stack(*here))
+        case "api":
+            print(state["api"])
         case "sizes":
             found = list(sizes(Stack(*here)))
         case "people":

@@ -6,11 +6,13 @@
 #   install_cargo_lambda   cargo-lambda and the linker that it needs, .tools/cargo-lambda/bin, which belongs on the PATH
 #   install_ministack      MiniStack, an emulator of AWS by other people (MIT), with boto3, .tools/ministack/bin
 #   install_newman         newman, .tools/newman
+#   install_aws            the AWS CLI, .tools/aws/bin
 
 sam_version=1.170.0
 cfn_lint_version=1.58.0
 cargo_lambda_version=1.9.2
 ministack_version=1.5.33
+aws_cli_version=1.46.3
 newman_version=6.2.2
 virtualenv_version=21.15.7 # only where python3 comes without ensurepip
 
@@ -58,4 +60,5 @@ node_tools() {
 install_sam() { python_tools sam "aws-sam-cli==$sam_version" "cfn-lint==$cfn_lint_version"; }
 install_cargo_lambda() { python_tools cargo-lambda "cargo-lambda==$cargo_lambda_version"; }
 install_ministack() { python_tools ministack "ministack[full]==$ministack_version"; }
+install_aws() { python_tools aws "awscli==$aws_cli_version"; }
 install_newman() { node_tools newman "newman@$newman_version"; }
