@@ -293,8 +293,8 @@ fn what_the_readme_gets_wrong_is_named() {
     assert_blamed(&scripts(&HOUSE.with("scripts/deploy", "#!/bin/sh")), &[CI, "scripts/deploy"]);
     assert_blamed(&scripts(&HOUSE.broken(CI, "part licences scripts/licences", "")), &["scripts/licences"]);
     assert_blamed(&races(&HOUSE.broken(CI, " races::", "")), &["races::", CI]);
-    let denied = "**Not there yet:** any `AWS::CloudWatch::Alarm`.\n\n## Watch it\n";
-    let denied = readme("## Watch it\n", denied);
+    let denied =
+        readme("## Deploy it\n", "## Deploy it\n\n**Not there yet:** any `AWS::CloudWatch::Alarm`.\n");
     assert_blamed(&not_yet(&denied), &["AWS::CloudWatch::Alarm"]);
     let skipped = HOUSE.with("tests/journeys/skipped.rs", concat!("#[", "ignore = \"slow\"]"));
     assert_blamed(&ignored(&skipped), &["tests/journeys/skipped.rs"]);
