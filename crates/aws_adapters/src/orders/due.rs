@@ -102,7 +102,7 @@ impl Orders {
                     .expression_attribute_values(":before", number(tried))
             };
             match update.send().await {
-                Ok(claimed) => return version(claimed.attributes, DOING).map(Claim::Ours),
+                Ok(claimed) => return version(claimed.attributes.as_ref(), DOING).map(Claim::Ours),
                 Err(error) => match error.as_service_error() {
                     Some(UpdateItemError::ConditionalCheckFailedException(row)) => {
                         let row = row.item();
@@ -165,7 +165,7 @@ impl Orders {
             .send()
             .await;
         match answer {
-            Ok(taken) => version(taken.attributes, DOING).map(Some),
+            Ok(taken) => version(taken.attributes.as_ref(), DOING).map(Some),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
                 _ => Err(failed(DOING)(error)),
@@ -211,8 +211,8 @@ impl Orders {
 }
 
 /// The version of an order's row, as a write returns it.
-fn version(row: Option<Item>, doing: &'static str) -> Result<u32, Error> {
-    let version = row.as_ref().and_then(|row| row.get("version")?.as_n().ok()?.parse().ok());
+fn version(row: Option<&Item>, doing: &'static str) -> Result<u32, Error> {
+    let version = row.and_then(|row| row.get("version")?.as_n().ok()?.parse().ok());
     version.ok_or_else(|| incomplete(doing))
 }
 
