@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use domain::Timestamp;
 use http::Method;
 use local::aws::Fault;
 use serde_json::json;
@@ -57,6 +58,33 @@ async fn after_ten_attempts_an_order_waits_for_a_person_however_long_that_takes(
     assert_eq!(shop.resume(&shop.admin_again(), &id).await.status, 202);
     Books::read(&shop).await.settled(Mailed::Once);
     assert_eq!(shop.resume(&shop.admin_again(), &id).await.problem(), (409, "nothing_due"));
+}
+
+/// A run of the sweeper has four orders resumed at a time. While the first four are slow, the clock goes on, and whoever
+/// comes next must have a whole minute as well: else the next run would resume an order that this one is still at.
+#[tokio::test(start_paused = true)]
+async fn a_claim_lasts_a_minute_from_when_it_is_made() {
+    let (shop, ada, _id) = untold().await;
+    for key in ["key-2", "key-3", "key-4"] {
+        assert_eq!(shop.place(&ada, key, &[("TEA-1", 1)]).await.status, 201);
+    }
+    let bob = shop.customer("Bob").await;
+    assert_eq!(shop.place(&bob, "key-1", &[("TEA-1", 9)]).await.problem(), (409, "insufficient_stock"));
+    // Every resumption takes four seconds, and its mail does not leave.
+    shop.stack.faults().plant(|call| {
+        let slow = call.operation == "Invoke" && call.target.ends_with("UpdateOrderStatusFunction");
+        slow.then_some(Fault::Delay(Duration::from_secs(4)))
+            .or((call.operation == "Publish").then_some(Fault::Before))
+    });
+
+    shop.sweep_after(Duration::from_secs(61)).await;
+
+    let mut due: Vec<String> =
+        shop.rows("OrdersTable").await.iter().map(|row| row["due_at"].to_string()).collect();
+    due.sort();
+    let seconds = |due: &String| Timestamp::parse(due.trim_matches('"')).expect("a time");
+    let (first, last) = (seconds(&due[0]), seconds(&due[4]));
+    assert!(last.since(first) >= Duration::from_secs(4), "{due:?}");
 }
 
 #[tokio::test(start_paused = true)]
