@@ -30,6 +30,7 @@ mod lambda_runtime_api;
 mod leaving;
 mod life;
 mod lists;
+mod log_lines;
 mod mail;
 mod mail_at_scale;
 mod matrix;

@@ -1,11 +1,6 @@
 //! Who somebody is, is known to `UsersTable`, to SNS and to themselves: no log line, no execution, no order, no stock
 //! row and no other call repeats a name, an address, a token or a text that a client sent in vain.
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
-};
-
 use axum::body::Body;
 use http::{Method, Request, header};
 use local::{
@@ -14,47 +9,23 @@ use local::{
 };
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use tracing::level_filters::LevelFilter;
+use tracing::{level_filters::LevelFilter, subscriber::DefaultGuard};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::{
+    log_lines::{Lines, listen},
     shop::{Customer, Shop},
-    watch::ask_every_thread,
 };
 
 /// In every name, address and text of this test that no one else may see, in whatever case.
 const MARK: &str = "zaphod";
 
-/// Everything that is logged on this thread, by the shipped functions at their most talkative and by the local stack.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn capture(&self) -> tracing::subscriber::DefaultGuard {
-        ask_every_thread();
-        let lines = self.clone();
-        let json = tracing_subscriber::fmt::layer()
-            .json()
-            .with_current_span(true)
-            .with_writer(move || lines.clone());
-        let filter = lambda_shell::log_filter(tracing::Level::TRACE).with_target("local", LevelFilter::TRACE);
-        tracing::subscriber::set_default(tracing_subscriber::registry().with(json).with(filter))
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-}
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Keeps everything that is logged on this thread, by the shipped functions at their most talkative and by the local
+/// stack.
+fn capture(lines: &Lines) -> DefaultGuard {
+    let json = tracing_subscriber::fmt::layer().json().with_current_span(true).with_writer(lines.clone());
+    let filter = lambda_shell::log_filter(tracing::Level::TRACE).with_target("local", LevelFilter::TRACE);
+    listen(tracing_subscriber::registry().with(json).with(filter))
 }
 
 /// A shop whose every log line and call is kept.
@@ -62,13 +33,13 @@ struct Watched {
     shop: Shop,
     lines: Lines,
     tokens: Vec<String>,
-    _capture: tracing::subscriber::DefaultGuard,
+    _capture: DefaultGuard,
 }
 
 impl Watched {
     async fn open() -> Self {
         let lines = Lines::default();
-        let capture = lines.capture();
+        let capture = capture(&lines);
         let shop = Shop::open().await.stocked("TEA-1", 50).await;
         shop.stack.faults().record();
         Self { shop, lines, tokens: Vec::new(), _capture: capture }

@@ -1,44 +1,27 @@
 //! A shop under watch: every log line of ours is kept, so that a test can say what must not be in them, and that
 //! nothing went wrong unseen.
 
-use std::{
-    io,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
-};
-
-use tracing::{
-    Dispatch,
-    level_filters::LevelFilter,
-    subscriber::{DefaultGuard, NoSubscriber},
-};
-use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _};
+use tracing::{level_filters::LevelFilter, subscriber::DefaultGuard};
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _};
 
 use crate::{
+    log_lines::{Lines, listen},
     shop::{Customer, Shop},
     tables,
 };
-
-/// While there is but one subscriber, tracing asks only the thread that first passes a line whether it is wanted, and
-/// remembers that for all threads: a test beside this one would silence it. Of two it asks both.
-static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
-
-/// Has tracing ask every test's own subscriber about every line. Call it before setting one.
-pub(crate) fn ask_every_thread() {
-    LazyLock::force(&SECOND);
-}
 
 /// A shop with one product of each kind that bad orders need, a customer, and everything that it logs.
 pub(crate) struct Watched {
     pub(crate) shop: Shop,
     pub(crate) ada: Customer,
-    log: Log,
+    log: Lines,
     _guard: DefaultGuard,
 }
 
 impl Watched {
     /// Opens the shop: five of `TEA-1` and `TEA-2` at 4.50 EUR.
     pub(crate) async fn open() -> Self {
-        let log = Log::default();
+        let log = Lines::default();
         let lines = tracing_subscriber::fmt::layer().json().with_writer(log.clone());
         // Warnings of others and all of ours, whatever the level: more than `LOG_LEVEL=trace` lets through.
         let mut filter = Targets::new().with_default(LevelFilter::WARN);
@@ -48,8 +31,7 @@ impl Watched {
         for ours in ["aws_adapters", "domain", "lambda_shell", "local"] {
             filter = filter.with_target(ours, LevelFilter::TRACE);
         }
-        ask_every_thread();
-        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines).with(filter));
+        let guard = listen(tracing_subscriber::registry().with(lines).with(filter));
         let shop = Shop::open().await.stocked("TEA-1", 5).await.stocked("TEA-2", 5).await;
         let ada = shop.customer("Ada").await;
         Self { shop, ada, log, _guard: guard }
@@ -78,34 +60,5 @@ impl Watched {
             let line = lower.lines().find(|line| line.contains(&secret.to_lowercase()));
             assert_eq!(line, None, "{secret} is in the log");
         }
-    }
-}
-
-/// Log lines, shared by every writer that `tracing` asks for.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
     }
 }

@@ -1,19 +1,17 @@
 //! Alarms, dashboard and runbook against each other, and against what the code counts and logs: an alarm that nobody
 //! can act on, a curve that stays flat and a query that finds nothing show here, not at night.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io::{self, Write},
-    sync::{Arc, LazyLock, Mutex, PoisonError},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use local::{aws::Fault, template::yaml};
 use serde_json::Value;
-use tracing::{Dispatch, subscriber::NoSubscriber};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints, day};
-use crate::shop::Shop;
+use crate::{
+    log_lines::{Lines, listen},
+    shop::Shop,
+};
 
 const README: &str = "README.md";
 const RUNBOOK: &str = "docs/runbook.md";
@@ -443,33 +441,13 @@ fn dashboard(house: &House) -> Result<Complaints, String> {
 /// Log lines as CloudWatch gets them: each field's path, and the texts that were seen in it.
 type Fields = BTreeMap<String, BTreeSet<String>>;
 
-/// Where log lines go in place of standard output.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// While there is but one subscriber, tracing asks only the thread that first passes a line whether it is wanted, and
-/// remembers that for all threads: a test beside this one would silence it. Of two it asks both.
-static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
-
 /// What the functions log during a day in the shop, a bad one.
 async fn logged() -> Fields {
-    LazyLock::force(&SECOND);
     let lines = Lines::default();
     let to = lines.clone();
     let layer = lambda_shell::log_lines(move || to.clone());
     let filter = lambda_shell::log_filter(tracing::Level::INFO);
-    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer).with(filter));
+    let guard = listen(tracing_subscriber::registry().with(layer).with(filter));
     let shop = Shop::open().await;
     day::of_a_shop(&shop).await;
     let bob = shop.customer("Carol").await;
@@ -488,8 +466,7 @@ async fn logged() -> Fields {
     shop.sweep_after(std::time::Duration::from_secs(61)).await;
     shop.stack.faults().clear();
     drop(guard);
-    let text = lines.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let text = String::from_utf8(text).expect("log lines are text");
+    let text = lines.text();
     let mut fields = Fields::new();
     for line in text.lines() {
         let line: Value = serde_json::from_str(line).expect("a log line is JSON");
