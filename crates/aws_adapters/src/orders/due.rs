@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::{
-    operation::update_item::UpdateItemError,
+    error::SdkError,
+    operation::update_item::{UpdateItemError, UpdateItemOutput},
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use domain::{Error, OrderId, Timestamp};
 
-use super::{DUE_AFTER, Item, Orders, key};
+use super::{DUE_AFTER, Orders, key};
 use crate::failure::{failed, incomplete};
 
 /// How often an order is resumed before a person has to look.
@@ -102,7 +103,7 @@ impl Orders {
                     .expression_attribute_values(":before", number(tried))
             };
             match update.send().await {
-                Ok(claimed) => return version(claimed.attributes.as_ref(), DOING).map(Claim::Ours),
+                Ok(claimed) => return version(&claimed, DOING).map(Claim::Ours),
                 Err(error) => match error.as_service_error() {
                     Some(UpdateItemError::ConditionalCheckFailedException(row)) => {
                         let row = row.item();
@@ -142,7 +143,8 @@ impl Orders {
             .expression_attribute_values(":shard", AttributeValue::S(due.order_id.due_shard().to_owned()))
             .send()
             .await;
-        Self::held(answer, "giving an order up").map(|held| if held { Claim::GivenUp } else { Claim::Theirs })
+        let given_up = held(answer, "giving an order up")?.is_some();
+        Ok(if given_up { Claim::GivenUp } else { Claim::Theirs })
     }
 
     /// Takes an order up again that was given up, or that is due and not claimed yet, as if it had never been tried.
@@ -164,13 +166,7 @@ impl Orders {
             .return_values(ReturnValue::AllNew)
             .send()
             .await;
-        match answer {
-            Ok(taken) => version(taken.attributes.as_ref(), DOING).map(Some),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
-                _ => Err(failed(DOING)(error)),
-            },
-        }
+        held(answer, DOING)?.map(|taken| version(&taken, DOING)).transpose()
     }
 
     /// Takes an order off the sweeper's list that has nothing left to announce.
@@ -189,30 +185,30 @@ impl Orders {
             .send()
             .await;
         // When it does not hold, there is something left to do after all.
-        Self::held(answer, "settling an order").map(|_held| ())
-    }
-
-    /// Whether an update's condition held.
-    fn held<A, R>(
-        answer: Result<A, aws_sdk_dynamodb::error::SdkError<UpdateItemError, R>>,
-        doing: &'static str,
-    ) -> Result<bool, Error>
-    where
-        R: std::fmt::Debug + Send + Sync + 'static,
-    {
-        match answer {
-            Ok(_written) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(failed(doing)(error)),
-            },
-        }
+        held(answer, "settling an order").map(|_held| ())
     }
 }
 
-/// The version of an order's row, as a write returns it.
-fn version(row: Option<&Item>, doing: &'static str) -> Result<u32, Error> {
-    let version = row.and_then(|row| row.get("version")?.as_n().ok()?.parse().ok());
+/// What an update answered, or `None` when its condition did not hold.
+fn held<R>(
+    answer: Result<UpdateItemOutput, SdkError<UpdateItemError, R>>,
+    doing: &'static str,
+) -> Result<Option<UpdateItemOutput>, Error>
+where
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match answer {
+        Ok(written) => Ok(Some(written)),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
+            _ => Err(failed(doing)(error)),
+        },
+    }
+}
+
+/// The version of an order's row, as an update returns it.
+fn version(written: &UpdateItemOutput, doing: &'static str) -> Result<u32, Error> {
+    let version = written.attributes().and_then(|row| row.get("version")?.as_n().ok()?.parse().ok());
     version.ok_or_else(|| incomplete(doing))
 }
 
