@@ -80,7 +80,11 @@ impl ChangeOrder {
         };
         let resume = Command::Resume(Resume { order_id, claimed_version: Some(version) });
         // Whatever comes of it, the order is taken up again: what this run leaves is the sweeper's.
-        let _left_to_the_sweeper = self.workflow.run(&resume, trace_header()).await;
+        match self.workflow.run(&resume, trace_header()).await {
+            Ok(Ran::Finished(_)) => {}
+            Ok(Ran::Broke { error }) => tracing::warn!(error, "could not be resumed"),
+            Err(error) => tracing::warn!(code = error.code(), "could not be resumed"),
+        }
         let order = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?.order;
         respond(202, &order)
     }

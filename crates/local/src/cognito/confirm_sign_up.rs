@@ -27,16 +27,6 @@ pub(super) struct ConfirmSignUp {
     client_id: Option<String>,
     username: Option<String>,
     confirmation_code: Option<String>,
-    // These have no effect here, as on AWS without triggers, analytics and threat protection; nor has the last, since
-    // an address is never an alias.
-    #[serde(default, rename = "AnalyticsMetadata")]
-    _analytics: Value,
-    #[serde(default, rename = "ClientMetadata")]
-    _metadata: Value,
-    #[serde(default, rename = "UserContextData")]
-    _context: Value,
-    #[serde(default, rename = "ForceAliasCreation")]
-    _force_alias_creation: Value,
 }
 
 #[derive(Deserialize)]
@@ -44,12 +34,6 @@ pub(super) struct ConfirmSignUp {
 pub(super) struct ResendConfirmationCode {
     client_id: Option<String>,
     username: Option<String>,
-    #[serde(default, rename = "AnalyticsMetadata")]
-    _analytics: Value,
-    #[serde(default, rename = "ClientMetadata")]
-    _metadata: Value,
-    #[serde(default, rename = "UserContextData")]
-    _context: Value,
 }
 
 pub(super) fn run(cognito: &Cognito, request: ConfirmSignUp) -> Result<Value, AwsError> {

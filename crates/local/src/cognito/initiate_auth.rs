@@ -15,13 +15,6 @@ pub(super) struct InitiateAuth {
     auth_flow: Option<String>,
     #[serde(default)]
     auth_parameters: BTreeMap<String, String>,
-    // These have no effect here, as on AWS without triggers, analytics and threat protection.
-    #[serde(default, rename = "AnalyticsMetadata")]
-    _analytics: Value,
-    #[serde(default, rename = "ClientMetadata")]
-    _metadata: Value,
-    #[serde(default, rename = "UserContextData")]
-    _context: Value,
 }
 
 pub(super) fn run(cognito: &Cognito, request: InitiateAuth) -> Result<Value, AwsError> {

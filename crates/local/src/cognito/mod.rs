@@ -38,6 +38,10 @@ use crate::{
 
 const SUPPORTED: &str = "SignUp, ConfirmSignUp, ResendConfirmationCode and InitiateAuth";
 
+/// Members that do nothing without triggers, analytics and threat protection, and where an address is never an alias.
+const WITHOUT_EFFECT: [&str; 5] =
+    ["AnalyticsMetadata", "ClientMetadata", "ForceAliasCreation", "UserContextData", "ValidationData"];
+
 /// The local Cognito.
 pub struct Cognito {
     pool: UserPool,
@@ -127,8 +131,13 @@ fn invalid(message: &str) -> AwsError {
     refused("InvalidParameterException", message)
 }
 
-/// Reads a request. What has no member in its struct has no meaning here, and is refused rather than passed over.
+/// Reads a request. A member that has no field in its struct is refused rather than passed over, but for those that
+/// have no effect on AWS either.
 fn parse<T: DeserializeOwned>(request: &Value) -> Result<T, AwsError> {
+    let mut request = request.clone();
+    if let Some(members) = request.as_object_mut() {
+        members.retain(|member, _| !WITHOUT_EFFECT.contains(&member.as_str()));
+    }
     T::deserialize(request).map_err(|fault| refused("SerializationException", &fault.to_string()))
 }
 

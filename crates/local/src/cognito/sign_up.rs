@@ -22,15 +22,6 @@ pub(super) struct SignUp {
     password: Option<String>,
     #[serde(default)]
     user_attributes: Vec<Attribute>,
-    // These have no effect here, as on AWS without triggers, analytics and threat protection.
-    #[serde(default, rename = "AnalyticsMetadata")]
-    _analytics: Value,
-    #[serde(default, rename = "ClientMetadata")]
-    _metadata: Value,
-    #[serde(default, rename = "UserContextData")]
-    _context: Value,
-    #[serde(default, rename = "ValidationData")]
-    _validation: Value,
 }
 
 #[derive(Deserialize)]
