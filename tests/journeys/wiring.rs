@@ -11,6 +11,7 @@ mod controls;
 mod day;
 mod events;
 mod functions;
+mod queries;
 mod readme;
 mod roles;
 mod routes;

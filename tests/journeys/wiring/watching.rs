@@ -1,20 +1,15 @@
-//! Alarms, dashboard and runbook against each other, and against what the code counts and logs: an alarm that nobody
-//! can act on, a curve that stays flat and a query that finds nothing show here, not at night.
+//! Alarms, dashboard and runbook against each other, and against what the code counts: an alarm that nobody can act on
+//! and a curve that stays flat show here, not at night. The runbook's queries are in `queries.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use local::{aws::Fault, template::yaml};
+use local::template::yaml;
 use serde_json::Value;
-use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints, day};
-use crate::{
-    log_lines::{Lines, listen},
-    shop::Shop,
-};
+use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
 
 const README: &str = "README.md";
-const RUNBOOK: &str = "docs/runbook.md";
+pub(super) const RUNBOOK: &str = "docs/runbook.md";
 const COUNTS: &str = "crates/lambda_shell/src/metrics.rs";
 
 /// The namespace of what the functions count.
@@ -24,7 +19,6 @@ const ALARM: &str = "AWS::CloudWatch::Alarm";
 const DASHBOARD: &str = "AWS::CloudWatch::Dashboard";
 const FUNCTION: &str = "AWS::Serverless::Function";
 const TABLE: &str = "AWS::DynamoDB::Table";
-const LOG_GROUP: &str = "AWS::Logs::LogGroup";
 
 /// What each section on an alarm answers.
 const ANSWERS: [&str; 4] = ["**Means:**", "**Look:**", "**Mend:**", "**Harmless:**"];
@@ -74,21 +68,6 @@ const OF_AWS: &[Measured] = &[
     ("AWS/SQS", &["ApproximateNumberOfMessagesVisible"], &[&["QueueName"]]),
 ];
 
-/// What each line of the workflow's log has. Source: AWS Step Functions developer guide, "Using CloudWatch Logs to log
-/// execution history". `details` is left out: without execution data there is little in it.
-const OF_THE_WORKFLOW: [&str; 5] = ["id", "type", "previous_event_id", "event_timestamp", "execution_arn"];
-
-/// What Logs Insights adds to every line, or reads out of Lambda's own. Source: Amazon `CloudWatch` Logs user guide,
-/// "Supported logs and discovered fields".
-const OF_INSIGHTS: [&str; 8] =
-    ["@timestamp", "@message", "@log", "@logStream", "@type", "@duration", "@initDuration", "@maxMemoryUsed"];
-
-/// Words of the query language that are no fields.
-const LANGUAGE: [&str; 22] = [
-    "filter", "fields", "stats", "sort", "limit", "parse", "display", "by", "as", "and", "or", "not", "in",
-    "like", "asc", "desc", "count", "sum", "max", "min", "pct", "bin",
-];
-
 /// A metric that is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Metric {
@@ -111,15 +90,15 @@ impl Metric {
 }
 
 /// The template as it is written: references are not resolved.
-struct Written(Value);
+pub(super) struct Written(Value);
 
 impl Written {
-    fn of(house: &House) -> Result<Self, String> {
+    pub(super) fn of(house: &House) -> Result<Self, String> {
         yaml::read(house.text(TEMPLATE)).map(Self)
     }
 
     /// The resources of one type: logical id and properties.
-    fn of_type<'w>(&'w self, wanted: &'w str) -> impl Iterator<Item = (&'w str, &'w Value)> {
+    pub(super) fn of_type<'w>(&'w self, wanted: &'w str) -> impl Iterator<Item = (&'w str, &'w Value)> {
         let resources = self.0["Resources"].as_object().into_iter().flatten();
         resources
             .filter(move |(_, resource)| resource["Type"] == wanted)
@@ -141,7 +120,7 @@ impl Written {
 }
 
 /// A value as `Fn::Sub` would have it.
-fn as_sub(value: &Value) -> String {
+pub(super) fn as_sub(value: &Value) -> String {
     if let Some(text) = value.as_str() {
         return text.to_owned();
     }
@@ -438,150 +417,6 @@ fn dashboard(house: &House) -> Result<Complaints, String> {
     Ok(found)
 }
 
-/// Log lines as CloudWatch gets them: each field's path, and the texts that were seen in it.
-type Fields = BTreeMap<String, BTreeSet<String>>;
-
-/// What the functions log during a day in the shop, a bad one.
-async fn logged() -> Fields {
-    let lines = Lines::default();
-    let to = lines.clone();
-    let layer = lambda_shell::log_lines(move || to.clone());
-    let filter = lambda_shell::log_filter(tracing::Level::INFO);
-    let guard = listen(tracing_subscriber::registry().with(layer).with(filter));
-    let shop = Shop::open().await;
-    day::of_a_shop(&shop).await;
-    let bob = shop.customer("Carol").await;
-    // Rows that others hold, a mail that does not go out, and a sweep that finishes nothing.
-    let mut held = false;
-    shop.stack.faults().plant(move |call| match call.operation.as_str() {
-        "TransactWriteItems" if !held => {
-            held = true;
-            Some(Fault::Conflict)
-        }
-        "Publish" => Some(Fault::Before),
-        _ => None,
-    });
-    assert_eq!(shop.place(&bob, "held", &[("TEA-1", 1)]).await.status, 201);
-    shop.stack.faults().plant(|call| (call.caller == "UpdateOrderStatusFunction").then_some(Fault::Before));
-    shop.sweep_after(std::time::Duration::from_secs(61)).await;
-    shop.stack.faults().clear();
-    drop(guard);
-    let text = lines.text();
-    let mut fields = Fields::new();
-    for line in text.lines() {
-        let line: Value = serde_json::from_str(line).expect("a log line is JSON");
-        collect(&line, "", &mut fields);
-    }
-    fields
-}
-
-fn collect(value: &Value, path: &str, fields: &mut Fields) {
-    if let Some(map) = value.as_object() {
-        for (key, value) in map {
-            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            collect(value, &path, fields);
-        }
-        return;
-    }
-    let seen = fields.entry(path.to_owned()).or_default();
-    if let Some(text) = value.as_str() {
-        seen.insert(text.to_owned());
-    }
-}
-
-/// The fields of the API's access log.
-fn access_log(written: &Written) -> Result<Fields, String> {
-    let (id, api) = written.of_type("AWS::Serverless::HttpApi").next().ok_or("there is no API")?;
-    let format = as_sub(&api["AccessLogSettings"]["Format"]);
-    let line =
-        serde_json::from_str(&format).map_err(|fault| format!("{id}: the access log's format: {fault}"))?;
-    let mut fields = Fields::new();
-    collect(&line, "", &mut fields);
-    Ok(fields)
-}
-
-/// The runbook's queries: whose log they are for, and the query.
-fn queries(house: &House) -> Vec<(&str, &str)> {
-    let blocks = house.text(RUNBOOK).split("```").skip(1).step_by(2);
-    let queries = blocks.filter_map(|block| block.strip_prefix("insights"));
-    queries.filter_map(|block| block.split_once('\n')).map(|(of, query)| (of.trim(), query)).collect()
-}
-
-/// A query without its texts and patterns, and the texts that it compares fields with.
-fn read(query: &str) -> (String, Vec<(String, String)>) {
-    let mut bare = String::new();
-    let mut compared = Vec::new();
-    let mut rest = query;
-    while let Some(at) = rest.find(['"', '/']) {
-        let (before, quoted) = rest.split_at(at);
-        let quote = if quoted.starts_with('"') { '"' } else { '/' };
-        let (text, after) = quoted[1..].split_once(quote).unwrap_or((&quoted[1..], ""));
-        bare.push_str(before);
-        if let Some(field) = before.trim_end().strip_suffix('=').filter(|_| quote == '"') {
-            let field = field.split_whitespace().next_back().unwrap_or_default();
-            compared.push((field.to_owned(), text.to_owned()));
-        }
-        rest = after;
-    }
-    (bare + rest, compared)
-}
-
-/// Every field that the runbook's queries name is one that the log they are for has, and what they look for is found.
-fn fields(house: &House, logged: &Fields) -> Result<Complaints, String> {
-    let written = Written::of(house)?;
-    let access = access_log(&written)?;
-    let workflow: Fields =
-        OF_THE_WORKFLOW.iter().map(|field| ((*field).to_owned(), BTreeSet::new())).collect();
-    let mut found = Vec::new();
-    for (of, query) in queries(house) {
-        let (known, seen) = match of {
-            "functions" => (logged, true),
-            "ApiAccessLog" => (&access, false),
-            "OrderWorkflowLog" => (&workflow, false),
-            _ => {
-                found.push(format!("{RUNBOOK}: a query is for {of:?}, which is no log"));
-                continue;
-            }
-        };
-        if of != "functions" && !written.of_type(LOG_GROUP).any(|(id, _)| id == of) {
-            found.push(format!("{RUNBOOK}: a query is for {of}, which is no log group of {TEMPLATE}"));
-        }
-        let (bare, compared) = read(query);
-        let words = bare.split(|at: char| !(at.is_alphanumeric() || "@._".contains(at)));
-        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-        // What stands after `as`, there may be more than one, is a name that the query gives.
-        let mut given = BTreeSet::new();
-        for line in bare.lines() {
-            let mut after_as = false;
-            for word in line.split(|at: char| at.is_whitespace() || at == ',').filter(|word| !word.is_empty())
-            {
-                if after_as {
-                    given.insert(word);
-                }
-                after_as = word == "as" || (after_as && line.trim_start().starts_with("| parse"));
-            }
-        }
-        for word in words {
-            let number = word.starts_with(char::is_numeric);
-            let known = known.contains_key(word) || OF_INSIGHTS.contains(&word);
-            if !number && !known && !LANGUAGE.contains(&word) && !given.contains(word) {
-                found.push(format!("{RUNBOOK}: a query for {of} names {word}, which is not in that log"));
-            }
-        }
-        for (field, text) in compared {
-            let placeholder = text.ends_with("-ID");
-            let there = known.get(&field).is_some_and(|texts| texts.contains(&text));
-            if seen && known.contains_key(&field) && !placeholder && !there {
-                found.push(format!("{RUNBOOK}: a query looks for {field} = {text:?}, which is never logged"));
-            }
-        }
-    }
-    if queries(house).is_empty() {
-        found.push(format!("{RUNBOOK} has no query"));
-    }
-    Ok(found)
-}
-
 #[test]
 fn what_is_counted_is_shown_and_what_is_watched_is_counted() {
     assert_sound(&complaints(metrics(&HOUSE)));
@@ -692,26 +527,4 @@ fn a_part_that_the_dashboard_misses_or_makes_up_is_named() {
     assert_blamed(&complaints(dashboard(&grown)), &["512 MB", "QueryFunction"]);
     let torn = after("OrderDashboard:", "{\"widgets\": [", "{\"widgets\": ");
     assert_blamed(&complaints(dashboard(&torn)), &["OrderDashboard"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_runbooks_queries_name_what_is_logged() {
-    let logged = logged().await;
-    assert_sound(&complaints(fields(&HOUSE, &logged)));
-    let text = |from, to| complaints(fields(&HOUSE.broken(RUNBOOK, from, to), &logged));
-    assert_blamed(&text("by @log, code, message", "by @log, kode, message"), &["functions", "kode"]);
-    assert_blamed(&text("span.request_id\n", "request_id\n"), &["functions", "request_id"]);
-    assert_blamed(&text("level = \"ERROR\" or", "level = \"error\" or"), &["level = \"error\""]);
-    assert_blamed(&text("message = \"swept\"", "message = \"swepped\""), &["swepped"]);
-    assert_blamed(&text("metric = \"ContentionRetries\"", "metric = \"Retries\""), &["Retries"]);
-    assert_blamed(&text("count(@initDuration)", "count(@coldStart)"), &["@coldStart"]);
-    assert_blamed(
-        &text("by route, status, integration_status", "by path, status, integration_status"),
-        &["path"],
-    );
-    assert_blamed(&text("by type, order\n", "by type, customer\n"), &["OrderWorkflowLog", "customer"]);
-    assert_blamed(&text("insights OrderWorkflowLog", "insights WorkflowLog"), &["WorkflowLog"]);
-    let renamed = HOUSE.broken(TEMPLATE, "\"integration_error\":", "\"failure\":");
-    assert_blamed(&complaints(fields(&renamed, &logged)), &["ApiAccessLog", "integration_error"]);
-    assert_blamed(&complaints(fields(&HOUSE.with(RUNBOOK, ""), &logged)), &["no query"]);
 }
