@@ -7,8 +7,11 @@ use domain::Timestamp;
 use http::Method;
 use local::aws::Fault;
 use serde_json::json;
+use tracing::Level;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::{
+    log_lines::{Lines, listen},
     reckoning::{Books, Mailed},
     shop::{Customer, Shop},
 };
@@ -116,6 +119,27 @@ async fn what_an_execution_is_still_at_nobody_else_takes_up() {
     shop.stack.clock().advance(Duration::from_secs(61));
 
     assert_eq!(shop.resume(&shop.admin, &id).await.status, 202);
+    Books::read(&shop).await.settled(Mailed::Once);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumption_that_does_not_run_is_the_sweepers_and_the_log_says_why() {
+    let (shop, _ada, id) = untold().await;
+    shop.stack.clock().advance(Duration::from_secs(61));
+    shop.stack.faults().plant(|call| (call.operation == "StartSyncExecution").then_some(Fault::Before));
+    let lines = Lines::default();
+    let layer = lambda_shell::log_lines(lines.clone());
+    let guard =
+        listen(tracing_subscriber::registry().with(layer).with(lambda_shell::log_filter(Level::INFO)));
+
+    assert_eq!(shop.resume(&shop.admin, &id).await.status, 202);
+
+    drop(guard);
+    let said = lines.text();
+    let why = said.lines().find(|line| line.contains("could not be resumed")).expect("a line");
+    assert!(why.contains("\"code\":\"try_again\"") && why.contains(&id), "{why}");
+    shop.stack.faults().clear();
+    shop.sweep_after(Duration::from_secs(61)).await;
     Books::read(&shop).await.settled(Mailed::Once);
 }
 
