@@ -8,13 +8,11 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use local::{
-    clock::Clock,
-    cognito::CODE_SECONDS,
-    sns::MailKind,
+    ground::{ACCOUNT, MailKind, StackClock, tokens::TokenRequest},
+    services::cognito::CODE_SECONDS,
     stack::{Options, Stack, parameters},
-    template::{Template, UserPool},
-    tokens::TokenRequest,
 };
+use sam_template::{Template, UserPool};
 use serde_json::{Value, json};
 use time::macros::datetime;
 use tower::ServiceExt as _;
@@ -106,7 +104,7 @@ async fn refresh(stack: &Stack, token: &str) -> Answer {
 
 /// The last code that was mailed to an address.
 fn mailed(stack: &Stack, email: &str) -> String {
-    let mails = stack.sns().mailbox(Some(MailKind::VerificationCode), Some(email));
+    let mails = stack.mailbox().mails(Some(MailKind::VerificationCode), Some(email));
     let mail = mails.last().expect("a mail with a code");
     assert_eq!(mail.subject, "Your code for Orderflow");
     let digits: String = mail.body.chars().skip_while(|c| !c.is_ascii_digit()).take(6).collect();
@@ -254,10 +252,10 @@ async fn a_code_confirms_once_within_a_day_and_the_last_one_counts() {
         .is("InvalidParameterException", "User is already confirmed.");
 
     // A stranger is told of a mail as well, and gets none.
-    let mails = stack.sns().mailbox(None, None).len();
+    let mails = stack.mailbox().mails(None, None).len();
     let asked = json!({ "ClientId": client_id(), "Username": "eve@example.com" });
     assert_eq!(call(stack, "ResendConfirmationCode", &asked).await.status, 200);
-    assert_eq!(stack.sns().mailbox(None, None).len(), mails);
+    assert_eq!(stack.mailbox().mails(None, None).len(), mails);
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,7 +292,7 @@ async fn an_address_has_one_account_however_it_is_written() {
             .await
             .is("UsernameExistsException", "An account with the given email already exists.");
     }
-    assert_eq!(stack.sns().mailbox(Some(MailKind::VerificationCode), None).len(), 1);
+    assert_eq!(stack.mailbox().mails(Some(MailKind::VerificationCode), None).len(), 1);
     let code = mailed(stack, "ada@example.com");
     assert_eq!(confirm(stack, "aDa@example.com", &code).await.status, 200);
     let answer = sign_in(stack, "ada@EXAMPLE.com", PASSWORD).await;
@@ -329,7 +327,7 @@ async fn accounts_survive_a_restart_and_passwords_are_not_in_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("orderflow.db");
     let start = async || {
-        let clock = Clock::held(datetime!(2026-03-01 12:00 UTC));
+        let clock = StackClock::held(datetime!(2026-03-01 12:00 UTC));
         let options = Options { file: Some(file.clone()), clock, seed: None };
         Stack::start(&TEMPLATE, options).await.expect("the stack starts")
     };
@@ -452,7 +450,7 @@ fn with_parameters(given: &[(&str, &str)]) -> Result<Template, String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/template.yaml");
     let mut parameters = parameters();
     parameters.extend(given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    Template::read(&path, &parameters).map_err(|faults| faults.to_string())
+    Template::read(&path, ACCOUNT, &parameters).map_err(|faults| faults.to_string())
 }
 
 #[tokio::test(start_paused = true)]
@@ -462,7 +460,7 @@ async fn a_team_with_an_issuer_of_its_own_gets_no_pool() {
         with_parameters(&[("JwtIssuer", issuer), ("JwtAudience", "web-shop")]).expect("a template");
     assert_eq!(template.user_pool, None);
     assert!(!template.outputs.contains_key("UserPoolId"), "{:?}", template.outputs);
-    let clock = Clock::held(datetime!(2026-03-01 12:00 UTC));
+    let clock = StackClock::held(datetime!(2026-03-01 12:00 UTC));
     let stack = Stack::start(&template, Options { file: None, clock, seed: None }).await.expect("it starts");
     sign_up(&stack, "ada@example.com", PASSWORD).await.is(
         "ResourceNotFoundException",

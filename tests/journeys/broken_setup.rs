@@ -9,7 +9,7 @@ use std::{
 };
 
 use local::{
-    clock::Clock,
+    ground::StackClock,
     stack::{Options, Stack},
 };
 use serde_json::json;
@@ -183,10 +183,10 @@ async fn what_is_wrong_with_a_state_machine_is_named_with_its_state() {
 }
 
 /// A data folder whose file a stack of this template made, and this was done to it.
-async fn data(template: &local::template::Template) -> (TempDir, Stack) {
+async fn data(template: &sam_template::Template) -> (TempDir, Stack) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = Some(folder.path().join("orderflow.db"));
-    let stack = Stack::start(template, Options { file, clock: Clock::system(), seed: None }).await;
+    let stack = Stack::start(template, Options { file, clock: StackClock::system(), seed: None }).await;
     (folder, stack.expect("the stack starts"))
 }
 
@@ -215,13 +215,13 @@ async fn a_data_file_of_another_kind_or_version_is_refused_and_left_as_it_is() {
     let (folder, stack) = data(&TEMPLATE).await;
     let row = json!({
         "TableName": "orderflow-local",
-        "Item": { "kind": { "S": "format" }, "id": { "S": "orderflow" }, "value": { "S": "2" } },
+        "Item": { "kind": { "S": "format" }, "id": { "S": "orderflow" }, "value": { "S": "1" } },
     });
     tables::call(&stack, "PutItem", &row).await;
     drop(stack);
     let said = refusal(&root(), &["--data-dir", text(folder.path())]).await;
     says(&said, &advice);
-    says(&said, &["format 2"]);
+    says(&said, &["format 1"]);
 
     let mut other = TEMPLATE.clone();
     let inventory =

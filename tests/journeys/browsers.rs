@@ -5,10 +5,10 @@ use std::path::Path;
 use axum::body::Body;
 use http::Request;
 use local::{
-    clock::Clock,
+    ground::{ACCOUNT, StackClock},
     stack::{Options, Stack, parameters},
-    template::Template,
 };
+use sam_template::Template;
 use time::macros::datetime;
 use tower::ServiceExt as _;
 
@@ -21,8 +21,9 @@ async fn shop(origins: Option<&str>) -> Shop {
     let mut parameters = parameters();
     parameters.extend(origins.map(|origins| ("AllowedOrigins".to_owned(), origins.to_owned())));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/template.yaml");
-    let template = Template::read(&path, &parameters).expect("the template can be read");
-    let options = Options { file: None, clock: Clock::held(datetime!(2026-03-01 12:00 UTC)), seed: Some(1) };
+    let template = Template::read(&path, ACCOUNT, &parameters).expect("the template can be read");
+    let options =
+        Options { file: None, clock: StackClock::held(datetime!(2026-03-01 12:00 UTC)), seed: Some(1) };
     Shop::on(Stack::start(&template, options).await.expect("the stack starts"))
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use axum::body::Body;
 use http::{Method, Request, header};
-use local::tokens::{Signing, TokenRequest};
+use local::ground::tokens::{Signing, TokenRequest};
 use serde_json::{Value, json};
 
 use crate::{

@@ -9,7 +9,7 @@ use std::{
 };
 
 use local::{
-    clock::Clock,
+    ground::StackClock,
     stack::{Options, Stack},
 };
 use serde_json::{Value, json};
@@ -303,7 +303,7 @@ async fn books_balance(folder: &Path) {
         fs::copy(&file, copy.path().join(file.file_name().expect("a name"))).expect("a copy");
     }
     let file = Some(copy.path().join("orderflow.db"));
-    let stack = Stack::start(&TEMPLATE, Options { file, clock: Clock::system(), seed: None }).await;
+    let stack = Stack::start(&TEMPLATE, Options { file, clock: StackClock::system(), seed: None }).await;
     let stack = stack.expect("the stack starts");
     let mut held: BTreeMap<String, i64> = BTreeMap::new();
     for order in tables::rows(&stack, "OrdersTable").await {

@@ -19,7 +19,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use local::template::Function;
+use sam_template::Function;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
@@ -91,7 +91,7 @@ impl Running {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
-            .env("AWS_REGION", local::template::REGION)
+            .env("AWS_REGION", local::ground::ACCOUNT.region)
             .env("AWS_ACCESS_KEY_ID", &function.logical_id)
             .env("AWS_SECRET_ACCESS_KEY", "local")
             .env("AWS_ENDPOINT_URL", format!("http://{aws}"));

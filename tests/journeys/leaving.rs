@@ -7,7 +7,8 @@ use axum::body::Body;
 use http::{Method, Request};
 use local::{
     aws::{Call, Fault},
-    sns::{Limits, MailKind},
+    ground::MailKind,
+    services::sns::Limits,
 };
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -264,11 +265,11 @@ async fn a_repeat_finds_the_unconfirmed_subscription_also_when_its_topic_is_full
         assert_eq!((again.status, &again.body["notifications"]), (200, &json!("pending")), "{again:?}");
     }
 
-    let arns = |subscriptions: Vec<local::sns::Subscription>| {
+    let arns = |subscriptions: Vec<local::services::sns::Subscription>| {
         subscriptions.into_iter().map(|one| one.arn).collect::<Vec<_>>()
     };
     assert_eq!(arns(shop.stack.sns().subscriptions()), arns(before));
-    assert_eq!(shop.stack.sns().mailbox(Some(MailKind::SubscriptionConfirmation), None).len(), 4);
+    assert_eq!(shop.stack.mailbox().mails(Some(MailKind::SubscriptionConfirmation), None).len(), 4);
     shop.confirm_all();
     assert_eq!(shop.told(&ada, "key-1").await, ["ada@example.com"]);
     assert_eq!(shop.told(&bob, "key-1").await, ["bob@example.com"]);

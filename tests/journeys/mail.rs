@@ -2,7 +2,7 @@
 //! fails.
 
 use http::Method;
-use local::{aws::Fault, sns::FILTER_POLICIES_PER_TOPIC};
+use local::{aws::Fault, services::sns::FILTER_POLICIES_PER_TOPIC};
 use serde_json::{Value, json};
 
 use crate::shop::{Shop, TEMPLATE};

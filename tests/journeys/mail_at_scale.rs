@@ -8,7 +8,7 @@ use domain::{EmailAddress, UserId};
 use futures_util::{StreamExt as _, stream};
 use local::{
     aws::{Call, Fault, sdk_config},
-    sns::Limits,
+    services::sns::Limits,
 };
 use serde_json::json;
 use tokio::sync::Notify;

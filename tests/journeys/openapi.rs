@@ -20,7 +20,7 @@ use crate::shop::Reply;
 pub(crate) static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/openapi.yaml");
     let text = fs::read_to_string(path).expect("the description is there");
-    local::template::yaml::read(&text).expect("the description is YAML")
+    sam_template::yaml::read(&text).expect("the description is YAML")
 });
 
 /// The shipped description, compiled once.

@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::{Method, Request, header};
 use local::{
     aws::{Fault, Recorded},
-    tokens::TokenRequest,
+    ground::tokens::TokenRequest,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt as _;

@@ -12,10 +12,10 @@ use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use local::{
     aws::{Call, Fault},
-    clock::Clock,
+    ground::StackClock,
     stack::{Options, Stack},
-    template::Function,
 };
+use sam_template::Function;
 use serde_json::{Value, json};
 use time::macros::datetime;
 use tokio::net::TcpListener;
@@ -39,10 +39,10 @@ struct Cloud {
 
 impl Cloud {
     async fn open() -> Self {
-        Self::open_at(Clock::system()).await
+        Self::open_at(StackClock::system()).await
     }
 
-    async fn open_at(clock: Clock) -> Self {
+    async fn open_at(clock: StackClock) -> Self {
         let options = Options { file: None, clock, seed: None };
         let stack = Stack::start(&TEMPLATE, options).await.expect("the stack starts");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -347,7 +347,7 @@ async fn every_sample_event_can_be_sent_to_the_local_stack_without_a_signature()
 #[tokio::test]
 async fn the_programs_that_run_the_workflow_have_it_continue_their_trace() {
     // Long ago, so that what is left there is due for a sweeper of today.
-    let cloud = Cloud::open_at(Clock::held(datetime!(2026-03-01 12:00 UTC))).await;
+    let cloud = Cloud::open_at(StackClock::held(datetime!(2026-03-01 12:00 UTC))).await;
     let shop = cloud.shop.clone().stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
     shop.stack.faults().plant(|call| (call.operation == "Publish").then_some(Fault::Before));

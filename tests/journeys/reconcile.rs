@@ -11,7 +11,7 @@ use std::{
 use aws_adapters::{Difference, Orders, Reconciled, Stocks, database};
 use local::{
     aws::{Fault, sdk_config},
-    clock::Clock,
+    ground::StackClock,
     stack::{Options, Stack},
 };
 use serde_json::{Value, json};
@@ -222,7 +222,7 @@ fn run(flags: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String, Strin
 async fn folder(reserved: u64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let file = Some(folder.path().join("orderflow.db"));
-    let options = Options { file, clock: Clock::system(), seed: None };
+    let options = Options { file, clock: StackClock::system(), seed: None };
     let shop = Shop::on(Stack::start(&TEMPLATE, options).await.expect("the stack starts"));
     let shop = shop.stocked("TEA-1", 50).await.stocked("TEA-2", 50).await;
     let ada = shop.customer("Ada").await;

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
+use asl::Execution;
 use domain::OrderId;
 use futures_util::future::join;
 use local::{
-    asl::Execution,
     aws::{Call, Fault},
-    functions::Invocation,
+    services::lambda::Invocation,
 };
 use serde_json::Value;
 

@@ -12,13 +12,11 @@ use axum::{Router, body::Body};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use local::{
-    clock::Clock,
-    functions::Invocation,
-    sns::{Mail, MailKind},
+    ground::{ACCOUNT, Mail, MailKind, StackClock, tokens::TokenRequest},
+    services::lambda::Invocation,
     stack::{Options, Stack, parameters},
-    template::Template,
-    tokens::TokenRequest,
 };
+use sam_template::Template;
 use serde_json::{Value, json};
 use time::macros::datetime;
 use tower::ServiceExt as _;
@@ -28,7 +26,7 @@ use crate::openapi::{OPENAPI, Sent};
 /// The shipped template, read once.
 pub(crate) static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/template.yaml");
-    Template::read(&path, &parameters()).expect("the template can be read")
+    Template::read(&path, ACCOUNT, &parameters()).expect("the template can be read")
 });
 
 /// How many seeds a race is run with, unless `ORDERFLOW_SEEDS` says otherwise.
@@ -127,7 +125,7 @@ impl Shop {
     pub(crate) async fn open_with(seed: u64) -> Self {
         // The SDK's and our own jitter come from this thread's generator.
         fastrand::seed(seed);
-        let clock = Clock::held(datetime!(2026-03-01 12:00 UTC));
+        let clock = StackClock::held(datetime!(2026-03-01 12:00 UTC));
         let options = Options { file: None, clock, seed: Some(seed) };
         Self::on(Stack::start(&TEMPLATE, options).await.expect("the stack starts"))
     }
@@ -256,7 +254,7 @@ impl Shop {
 
     /// Every e-mail about orders.
     pub(crate) fn order_mail(&self) -> Vec<Mail> {
-        self.stack.sns().mailbox(Some(MailKind::OrderStatus), None)
+        self.stack.mailbox().mails(Some(MailKind::OrderStatus), None)
     }
 
     /// A call with a JSON body.

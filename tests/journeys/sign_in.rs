@@ -2,10 +2,8 @@
 
 use axum::body::Body;
 use http::{Method, Request, header};
-use local::{
-    template::Route,
-    tokens::{Signing, TokenRequest},
-};
+use local::ground::tokens::{Signing, TokenRequest};
+use sam_template::Route;
 use serde_json::{Value, json};
 
 use crate::{

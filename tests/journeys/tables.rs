@@ -4,7 +4,8 @@
 use axum::body::Body;
 use http::Request;
 use http_body_util::BodyExt as _;
-use local::{stack::Stack, template::Template};
+use local::stack::Stack;
+use sam_template::Template;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 

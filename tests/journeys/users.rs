@@ -3,8 +3,7 @@
 use http::Method;
 use local::{
     aws::{Call, Fault},
-    sns::MailKind,
-    tokens::TokenRequest,
+    ground::{MailKind, tokens::TokenRequest},
 };
 use serde_json::json;
 
@@ -12,7 +11,7 @@ use crate::shop::{Customer, Shop};
 
 /// The addresses that were asked to confirm a subscription, oldest first.
 fn asked(shop: &Shop) -> Vec<String> {
-    let mails = shop.stack.sns().mailbox(Some(MailKind::SubscriptionConfirmation), None);
+    let mails = shop.stack.mailbox().mails(Some(MailKind::SubscriptionConfirmation), None);
     mails.into_iter().map(|mail| mail.to).collect()
 }
 

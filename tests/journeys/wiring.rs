@@ -14,17 +14,16 @@ mod functions;
 mod queries;
 mod readme;
 mod roles;
+mod rooms;
 mod routes;
 mod watching;
 mod workflow;
 
 use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
-use local::{
-    asl::Definition,
-    stack::parameters,
-    template::{StateMachine, Template},
-};
+use asl::Definition;
+use local::{ground::ACCOUNT, services::states::RESOURCES, stack::parameters};
+use sam_template::{StateMachine, Template};
 
 const TEMPLATE: &str = "infra/template.yaml";
 const DEFINITION: &str = "step_function/order.asl.json";
@@ -89,7 +88,7 @@ impl House {
     /// The template, with the definition out of this house.
     fn template(&self) -> Result<Template, String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra");
-        let mut template = Template::parse(self.text(TEMPLATE), &folder, &parameters())
+        let mut template = Template::parse(self.text(TEMPLATE), &folder, ACCOUNT, &parameters())
             .map_err(|faults| faults.to_string())?;
         for machine in &mut template.state_machines {
             self.text(DEFINITION).clone_into(&mut machine.definition);
@@ -101,7 +100,7 @@ impl House {
     fn workflow(&self) -> Result<(StateMachine, Definition), String> {
         let [machine] = <[StateMachine; 1]>::try_from(self.template()?.state_machines)
             .map_err(|machines| format!("{TEMPLATE} has {} state machines, not one", machines.len()))?;
-        let definition = Definition::parse(&machine.definition, &machine.substitutions)
+        let definition = Definition::parse(&machine.definition, &machine.substitutions, &RESOURCES)
             .map_err(|faults| format!("{DEFINITION}: {faults}"))?;
         Ok((machine, definition))
     }

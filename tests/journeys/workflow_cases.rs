@@ -11,10 +11,8 @@ use std::{
     sync::Mutex,
 };
 
-use local::{
-    asl::{self, Answer, Definition, Services, Status, TaskFailure},
-    clock::Clock,
-};
+use asl::{Definition, Services, Status, TaskFailure, TaskResult};
+use local::services::states::RESOURCES;
 use serde_json::{Value, json};
 use time::macros::datetime;
 
@@ -32,7 +30,7 @@ fn cases() -> Vec<Value> {
 fn definition() -> Definition {
     let names = DEFINITION.split("${").skip(1).map(|rest| rest.split('}').next().unwrap().to_owned());
     let substitutions: BTreeMap<_, _> = names.map(|name| (name.clone(), placeholder(&name))).collect();
-    Definition::parse(DEFINITION, &substitutions).unwrap_or_else(|faults| panic!("{faults}"))
+    Definition::parse(DEFINITION, &substitutions, &RESOURCES).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
 fn placeholder(name: &str) -> String {
@@ -74,7 +72,7 @@ impl Table {
 }
 
 impl Services for Table {
-    fn call<'a>(&'a self, resource: &'a str, arguments: Value) -> Answer<'a> {
+    fn call<'a>(&'a self, resource: &'a str, arguments: Value) -> TaskResult<'a> {
         let name = caller(resource, &arguments);
         let mut asked = self.asked.lock().unwrap();
         let earlier = asked.entry(name.clone()).or_default();
@@ -105,8 +103,8 @@ fn strings(list: &Value) -> Vec<String> {
 /// How a case went, in the table's own words.
 async fn run(case: &Value) -> Value {
     let table = Table::of(case);
-    let clock = Clock::held(datetime!(2026-03-01 12:00 UTC));
-    let execution = asl::run(&definition(), &table, &clock, "a-case", case["input"].clone()).await;
+    let now = || datetime!(2026-03-01 12:00 UTC);
+    let execution = asl::run(&definition(), &table, &now, "a-case", case["input"].clone()).await;
     let tries: BTreeMap<_, _> = execution
         .states
         .iter()

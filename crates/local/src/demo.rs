@@ -6,7 +6,7 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
-use local::cognito::Cognito;
+use local::services::cognito::Cognito;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -155,11 +155,11 @@ async fn send(
 #[cfg(test)]
 mod tests {
     use local::{
-        clock::Clock,
+        ground::{ACCOUNT, StackClock},
         stack::{Options, Stack, parameters},
-        template::Template,
     };
     use regex_lite::Regex;
+    use sam_template::Template;
     use time::macros::datetime;
 
     use super::*;
@@ -184,8 +184,9 @@ mod tests {
     #[tokio::test]
     async fn the_readme_shows_what_the_lines_answer() {
         let template = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/template.yaml");
-        let template = Template::read(template.as_ref(), &parameters()).unwrap();
-        let options = Options { file: None, clock: Clock::held(datetime!(2026-03-01 12:00 UTC)), seed: None };
+        let template = Template::read(template.as_ref(), ACCOUNT, &parameters()).unwrap();
+        let options =
+            Options { file: None, clock: StackClock::held(datetime!(2026-03-01 12:00 UTC)), seed: None };
         let api = Stack::start(&template, options).await.unwrap().router();
         stock(&api).await.unwrap();
         let body = TOKEN.body.map(str::to_owned);

@@ -1,19 +1,13 @@
-//! The whole of Orderflow in one process, built from `infra/template.yaml`: the shipped functions behind the
-//! unmodified AWS SDKs, a real DynamoDB engine, and small stand-ins for the rest that fail loudly on what they do not
-//! support.
+//! The whole of Orderflow in one process, as `infra/template.yaml` describes it: the shipped functions behind the
+//! unmodified AWS SDKs, a real DynamoDB engine, and stand-ins for the other services.
 //!
-//! Nothing here knows what an order is. Whatever is wired is wired by the template.
+//! A stand-in refuses by name whatever it does not support. The template is the only wiring: nothing here names a table, a
+//! topic, a route or a state of the workflow. Only two places know what an order is: the demo catalog of the program
+//! `orderflow`, and its audit of the books.
 
-pub mod asl;
 pub mod aws;
-pub mod clock;
-pub mod cognito;
-pub mod functions;
-pub mod gateway;
-pub mod local_api;
+pub mod ground;
+pub mod http;
 pub mod offline;
-pub mod sns;
+pub mod services;
 pub mod stack;
-pub mod store;
-pub mod template;
-pub mod tokens;

@@ -16,10 +16,10 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use local::{
-    clock::Clock,
+    ground::{ACCOUNT, StackClock},
     stack::{Options, Stack, parameters},
-    template::Template,
 };
+use sam_template::Template;
 use tokio::net::TcpListener;
 use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
@@ -115,14 +115,15 @@ async fn run(flags: Flags, started: Instant) -> Result<(), Fault> {
             .ok_or_else(|| format!("--parameter {given} has no value: it must be Name=Value"))?;
         parameters.insert(name.to_owned(), value.to_owned());
     }
-    let template = Template::read(&template_path(flags.template)?, &parameters)?;
+    let template = Template::read(&template_path(flags.template)?, ACCOUNT, &parameters)?;
     let (file, _lock) = if flags.ephemeral {
         (None, None)
     } else {
         data_file(&flags.data_dir).map(|(f, l)| (Some(f), Some(l)))?
     };
     let stack =
-        Stack::start(&template, Options { file: file.clone(), clock: Clock::system(), seed: None }).await?;
+        Stack::start(&template, Options { file: file.clone(), clock: StackClock::system(), seed: None })
+            .await?;
     stack.keep_schedules();
     let router = stack.router();
     let admin = stack.cognito().map(demo::admin).transpose()?.unwrap_or(false);

@@ -7,10 +7,9 @@ use aws_config::SdkConfig;
 
 use crate::{
     aws::{Aws, Roles, sdk_config},
-    clock::Clock,
-    sns::Sns,
-    stack::{StackFault, open},
-    store::Store,
+    ground::{Mailbox, StackClock, Store},
+    services::{sns::Sns, states::States},
+    stack::{StackError, open},
 };
 
 /// Tables without a stack. They are answered for as long as this lives.
@@ -19,24 +18,19 @@ pub struct Offline(Arc<Aws>);
 
 impl Offline {
     /// Opens a data file, which must be there.
-    pub fn open(file: &Path) -> Result<Self, StackFault> {
+    pub fn open(file: &Path) -> Result<Self, StackError> {
         let database = open(Some(&file.to_owned()))?;
         // What is not a table is not there: an SNS of its own, in memory, no state machine, and nobody to be denied.
         let nothing = open(None)?;
-        let sns = Sns::open(Store::open(nothing)?, Clock::system())?;
-        Ok(Self(Arc::new(Aws::new(
-            database,
-            Arc::new(sns),
-            None,
-            Clock::system(),
-            HashMap::new(),
-            Roles::default(),
-            None,
-        ))))
+        let store = Store::open(nothing)?;
+        let mailbox = Arc::new(Mailbox::open(store.clone())?);
+        let sns = Sns::open(store, StackClock::system(), mailbox)?;
+        let states = States::new(HashMap::new(), StackClock::system());
+        Ok(Self(Arc::new(Aws::new(database, Arc::new(sns), None, Arc::new(states), Roles::default(), None))))
     }
 
     /// The configuration of SDK clients that see these tables. `caller` is their access key id.
     pub fn sdk_config(&self, caller: &str) -> SdkConfig {
-        sdk_config(&self.0, caller, &Clock::system())
+        sdk_config(&self.0, caller, &StackClock::system())
     }
 }

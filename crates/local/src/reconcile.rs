@@ -20,12 +20,9 @@ use std::{
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use clap::Args;
-use local::{
-    offline::Offline,
-    stack::parameters,
-    template::{REGION, Template},
-};
+use local::{ground::ACCOUNT, offline::Offline, stack::parameters};
 use query::{Difference, Reconciled, reconcile};
+use sam_template::Template;
 
 use crate::{DATA_FILE, Fault, lock, template_path};
 
@@ -80,7 +77,7 @@ async fn find_out(flags: Flags) -> Result<Reconciled, Fault> {
     if let (Some(orders), Some(inventory)) = (orders_table, inventory_table) {
         return Ok(reconcile(&aws(endpoint_url, region).await?, orders, inventory).await?);
     }
-    let template = Template::read(&template_path(template)?, &parameters())?;
+    let template = Template::read(&template_path(template)?, ACCOUNT, &parameters())?;
     let (orders, inventory) = (table(&template, "OrdersTable")?, table(&template, "InventoryTable")?);
     if let Some(url) = endpoint_url {
         return Ok(reconcile(&running(url).await, orders, inventory).await?);
@@ -109,7 +106,7 @@ async fn aws(endpoint_url: Option<String>, region: Option<String>) -> Result<Sdk
 async fn running(endpoint_url: String) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .endpoint_url(endpoint_url)
-        .region(Region::from_static(REGION))
+        .region(Region::from_static(ACCOUNT.region))
         .credentials_provider(Credentials::new(CALLER, "local", None, None, "local"))
         .load()
         .await

@@ -7,23 +7,26 @@ use std::{
     sync::Arc,
 };
 
+use asl::Definition;
 use axum::{Router, extract::State, response::Response};
 use bytes::Bytes;
 use dynoxide::{Database, DynoxideError};
+use sam_template::{Schedule, Table, Template};
 use serde_json::{Value, json};
 
 use crate::{
-    asl::Definition,
-    aws::{Aws, Faults, Machine, Roles, sdk_config},
-    clock::Clock,
-    cognito::Cognito,
-    functions::{Functions, Invocation},
-    gateway::{self, InvokeFailure, Invoker},
-    local_api,
-    sns::Sns,
-    store::Store,
-    template::{Schedule, Table, Template},
-    tokens::Tokens,
+    aws::{Aws, Faults, Roles, sdk_config},
+    ground::{Mailbox, StackClock, Store, tokens::Tokens},
+    http::{
+        gateway::{self, InvokeFailure, Invoker},
+        local_routes,
+    },
+    services::{
+        cognito::Cognito,
+        lambda::{Functions, Invocation},
+        sns::Sns,
+        states::{Machine, RESOURCES, States},
+    },
 };
 
 /// Who issues tokens, and for whom, where no route asks for one.
@@ -43,24 +46,24 @@ pub struct Options {
     /// The database's file; in memory without one.
     pub file: Option<PathBuf>,
     /// What time it is.
-    pub clock: Clock,
+    pub clock: StackClock,
     /// With a seed, AWS calls interleave at random, the same way each time.
     pub seed: Option<u64>,
 }
 
 /// Why a stack does not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
-pub enum StackFault {
+pub enum StackError {
     /// The template cannot be used.
     #[error(transparent)]
-    Template(#[from] crate::template::TemplateFaults),
+    Template(#[from] sam_template::TemplateError),
     /// A state machine's definition cannot be used.
     #[error("{file}: the state machine cannot run:\n{faults}")]
     Definition {
         /// The definition's file.
         file: String,
         /// What is wrong with it.
-        faults: crate::asl::DefinitionFaults,
+        faults: asl::DefinitionError,
     },
     /// A function cannot start.
     #[error("the function {logical_id} cannot start: {fault}")]
@@ -72,7 +75,7 @@ pub enum StackFault {
     },
     /// A route cannot be served.
     #[error(transparent)]
-    Route(#[from] gateway::RouteFault),
+    Route(#[from] gateway::RouteError),
     /// The data file cannot be used.
     #[error("the data file {file} cannot be used ({reason}): start with another --data-dir, or delete it")]
     Data {
@@ -83,23 +86,24 @@ pub enum StackFault {
     },
     /// The stack's own state in the data file cannot be used.
     #[error(transparent)]
-    Store(#[from] crate::store::StoreFault),
+    Store(#[from] crate::ground::StoreError),
     /// The token key cannot be used.
     #[error(transparent)]
-    Tokens(#[from] crate::tokens::TokenFault),
+    Tokens(#[from] crate::ground::tokens::TokenError),
     /// A topic cannot be made.
     #[error(transparent)]
-    Topic(#[from] crate::sns::AwsError),
+    Topic(#[from] crate::ground::AwsError),
 }
 
 /// A running stack.
 #[derive(Clone)]
 pub struct Stack {
     aws: Arc<Aws>,
+    mailbox: Arc<Mailbox>,
     sns: Arc<Sns>,
     cognito: Option<Arc<Cognito>>,
     tokens: Arc<Tokens>,
-    clock: Clock,
+    clock: StackClock,
     router: Router,
     schedules: Arc<[Schedule]>,
 }
@@ -112,7 +116,7 @@ impl std::fmt::Debug for Stack {
 
 impl Stack {
     /// Starts what `template` describes.
-    pub async fn start(template: &Template, options: Options) -> Result<Self, StackFault> {
+    pub async fn start(template: &Template, options: Options) -> Result<Self, StackError> {
         let Options { file, clock, seed } = options;
         let database = open(file.as_ref())?;
         for table in &template.tables {
@@ -121,32 +125,41 @@ impl Stack {
         let store = Store::open(database.clone())?;
         let (issuer, audience) = issuer_and_audience(template);
         let tokens = Arc::new(Tokens::open(&store, clock.clone(), issuer, audience)?);
-        let sns = Arc::new(Sns::open(store.clone(), clock.clone())?);
+        let mailbox = Arc::new(Mailbox::open(store.clone())?);
+        let sns = Arc::new(Sns::open(store.clone(), clock.clone(), Arc::clone(&mailbox))?);
         let cognito = template.user_pool.clone().map(|pool| {
-            Arc::new(Cognito::open(pool, store, clock.clone(), Arc::clone(&tokens), Arc::clone(&sns)))
+            Arc::new(Cognito::open(pool, store, clock.clone(), Arc::clone(&tokens), Arc::clone(&mailbox)))
         });
         for topic in &template.topics {
             sns.ensure_topic(&topic.arn, topic.key_id.as_deref())?;
         }
-        let machines = machines(template)?;
+        let states = Arc::new(States::new(machines(template)?, clock.clone()));
         let aws = Arc::new(Aws::new(
             database,
             Arc::clone(&sns),
             cognito.clone(),
-            clock.clone(),
-            machines,
+            states,
             Roles::of(template),
             seed,
         ));
         let mut functions = Functions::default();
         for function in &template.functions {
             let config = sdk_config(&aws, &function.logical_id, &clock);
-            let failed = |fault| StackFault::Function { logical_id: function.logical_id.clone(), fault };
+            let failed = |fault| StackError::Function { logical_id: function.logical_id.clone(), fault };
             functions.deploy(function, &config).await.map_err(failed)?;
         }
         aws.deploy(functions);
-        let router = api(template, &tokens, &aws, &clock)?.merge(local(&tokens, &sns, &aws));
-        Ok(Self { aws, sns, cognito, tokens, clock, router, schedules: template.schedules.clone().into() })
+        let router = api(template, &tokens, &aws, &clock)?.merge(local(&tokens, &mailbox, &sns, &aws));
+        Ok(Self {
+            aws,
+            mailbox,
+            sns,
+            cognito,
+            tokens,
+            clock,
+            router,
+            schedules: template.schedules.clone().into(),
+        })
     }
 
     /// The API and the routes under `/local`, as a service.
@@ -197,7 +210,12 @@ impl Stack {
         self.aws.faults()
     }
 
-    /// The topics, subscriptions and the mailbox.
+    /// Every mail that was delivered.
+    pub fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// The topics and subscriptions.
     pub fn sns(&self) -> &Sns {
         &self.sns
     }
@@ -213,7 +231,7 @@ impl Stack {
     }
 
     /// The stack's clock.
-    pub fn clock(&self) -> &Clock {
+    pub fn clock(&self) -> &StackClock {
         &self.clock
     }
 }
@@ -229,7 +247,7 @@ fn issuer_and_audience(template: &Template) -> (String, String) {
 }
 
 /// Opens the database.
-pub(crate) fn open(file: Option<&PathBuf>) -> Result<Database, StackFault> {
+pub(crate) fn open(file: Option<&PathBuf>) -> Result<Database, StackError> {
     let opened = match file {
         Some(file) => Database::new(&file.to_string_lossy()),
         None => Database::memory(),
@@ -237,13 +255,13 @@ pub(crate) fn open(file: Option<&PathBuf>) -> Result<Database, StackFault> {
     opened.map_err(|error| data_fault(file, &error.to_string()))
 }
 
-fn data_fault(file: Option<&PathBuf>, reason: &str) -> StackFault {
+fn data_fault(file: Option<&PathBuf>, reason: &str) -> StackError {
     let file = file.map_or_else(|| "in memory".to_owned(), |file| file.display().to_string());
-    StackFault::Data { file, reason: reason.to_owned() }
+    StackError::Data { file, reason: reason.to_owned() }
 }
 
 /// Creates a table, or sees to it that the one that is there has the same keys and indexes.
-fn create(database: &Database, table: &Table, file: Option<&PathBuf>) -> Result<(), StackFault> {
+fn create(database: &Database, table: &Table, file: Option<&PathBuf>) -> Result<(), StackError> {
     let failed = |reason: String| data_fault(file, &format!("table {}: {reason}", table.logical_id));
     let request = |value: Value| serde_json::from_value(value).map_err(|error| failed(error.to_string()));
     match database.create_table(request(table.create_table.clone())?) {
@@ -272,12 +290,12 @@ fn keys(table: &Value) -> BTreeMap<String, Value> {
     keys
 }
 
-fn machines(template: &Template) -> Result<HashMap<String, Machine>, StackFault> {
+fn machines(template: &Template) -> Result<HashMap<String, Machine>, StackError> {
     let mut machines = HashMap::new();
     for machine in &template.state_machines {
         let definition =
-            Definition::parse(&machine.definition, &machine.substitutions).map_err(|faults| {
-                StackFault::Definition { file: machine.definition_path.display().to_string(), faults }
+            Definition::parse(&machine.definition, &machine.substitutions, &RESOURCES).map_err(|faults| {
+                StackError::Definition { file: machine.definition_path.display().to_string(), faults }
             })?;
         let definition = definition.with_arn(&machine.arn);
         machines.insert(machine.arn.clone(), Machine { logical_id: machine.logical_id.clone(), definition });
@@ -289,15 +307,15 @@ fn api(
     template: &Template,
     tokens: &Arc<Tokens>,
     aws: &Arc<Aws>,
-    clock: &Clock,
-) -> Result<Router, StackFault> {
+    clock: &StackClock,
+) -> Result<Router, StackError> {
     let routes = template.apis.iter().flat_map(|api| api.routes.iter().cloned());
     let cors = template.apis.iter().find_map(|api| api.cors.clone());
     let invoker = Arc::new(FromGateway(Arc::clone(aws)));
     Ok(gateway::router(routes.collect(), cors, Arc::clone(tokens), invoker, clock.clone())?)
 }
 
-fn local(tokens: &Arc<Tokens>, sns: &Arc<Sns>, aws: &Arc<Aws>) -> Router {
+fn local(tokens: &Arc<Tokens>, mailbox: &Arc<Mailbox>, sns: &Arc<Sns>, aws: &Arc<Aws>) -> Router {
     let aws = Arc::clone(aws);
     let executions = move || {
         let executions = aws.executions();
@@ -305,7 +323,7 @@ fn local(tokens: &Arc<Tokens>, sns: &Arc<Sns>, aws: &Arc<Aws>) -> Router {
             executions.iter().filter_map(|execution| serde_json::to_value(&**execution).ok()).collect(),
         )
     };
-    local_api::router(Arc::clone(tokens), Arc::clone(sns), Arc::new(executions))
+    local_routes::router(Arc::clone(tokens), Arc::clone(mailbox), Arc::clone(sns), Arc::new(executions))
 }
 
 /// The gateway's way to the functions.

@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
+use asl::{Definition, State, StateType};
 use aws_adapters::Timeouts;
-use local::{
-    asl::{Definition, State, StateType},
-    template::{Function, Template, permits},
-};
+use sam_template::{Function, Template, permits};
 
 use super::{Complaints, DEFINITION, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
 

@@ -1,7 +1,7 @@
 //! What guards the shop, and no linter looks for: `scripts/lint-controls` takes out one control after the other and
 //! says which linter tells. For these none did, so they are looked for here, and taken out just the same.
 
-use local::template::yaml;
+use sam_template::yaml;
 use serde_json::Value;
 
 use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};

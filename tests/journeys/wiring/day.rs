@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use http::Method;
-use local::{aws::Fault, tokens::TokenRequest};
+use local::{aws::Fault, ground::tokens::TokenRequest};
 use serde_json::json;
 
 use crate::shop::{Customer, Shop};

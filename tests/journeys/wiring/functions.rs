@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use local::{
-    clock::Clock,
+    ground::StackClock,
     stack::{Options, Stack},
 };
 use time::macros::datetime;
@@ -57,7 +57,8 @@ fn short_mains(house: &House) -> Complaints {
 /// What each function reads of its environment, at its start and during a day's work, is what the template sets.
 async fn environment(house: &House) -> Result<Complaints, String> {
     let template = house.template()?;
-    let options = Options { file: None, clock: Clock::held(datetime!(2026-03-01 12:00 UTC)), seed: Some(1) };
+    let options =
+        Options { file: None, clock: StackClock::held(datetime!(2026-03-01 12:00 UTC)), seed: Some(1) };
     let stack = Stack::start(&template, options).await.map_err(|fault| fault.to_string())?;
     let shop = Shop::on(stack);
     day::of_a_shop(&shop).await;

@@ -1,9 +1,7 @@
 //! Roles against what is called: each permits every call of a day in the shop, and nothing beyond.
 
-use local::{
-    aws::Need,
-    template::{Effect, Statement, Template, permits},
-};
+use local::aws::Need;
+use sam_template::{Effect, Statement, Template, permits};
 
 use super::{self as wiring, Complaints, HOUSE, House, assert_blamed, assert_sound, complaints, day};
 use crate::shop::{Shop, TEMPLATE};

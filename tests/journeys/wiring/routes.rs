@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
 use local::{
-    clock::Clock,
+    ground::StackClock,
     stack::{Options, Stack},
 };
 use serde_json::json;
@@ -89,7 +89,8 @@ fn is_route(literal: &str) -> bool {
 /// Every route of the template reaches a function that knows it.
 async fn answered(house: &House) -> Result<Complaints, String> {
     let template = house.template()?;
-    let options = Options { file: None, clock: Clock::held(datetime!(2026-03-01 12:00 UTC)), seed: Some(1) };
+    let options =
+        Options { file: None, clock: StackClock::held(datetime!(2026-03-01 12:00 UTC)), seed: Some(1) };
     let stack = Stack::start(&template, options).await.map_err(|fault| fault.to_string())?;
     let shop = Shop::on(stack);
     let mut found = Vec::new();

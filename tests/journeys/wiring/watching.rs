@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use local::template::yaml;
+use sam_template::yaml;
 use serde_json::Value;
 
 use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
@@ -241,7 +241,7 @@ fn metrics(house: &House) -> Result<Complaints, String> {
     }
     for function in house.template()?.functions {
         let namespace = function.environment.get("METRICS_NAMESPACE").map(String::as_str);
-        if namespace != Some(local::template::STACK_NAME) {
+        if namespace != Some(local::ground::ACCOUNT.stack_name) {
             let id = function.logical_id;
             found.push(format!("{TEMPLATE}: {id} counts in the namespace {namespace:?}, not in the stack's"));
         }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use asl::{Jitter, State, StateType};
 use domain::Error;
-use local::asl::{Jitter, State, StateType};
 use serde_json::Value;
 
 use super::{Complaints, DEFINITION, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};

@@ -21,15 +21,15 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
 
 use super::Aws;
-use crate::{clock::Clock, template::REGION};
+use crate::ground::{ACCOUNT, StackClock};
 
 /// The configuration of the SDK clients of `caller`, whose calls `aws` answers. The access key id is the caller's
 /// logical id, so that a call tells who makes it.
-pub fn sdk_config(aws: &Arc<Aws>, caller: &str, clock: &Clock) -> SdkConfig {
+pub fn sdk_config(aws: &Arc<Aws>, caller: &str, clock: &StackClock) -> SdkConfig {
     let credentials = Credentials::new(caller, "local", None, None, "local");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static(REGION))
+        .region(Region::from_static(ACCOUNT.region))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(SharedHttpClient::new(InProcess(Arc::downgrade(aws))))
         .sleep_impl(TokioSleep::new())

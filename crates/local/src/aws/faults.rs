@@ -8,7 +8,8 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Need, Refusal, wire::Operation};
+use super::{Need, wire::Operation};
+use crate::ground::AwsError;
 
 /// One AWS call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +117,7 @@ impl Faults {
     }
 
     /// Records what the call at this place of the record was answered and what it consumed.
-    pub(super) fn note(&self, place: Option<usize>, answer: &Result<Value, Refusal>) {
+    pub(super) fn note(&self, place: Option<usize>, answer: &Result<Value, AwsError>) {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(recorded) = place.and_then(|place| record.as_mut()?.get_mut(place)) else { return };
         recorded.text = format!("{} {answer:?}", recorded.text);
@@ -131,33 +132,33 @@ impl Faults {
 }
 
 /// What a fault answers in place of the service; `None` when the service is to act.
-pub(super) fn instead(fault: &Fault, operation: &Operation) -> Option<Refusal> {
+pub(super) fn instead(fault: &Fault, operation: &Operation) -> Option<AwsError> {
     let service = operation.service();
     match fault {
         Fault::Before => Some(lost(service)),
         Fault::Throttle => Some(match service {
-            "lambda" => Refusal::new(429, "TooManyRequestsException", "Rate Exceeded."),
-            "sns" => Refusal::new(429, "Throttled", "Rate exceeded"),
-            _ => Refusal::new(400, "ThrottlingException", "Rate exceeded"),
+            "lambda" => AwsError::new(429, "TooManyRequestsException", "Rate Exceeded."),
+            "sns" => AwsError::new(429, "Throttled", "Rate exceeded"),
+            _ => AwsError::new(400, "ThrottlingException", "Rate exceeded"),
         }),
         Fault::Conflict => Some(conflict(operation)),
         Fault::Cancel(codes) => Some(cancelled(codes)),
         // A message of AWS's may repeat what was asked, and then must not be passed on.
-        Fault::Refuse(code) => Some(Refusal::new(400, code, format!("planted: {operation:?}"))),
+        Fault::Refuse(code) => Some(AwsError::new(400, code, format!("planted: {operation:?}"))),
         Fault::After | Fault::Delay(_) => None,
     }
 }
 
 /// What a caller sees whose call failed on the service's side.
-pub(super) fn lost(service: &str) -> Refusal {
+pub(super) fn lost(service: &str) -> AwsError {
     match service {
-        "lambda" => Refusal::new(500, "ServiceException", "planted"),
-        "sns" => Refusal::new(500, "InternalError", "planted"),
-        _ => Refusal::new(500, "InternalServerError", "planted"),
+        "lambda" => AwsError::new(500, "ServiceException", "planted"),
+        "sns" => AwsError::new(500, "InternalError", "planted"),
+        _ => AwsError::new(500, "InternalServerError", "planted"),
     }
 }
 
-fn conflict(operation: &Operation) -> Refusal {
+fn conflict(operation: &Operation) -> AwsError {
     let actions = match operation {
         Operation::DynamoDb { body, .. } => serde_json::from_str::<Value>(body)
             .ok()
@@ -168,19 +169,19 @@ fn conflict(operation: &Operation) -> Refusal {
         | Operation::Invoke { .. } => None,
     };
     let Some(actions) = actions else {
-        return Refusal::new(400, "TransactionConflictException", "Transaction is ongoing for the item");
+        return AwsError::new(400, "TransactionConflictException", "Transaction is ongoing for the item");
     };
     // The last row is the contended one: the first is the order's own.
     let code = |index| if index + 1 == actions { "TransactionConflict" } else { "None" };
     cancelled(&(0..actions).map(code).collect::<Vec<_>>())
 }
 
-fn cancelled(codes: &[&str]) -> Refusal {
+fn cancelled(codes: &[&str]) -> AwsError {
     let reasons: Vec<Value> = codes.iter().map(|code| json!({ "Code": code })).collect();
     let message = "Transaction cancelled, please refer cancellation reasons for specific reasons";
     let code = "TransactionCanceledException";
     let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "Message": message, "CancellationReasons": reasons });
-    Refusal { body: Some(Box::new(body)), ..Refusal::new(400, code, message) }
+    AwsError { body: Some(Box::new(body)), ..AwsError::new(400, code, message) }
 }
 
 /// The same operation, which also tells what it consumed.

@@ -7,10 +7,11 @@
 
 use std::collections::HashMap;
 
+use sam_template::{Statement, Template, permits};
 use serde_json::Value;
 
-use super::{Refusal, wire::Operation};
-use crate::template::{Statement, Template, arn, permits};
+use super::wire::Operation;
+use crate::ground::{ACCOUNT, AwsError};
 
 /// What each caller of the template may do, by logical id.
 #[derive(Debug, Default)]
@@ -24,7 +25,7 @@ impl Roles {
     }
 
     /// The refusal of a call that its caller's role does not permit.
-    pub(super) fn refuse(&self, caller: &str, operation: &Operation) -> Option<Refusal> {
+    pub(super) fn refuse(&self, caller: &str, operation: &Operation) -> Option<AwsError> {
         let statements = self.0.get(caller)?;
         let permitted = |need: &Need| permits(statements, &need.action, &need.resource);
         let need = operation.needs().into_iter().find(|need| !permitted(need))?;
@@ -32,10 +33,10 @@ impl Roles {
             format!("{caller} is not authorized to perform: {} on resource: {}", need.action, need.resource);
         tracing::error!(caller, action = need.action, resource = need.resource, "access denied");
         Some(match operation {
-            Operation::Sns { .. } => Refusal::new(403, "AuthorizationError", message),
-            Operation::Invoke { .. } => Refusal::new(403, "AccessDeniedException", message),
+            Operation::Sns { .. } => AwsError::new(403, "AuthorizationError", message),
+            Operation::Invoke { .. } => AwsError::new(403, "AccessDeniedException", message),
             Operation::DynamoDb { .. } | Operation::Cognito { .. } | Operation::StartSyncExecution { .. } => {
-                Refusal::new(400, "AccessDeniedException", message)
+                AwsError::new(400, "AccessDeniedException", message)
             }
         })
     }
@@ -106,14 +107,14 @@ fn topic(parameters: &Value) -> String {
         return "*".to_owned();
     }
     match parameters["Name"].as_str() {
-        Some(name) => arn("sns", name),
+        Some(name) => ACCOUNT.arn("sns", name),
         None => text(parameters, "TopicArn").to_owned(),
     }
 }
 
 /// The ARN of what a request may name by its ARN or by its name alone.
 fn arn_of(service: &str, kind: &str, name: &str) -> String {
-    if name.starts_with("arn:") { name.to_owned() } else { arn(service, &format!("{kind}{name}")) }
+    if name.starts_with("arn:") { name.to_owned() } else { ACCOUNT.arn(service, &format!("{kind}{name}")) }
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_call_needs_its_action_on_what_it_names() {
-        let table = arn("dynamodb", "table/Orders");
+        let table = ACCOUNT.arn("dynamodb", "table/Orders");
         for (operation, body, expected) in [
             ("GetItem", json!({ "TableName": "Orders" }), vec![format!("dynamodb:GetItem {table}")]),
             (
@@ -146,7 +147,7 @@ mod tests {
                 json!({ "RequestItems": { "Orders": {}, "Users": {} } }),
                 vec![
                     format!("dynamodb:BatchGetItem {table}"),
-                    format!("dynamodb:BatchGetItem {}", arn("dynamodb", "table/Users")),
+                    format!("dynamodb:BatchGetItem {}", ACCOUNT.arn("dynamodb", "table/Users")),
                 ],
             ),
             (
@@ -163,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_is_done_to_a_subscription_is_done_to_no_resource() {
-        let topic = arn("sns", "orders");
+        let topic = ACCOUNT.arn("sns", "orders");
         for (parameters, resource) in [
             (json!({ "TopicArn": topic }), topic.as_str()),
             (json!({ "Name": "orders" }), &topic),

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::Refusal;
-use crate::sns;
+use super::query;
+use crate::ground::AwsError;
 
 /// A call, read.
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ pub(super) enum Protocol {
     Rest,
 }
 
-type Read = Result<(String, Protocol, Operation), (Protocol, Refusal)>;
+type Read = Result<(String, Protocol, Operation), (Protocol, AwsError)>;
 
 /// Reads a call: who makes it, how to answer, and what it is.
 pub(super) fn read(request: &Request<Bytes>) -> Read {
@@ -107,7 +107,7 @@ pub(super) fn read(request: &Request<Bytes>) -> Read {
         let request = serde_json::from_slice(request.body()).map_err(|error| {
             // Only where it is wrong: what is there may be a password.
             let message = format!("not JSON at line {}, column {}", error.line(), error.column());
-            (Protocol::Json11, Refusal::new(400, "SerializationException", message))
+            (Protocol::Json11, AwsError::new(400, "SerializationException", message))
         })?;
         let operation = Operation::Cognito { operation: operation.to_owned(), request: Private(request) };
         let caller = signed.map(|(caller, _)| caller).unwrap_or_default();
@@ -116,7 +116,7 @@ pub(super) fn read(request: &Request<Bytes>) -> Read {
     let (caller, service) = signed.or_else(|| unsigned(request)).ok_or_else(|| {
         (
             Protocol::Json,
-            Refusal::new(403, "MissingAuthenticationTokenException", "Missing Authentication Token"),
+            AwsError::new(403, "MissingAuthenticationTokenException", "Missing Authentication Token"),
         )
     })?;
     let operation = target.rsplit('.').next().unwrap_or_default();
@@ -131,13 +131,13 @@ pub(super) fn read(request: &Request<Bytes>) -> Read {
         }
         "states" if operation == "StartSyncExecution" => {
             let body = serde_json::from_slice(request.body()).map_err(|error| {
-                (Protocol::Json, Refusal::new(400, "SerializationException", error.to_string()))
+                (Protocol::Json, AwsError::new(400, "SerializationException", error.to_string()))
             })?;
             Ok((caller.to_owned(), Protocol::Json, Operation::StartSyncExecution { body }))
         }
         "sns" => {
-            let (action, parameters) = sns::query::read(request.body())
-                .map_err(|error| (Protocol::Query, Refusal::new(error.status, &error.code, error.message)))?;
+            let (action, parameters) =
+                query::read(request.body()).map_err(|error| (Protocol::Query, error))?;
             Ok((caller.to_owned(), Protocol::Query, Operation::Sns { action, parameters }))
         }
         "lambda" => invocation(request)
@@ -148,15 +148,13 @@ pub(super) fn read(request: &Request<Bytes>) -> Read {
 }
 
 /// Writes an answer.
-pub(super) fn write(protocol: Protocol, operation: &str, answer: &Result<Value, Refusal>) -> Response<Bytes> {
+pub(super) fn write(
+    protocol: Protocol,
+    operation: &str,
+    answer: &Result<Value, AwsError>,
+) -> Response<Bytes> {
     match (protocol, answer) {
-        (Protocol::Query, answer) => {
-            let answer = answer.clone().map_err(|refusal| {
-                let fault = if refusal.status < 500 { sns::Fault::Sender } else { sns::Fault::Receiver };
-                sns::AwsError { status: refusal.status, code: refusal.code, message: refusal.message, fault }
-            });
-            sns::query::write(operation, &answer, "local")
-        }
+        (Protocol::Query, answer) => query::write(operation, answer, "local"),
         (Protocol::Rest, Ok(invoked)) => {
             let payload = invoked["payload"].as_str().unwrap_or_default().to_owned();
             let mut response = respond(200, "application/json", payload);
@@ -221,11 +219,11 @@ fn invocation(request: &Request<Bytes>) -> Option<Operation> {
     })
 }
 
-fn unsupported(service: &str, what: &str) -> Refusal {
+fn unsupported(service: &str, what: &str) -> AwsError {
     let message = format!(
         "the local stack does not answer {service} {what}: it answers dynamodb, sns, states StartSyncExecution, lambda Invoke and, of cognito-idp, what needs no signature"
     );
-    Refusal::new(400, "UnknownOperationException", message)
+    AwsError::new(400, "UnknownOperationException", message)
 }
 
 fn respond(status: u16, content_type: &'static str, body: String) -> Response<Bytes> {

@@ -1,0 +1,274 @@
+//! A definition as the interpreter and the wiring tests see it. Reading and checking the text is `parse`'s.
+
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::expression::{Expression, Template};
+
+/// A parsed, checked definition: every target exists, every expression parses, every field is supported.
+#[derive(Debug)]
+pub struct Definition {
+    pub(super) start_at: usize,
+    pub(super) states: Vec<State>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) arn: String,
+}
+
+impl Definition {
+    /// The same definition as the state machine with this ARN
+    /// (`arn:aws:states:<region>:<account>:stateMachine:<name>`), which executions see in `$states.context`.
+    #[must_use]
+    pub fn with_arn(mut self, arn: &str) -> Self {
+        arn.clone_into(&mut self.arn);
+        self
+    }
+
+    /// The state machine's ARN.
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// How long an execution may take: the machine's own `TimeoutSeconds`.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// The name of the state that an execution begins with.
+    pub fn start_at(&self) -> &str {
+        self.states.get(self.start_at).map_or("", State::name)
+    }
+
+    /// Every state, in the order of the text.
+    pub fn states(&self) -> &[State] {
+        &self.states
+    }
+
+    /// The state of that name.
+    pub fn state(&self, name: &str) -> Option<&State> {
+        self.states.iter().find(|state| state.name == name)
+    }
+}
+
+/// What is wrong with a definition, all of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct DefinitionError(pub(super) Vec<String>);
+
+impl DefinitionError {
+    /// The faults, one sentence each.
+    pub fn faults(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// One state.
+#[derive(Debug)]
+pub struct State {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    /// Every state that may follow this one, with the field that says so.
+    pub(super) targets: Vec<(String, String)>,
+}
+
+impl State {
+    /// Its name in `States`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its `Type`.
+    pub fn state_type(&self) -> StateType {
+        match self.kind {
+            Kind::Task(_) => StateType::Task,
+            Kind::Choice(_) => StateType::Choice,
+            Kind::Pass(_) => StateType::Pass,
+            Kind::Succeed(_) => StateType::Succeed,
+            Kind::Fail(_) => StateType::Fail,
+            Kind::Wait(_) => StateType::Wait,
+        }
+    }
+
+    /// The names of the states that may follow: `Next`, `Default`, and those of choices and catchers.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        self.targets.iter().map(|(_, target)| target.as_str())
+    }
+
+    /// What a Task calls: its `Resource`.
+    pub fn resource(&self) -> Option<&str> {
+        self.task().map(|task| task.resource.as_str())
+    }
+
+    /// A Task's `Arguments` as they stand in the definition, expressions and all.
+    pub fn arguments(&self) -> Option<&Value> {
+        self.task().and_then(|task| task.raw_arguments.as_ref())
+    }
+
+    /// How long one attempt of a Task may take.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.task().and_then(|task| task.timeout)
+    }
+
+    /// A Task's retriers, in order.
+    pub fn retriers(&self) -> &[Retrier] {
+        self.task().map_or(&[], |task| &task.retry)
+    }
+
+    /// A Task's catchers, in order.
+    pub fn catchers(&self) -> &[Catcher] {
+        self.task().map_or(&[], |task| &task.catch)
+    }
+
+    fn task(&self) -> Option<&Task> {
+        if let Kind::Task(task) = &self.kind { Some(task) } else { None }
+    }
+}
+
+/// The kinds of state that the interpreter runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum StateType {
+    /// Calls a service.
+    Task,
+    /// Chooses the next state.
+    Choice,
+    /// Shapes data.
+    Pass,
+    /// Ends the execution well.
+    Succeed,
+    /// Ends the execution with an error.
+    Fail,
+    /// Waits a number of seconds.
+    Wait,
+}
+
+impl StateType {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Task, Self::Choice, Self::Pass, Self::Succeed, Self::Fail, Self::Wait];
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.to_string() == name)
+    }
+}
+
+impl fmt::Display for StateType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Task => "Task",
+            Self::Choice => "Choice",
+            Self::Pass => "Pass",
+            Self::Succeed => "Succeed",
+            Self::Fail => "Fail",
+            Self::Wait => "Wait",
+        })
+    }
+}
+
+/// Which errors a Task tries again after, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retrier {
+    /// `ErrorEquals`.
+    pub errors: Vec<String>,
+    /// `IntervalSeconds`: the wait before the first retry.
+    pub interval: Duration,
+    /// `MaxAttempts`: how many retries, not counting the first attempt; 0 is never.
+    pub max_attempts: u32,
+    /// `BackoffRate`: what the wait is multiplied by from one retry to the next.
+    pub backoff_rate: f64,
+    /// `MaxDelaySeconds`: the longest wait.
+    pub max_delay: Option<Duration>,
+    /// `JitterStrategy`.
+    pub jitter: Jitter,
+}
+
+impl Retrier {
+    /// The wait before retry `retry` (0 is the first), before jitter.
+    pub fn delay(&self, retry: u32) -> Duration {
+        /// More than any wait that matters, so that the product below stays in range.
+        const MOST: f64 = 1e9;
+        let factor = self.backoff_rate.powi(i32::try_from(retry).unwrap_or(i32::MAX)).min(MOST);
+        let delay = self.interval.mul_f64(factor);
+        self.max_delay.map_or(delay, |most| delay.min(most))
+    }
+}
+
+/// How the wait before a retry is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jitter {
+    /// `NONE`: the delay itself.
+    None,
+    /// `FULL`: anything from nothing to the delay.
+    Full,
+}
+
+/// Where a Task goes on after an error.
+#[derive(Debug)]
+pub struct Catcher {
+    /// `ErrorEquals`.
+    pub errors: Vec<String>,
+    /// `Next`.
+    pub next: String,
+    pub(super) effect: Effect,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    Task(Task),
+    Choice(Choice),
+    Pass(Onward),
+    Succeed(Effect),
+    Fail(Fail),
+    Wait(Wait),
+}
+
+/// What leaving a state does to the data: `Assign` and `Output`, both over the values from before.
+#[derive(Debug, Default)]
+pub(super) struct Effect {
+    pub(super) assign: Vec<(String, Template)>,
+    pub(super) output: Option<Template>,
+}
+
+/// An effect, and the next state; none ends the execution.
+#[derive(Debug)]
+pub(super) struct Onward {
+    pub(super) effect: Effect,
+    pub(super) next: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) resource: String,
+    pub(super) raw_arguments: Option<Value>,
+    pub(super) arguments: Option<Template>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) retry: Vec<Retrier>,
+    pub(super) catch: Vec<Catcher>,
+    pub(super) onward: Onward,
+}
+
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) rules: Vec<Rule>,
+    /// `Default`, and the effect of the state's own `Assign` and `Output`, which count when no rule matches.
+    pub(super) default: Option<String>,
+    pub(super) effect: Effect,
+}
+
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) condition: Expression,
+    pub(super) next: String,
+    pub(super) effect: Effect,
+}
+
+#[derive(Debug)]
+pub(super) struct Fail {
+    pub(super) error: Option<Template>,
+    pub(super) cause: Option<Template>,
+}
+
+#[derive(Debug)]
+pub(super) struct Wait {
+    pub(super) seconds: Template,
+    pub(super) onward: Onward,
+}

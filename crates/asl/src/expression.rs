@@ -1,0 +1,467 @@
+//! One `JSONata` expression as AWS takes it, and the JSON values that hold expressions. Here is checked,
+//! before anything runs, that an expression parses and reads only what there is. Nothing here evaluates.
+//!
+//! AWS runs `JSONata` 2.0.6 without `$eval`, evaluates with no context item, and refuses a definition that
+//! reads one (<https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html>). The engine
+//! here is newer, so what came after 2.0.6 is refused by name.
+
+use std::collections::BTreeSet;
+
+use jsonata_core::{
+    ast::{AstNode, BinaryOp, PathStep, Stage},
+    parser,
+};
+use serde_json::Value;
+
+/// `JSONata` 2.0.6's functions, less `$eval` (AWS has none) and `$shuffle` (its chance could not be
+/// replayed).
+const FUNCTIONS: [&str; 63] = [
+    "abs",
+    "append",
+    "assert",
+    "average",
+    "base64decode",
+    "base64encode",
+    "boolean",
+    "ceil",
+    "clone",
+    "contains",
+    "count",
+    "decodeUrl",
+    "decodeUrlComponent",
+    "distinct",
+    "each",
+    "encodeUrl",
+    "encodeUrlComponent",
+    "error",
+    "exists",
+    "filter",
+    "floor",
+    "formatBase",
+    "formatInteger",
+    "formatNumber",
+    "fromMillis",
+    "join",
+    "keys",
+    "length",
+    "lookup",
+    "lowercase",
+    "map",
+    "match",
+    "max",
+    "merge",
+    "millis",
+    "min",
+    "not",
+    "now",
+    "number",
+    "pad",
+    "parseInteger",
+    "power",
+    "random",
+    "reduce",
+    "replace",
+    "reverse",
+    "round",
+    "sift",
+    "single",
+    "sort",
+    "split",
+    "spread",
+    "sqrt",
+    "string",
+    "substring",
+    "substringAfter",
+    "substringBefore",
+    "sum",
+    "toMillis",
+    "trim",
+    "type",
+    "uppercase",
+    "zip",
+];
+
+/// Functions that Step Functions adds to `JSONata` and this interpreter lacks.
+const AWS_FUNCTIONS: [&str; 5] = ["hash", "parse", "partition", "range", "uuid"];
+
+/// What `$states` holds where an expression stands, besides `input` and `context`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// Nothing more.
+    Input,
+    /// `result`: what the task answered.
+    Result,
+    /// `errorOutput`: what a catcher caught.
+    ErrorOutput,
+}
+
+impl Reads {
+    fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Input => &["input", "context"],
+            Self::Result => &["input", "context", "result"],
+            Self::ErrorOutput => &["input", "context", "errorOutput"],
+        }
+    }
+}
+
+/// A `JSONata` expression that parses and that AWS would take.
+#[derive(Debug)]
+pub(super) struct Expression {
+    source: String,
+    ast: AstNode,
+}
+
+impl Expression {
+    /// Reads the expression between `{%` and `%}`. `variables` are the names that some `Assign` of the
+    /// definition gives a value.
+    pub(super) fn parse(
+        source: &str,
+        reads: Reads,
+        variables: &BTreeSet<String>,
+    ) -> Result<Self, Vec<String>> {
+        let source = source.trim();
+        let ast = parser::parse(source)
+            .map_err(|error| vec![format!("the expression `{source}` does not parse: {error}")])?;
+        let mut check = Check { reads, variables, locals: BTreeSet::new(), faults: Vec::new() };
+        check.bind(&ast);
+        check.visit(&ast, Context::None);
+        if check.faults.is_empty() {
+            Ok(Self { source: source.to_owned(), ast })
+        } else {
+            Err(check.faults.into_iter().map(|fault| format!("the expression `{source}` {fault}")).collect())
+        }
+    }
+
+    /// The text, as it stands in the definition.
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
+    pub(super) fn ast(&self) -> &AstNode {
+        &self.ast
+    }
+}
+
+/// A JSON value of the definition in which some strings are expressions.
+#[derive(Debug)]
+pub(super) enum Template {
+    Literal(Value),
+    Expression(Expression),
+    Array(Vec<Template>),
+    Object(Vec<(String, Template)>),
+}
+
+/// What a string of the definition is.
+pub(super) enum Text<'a> {
+    Literal,
+    Expression(&'a str),
+    /// It has one of the delimiters, but is no expression as a whole: AWS would pass it on as text.
+    HalfExpression,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        match text.strip_prefix("{%").and_then(|rest| rest.strip_suffix("%}")) {
+            Some(source) => Self::Expression(source),
+            None if text.contains("{%") || text.contains("%}") => Self::HalfExpression,
+            None => Self::Literal,
+        }
+    }
+}
+
+/// Whether a context item exists where a node stands: none at the top, one inside a path, a predicate and the
+/// like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Context {
+    None,
+    Item,
+}
+
+struct Check<'a> {
+    reads: Reads,
+    variables: &'a BTreeSet<String>,
+    /// Every name that the expression itself binds, wherever it does.
+    locals: BTreeSet<String>,
+    faults: Vec<String>,
+}
+
+impl Check<'_> {
+    fn fault(&mut self, fault: impl Into<String>) {
+        let fault = fault.into();
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
+    /// Collects the names that the expression binds, so that `visit` can tell the others.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "every other node is only a holder of children")]
+    fn bind(&mut self, node: &AstNode) {
+        match node {
+            AstNode::Lambda { params, .. } => self.locals.extend(params.iter().cloned()),
+            AstNode::Binary { op: BinaryOp::ColonEqual, lhs, .. } => {
+                if let AstNode::Variable(name) = &**lhs {
+                    self.locals.insert(name.clone());
+                }
+            }
+            AstNode::Path { steps } => {
+                let bound = steps.iter().flat_map(|step| {
+                    let stages = step.stages.iter().filter_map(|stage| match stage {
+                        Stage::Index(name) => Some(name),
+                        Stage::Filter(_) | Stage::KeepArray => None,
+                    });
+                    step.focus.iter().chain(&step.index_var).chain(stages)
+                });
+                self.locals.extend(bound.cloned());
+            }
+            _ => {}
+        }
+        children(node, &mut |child, _| self.bind(child), Context::None);
+    }
+
+    #[allow(clippy::wildcard_enum_match_arm, reason = "every other node is only a holder of children")]
+    fn visit(&mut self, node: &AstNode, context: Context) {
+        match node {
+            AstNode::Name(name) if context == Context::None => self.fault(format!(
+                "reads `{name}` at the top level, where there is no context: begin with $states or a variable"
+            )),
+            AstNode::Wildcard | AstNode::Descendant | AstNode::Parent(_) if context == Context::None => {
+                self.fault("uses `*`, `**` or `%` at the top level, where there is no context");
+            }
+            AstNode::Variable(name) if name.is_empty() && context == Context::None => {
+                self.fault("reads `$` at the top level, where there is no context");
+            }
+            AstNode::ParentVariable(_) => self.fault("reads `$$`, which Step Functions does not offer"),
+            AstNode::Undefined => self.fault("has an empty block or `undefined`, which give nothing"),
+            AstNode::Binary { op: BinaryOp::Coalesce, .. } => {
+                self.fault("uses `??`, which came after JSONata 2.0.6, the version AWS runs");
+            }
+            AstNode::Binary { op: BinaryOp::Default, .. } => {
+                self.fault(
+                    "uses `?:` without a middle, which came after JSONata 2.0.6, the version AWS runs",
+                );
+            }
+            AstNode::Variable(name) => self.variable(name),
+            AstNode::Function { name, is_builtin, .. } => self.function(name, *is_builtin),
+            AstNode::Path { steps } => self.states_field(steps),
+            _ => {}
+        }
+        children(node, &mut |child, context| self.visit(child, context), context);
+    }
+
+    fn variable(&mut self, name: &str) {
+        let known = name.is_empty()
+            || name == "states"
+            || self.locals.contains(name)
+            || self.variables.contains(name)
+            || FUNCTIONS.contains(&name);
+        if known {
+            return;
+        }
+        match lacking(name) {
+            Some(fault) => self.fault(fault),
+            None => self.fault(format!("reads ${name}, which no state assigns")),
+        }
+    }
+
+    fn function(&mut self, name: &str, dollar: bool) {
+        if !dollar {
+            self.fault(format!("calls {name}() without its $"));
+        } else if !self.locals.contains(name) && !FUNCTIONS.contains(&name) {
+            let fault =
+                lacking(name).unwrap_or_else(|| format!("calls ${name}(), which JSONata 2.0.6 lacks"));
+            self.fault(fault);
+        }
+    }
+
+    fn states_field(&mut self, steps: &[PathStep]) {
+        if let [first, second, ..] = steps
+            && matches!(&first.node, AstNode::Variable(name) if name == "states")
+            && let AstNode::Name(field) = &second.node
+            && !self.reads.fields().contains(&field.as_str())
+        {
+            let there = self.reads.fields().join(", $states.");
+            self.fault(format!(
+                "reads $states.{field}, which does not exist here (there are $states.{there})"
+            ));
+        }
+    }
+}
+
+/// Why a function that AWS or a later `JSONata` has is not to be used.
+fn lacking(name: &str) -> Option<String> {
+    if name == "eval" {
+        Some("uses $eval, which Step Functions does not offer".to_owned())
+    } else if name == "shuffle" {
+        Some("uses $shuffle, which is not supported: a seed could not replay it".to_owned())
+    } else if AWS_FUNCTIONS.contains(&name) {
+        Some(format!("uses ${name}, which is not supported"))
+    } else {
+        None
+    }
+}
+
+/// Hands `each` every child of `node`, and whether the child has a context item.
+fn children(node: &AstNode, each: &mut dyn FnMut(&AstNode, Context), context: Context) {
+    match node {
+        AstNode::Path { steps } => {
+            for (index, step) in steps.iter().enumerate() {
+                each(&step.node, if index == 0 { context } else { Context::Item });
+                for stage in &step.stages {
+                    if let Stage::Filter(filter) = stage {
+                        each(filter, Context::Item);
+                    }
+                }
+            }
+        }
+        AstNode::Binary { lhs, rhs, .. } => {
+            each(lhs, context);
+            each(rhs, context);
+        }
+        AstNode::Unary { operand, .. } => each(operand, context),
+        AstNode::Function { args, .. } => {
+            for arg in args {
+                each(arg, context);
+            }
+        }
+        AstNode::Call { procedure, args } => {
+            each(procedure, context);
+            for arg in args {
+                each(arg, context);
+            }
+        }
+        // A lambda keeps the context of the place where it is written.
+        AstNode::Lambda { body, .. } => each(body, context),
+        AstNode::Array(items) | AstNode::ArrayGroup(items) | AstNode::Block(items) => {
+            for item in items {
+                each(item, context);
+            }
+        }
+        AstNode::Object(pairs) => pairs.iter().for_each(|(key, value)| {
+            each(key, context);
+            each(value, context);
+        }),
+        AstNode::ObjectTransform { input, pattern } => {
+            each(input, context);
+            for (key, value) in pattern {
+                each(key, Context::Item);
+                each(value, Context::Item);
+            }
+        }
+        AstNode::Conditional { condition, then_branch, else_branch } => {
+            each(condition, context);
+            each(then_branch, context);
+            if let Some(branch) = else_branch {
+                each(branch, context);
+            }
+        }
+        AstNode::FunctionApplication(inner) => each(inner, context),
+        AstNode::Sort { input, terms } => {
+            each(input, context);
+            for (term, _) in terms {
+                each(term, Context::Item);
+            }
+        }
+        AstNode::Transform { location, update, delete } => {
+            each(location, Context::Item);
+            each(update, Context::Item);
+            if let Some(delete) = delete {
+                each(delete, Context::Item);
+            }
+        }
+        AstNode::String(_)
+        | AstNode::Name(_)
+        | AstNode::Number(_)
+        | AstNode::Boolean(_)
+        | AstNode::Null
+        | AstNode::Undefined
+        | AstNode::Placeholder
+        | AstNode::Regex { .. }
+        | AstNode::Variable(_)
+        | AstNode::ParentVariable(_)
+        | AstNode::Wildcard
+        | AstNode::Descendant
+        | AstNode::Parent(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(source: &str, reads: Reads) -> String {
+        let variables = BTreeSet::from(["order".to_owned()]);
+        match Expression::parse(source, reads, &variables) {
+            Ok(_) => String::new(),
+            Err(faults) => faults.join("\n"),
+        }
+    }
+
+    #[test]
+    fn expressions_that_aws_takes_are_taken() {
+        for source in [
+            "$states.input.lines.sku",
+            " $states.input ",
+            "$states.context.Execution.Name",
+            "$order.total > 5 and $exists($states.input.reference)",
+            "$sum($states.input.lines.(quantity * unit_price.amount))",
+            "$states.input.lines[quantity > 1 and $.sku = 'A'].{'S': sku}",
+            "$states.input.lines{sku: quantity}",
+            "$states.input.lines^(>quantity, sku).sku",
+            "$map($states.input.lines, function($line, $index) { $line.sku & $string($index) })",
+            "($total := 5; $double := function($n) { $n * 2 }; $double($total))",
+            "$states.input.lines@$l#$i[$l.sku = 'A'].{'at': $i}",
+            "$states.input ~> |lines|{'sku': $uppercase(sku)}, 'note'|",
+            "$states.input.lines.sku ~> $join(',')",
+            "$states.input.shortages ? 'short' : 'enough'",
+            "$merge([$states.input, {'undefined': null}])",
+            "$states.input.lines.sku.%.quantity",
+            "$states.input.*",
+            "$match($states.input.sku, /TEA-[0-9]+/)",
+        ] {
+            assert_eq!(faults(source, Reads::Input), "", "{source}");
+        }
+        assert_eq!(faults("$states.result.Payload", Reads::Result), "");
+        assert_eq!(faults("$states.errorOutput.Cause", Reads::ErrorOutput), "");
+    }
+
+    #[test]
+    fn expressions_that_aws_refuses_are_refused_by_name() {
+        for (source, reads, part) in [
+            ("$states.input.", Reads::Input, "does not parse"),
+            ("", Reads::Input, "does not parse"),
+            ("order_id", Reads::Input, "reads `order_id` at the top level"),
+            ("$states.input.a = b", Reads::Input, "reads `b` at the top level"),
+            ("$map($states.input.lines, function($l) { sku })", Reads::Input, "reads `sku` at the top level"),
+            ("undefined", Reads::Input, "`undefined`"),
+            ("()", Reads::Input, "empty block"),
+            ("$", Reads::Input, "reads `$` at the top level"),
+            ("$.order_id", Reads::Input, "reads `$` at the top level"),
+            ("$$", Reads::Input, "reads `$$`"),
+            ("$states.input.lines[$$.x]", Reads::Input, "reads `$$`"),
+            ("**.sku", Reads::Input, "uses `*`, `**` or `%` at the top level"),
+            ("$states.input.a ?? 1", Reads::Input, "uses `??`"),
+            ("$states.input.lines.(a ?: 1)", Reads::Input, "uses `?:`"),
+            ("$eval('1')", Reads::Input, "uses $eval"),
+            ("['1'] ~> $map($eval)", Reads::Input, "uses $eval"),
+            ("$uuid()", Reads::Input, "uses $uuid, which is not supported"),
+            ("$shuffle([1,2])", Reads::Input, "uses $shuffle"),
+            ("$frobnicate(1)", Reads::Input, "calls $frobnicate(), which JSONata 2.0.6 lacks"),
+            ("string(1)", Reads::Input, "calls string() without its $"),
+            ("$nobody", Reads::Input, "reads $nobody, which no state assigns"),
+            ("$states.result", Reads::Input, "reads $states.result, which does not exist here"),
+            ("$states.errorOutput", Reads::Result, "reads $states.errorOutput, which does not exist here"),
+            ("$states.result.x", Reads::ErrorOutput, "reads $states.result, which does not exist here"),
+            ("$states.inputs", Reads::Input, "(there are $states.input, $states.context)"),
+        ] {
+            let faults = faults(source, reads);
+            assert!(faults.contains(part), "{source}: {faults:?} lacks {part:?}");
+        }
+    }
+
+    #[test]
+    fn every_fault_of_an_expression_is_told_once() {
+        let faults = faults("a & b & a & $eval('1')", Reads::Input);
+        assert_eq!(faults.lines().count(), 3, "{faults}");
+    }
+}

@@ -1,0 +1,241 @@
+//! Evaluates expressions, over `$states` and the variables. Only here do the engine's own values exist: they
+//! are not `Send`, so a [`Scope`] must never live across an `await`.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use jsonata_core::{
+    evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptions},
+    value::JValue,
+};
+use serde_json::{Map, Number, Value};
+use time::OffsetDateTime;
+
+use super::{
+    expression::{Expression, Template},
+    timestamp::rfc3339,
+};
+
+/// The longest that one expression may take, in milliseconds of real time: an endless recursion must not hang
+/// the stack.
+const EVALUATION_TIMEOUT_MS: u64 = 5_000;
+
+/// How deep a value may nest; no JSON parser of ours would read a deeper one back.
+const MAX_DEPTH: usize = 100;
+
+/// Above this, whole numbers of a double are no longer exact: 2^53.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The values that expressions of one state see.
+pub(super) struct Scope {
+    bindings: Vec<(String, JValue)>,
+    now: OffsetDateTime,
+}
+
+impl Scope {
+    /// `states` becomes `$states`, and each variable `$name`. `now` is what `$now()` and `$millis()` tell.
+    pub(super) fn new(states: Value, variables: &BTreeMap<String, Value>, now: OffsetDateTime) -> Self {
+        let variables = variables.iter().map(|(name, value)| (name.clone(), JValue::from(value.clone())));
+        let states = std::iter::once(("states".to_owned(), JValue::from(states)));
+        Self { bindings: variables.chain(states).collect(), now }
+    }
+
+    /// The template with its expressions replaced by their values. `field` names it in the error's text.
+    pub(super) fn fill(&self, template: &Template, field: &str) -> Result<Value, String> {
+        match template {
+            Template::Literal(value) => Ok(value.clone()),
+            Template::Expression(expression) => self.evaluate(expression, field),
+            Template::Array(items) => {
+                let fill = |(index, item)| self.fill(item, &format!("{field}[{index}]"));
+                items.iter().enumerate().map(fill).collect::<Result<_, _>>().map(Value::Array)
+            }
+            Template::Object(entries) => entries
+                .iter()
+                .map(|(key, value)| Ok((key.clone(), self.fill(value, &format!("{field}/{key}"))?)))
+                .collect::<Result<Map<_, _>, _>>()
+                .map(Value::Object),
+        }
+    }
+
+    /// The expression's value. To give nothing is an error, as on AWS; to give null is not.
+    pub(super) fn evaluate(&self, expression: &Expression, field: &str) -> Result<Value, String> {
+        let named = |problem: &str| {
+            format!(
+                "The JSONata expression '{}' specified for the field '{field}' {problem}",
+                expression.source()
+            )
+        };
+        let value = self.run(expression).map_err(|error| named(&format!("failed: {}", error.message())))?;
+        if value.is_undefined() {
+            return Err(named("returned nothing (undefined)."));
+        }
+        to_json(&value, 0).map_err(|problem| named(&format!("returned {problem}")))
+    }
+
+    fn run(&self, expression: &Expression) -> Result<JValue, EvaluatorError> {
+        let mut context = Context::new();
+        for (name, value) in &self.bindings {
+            context.bind(name.clone(), value.clone());
+        }
+        let options =
+            EvaluatorOptions { timeout_ms: Some(EVALUATION_TIMEOUT_MS), ..EvaluatorOptions::default() };
+        let mut evaluator = Evaluator::with_options(context, options);
+        // The engine would ask the system for the time and for chance, which a test could not hold.
+        let (text, millis) = (rfc3339(self.now), self.now.unix_timestamp_nanos() / 1_000_000);
+        evaluator.register_fn_override("now", move |arguments: &[JValue]| {
+            no_arguments("now", arguments, JValue::from(text.as_str()))
+        })?;
+        evaluator.register_fn_override("millis", move |arguments: &[JValue]| {
+            no_arguments("millis", arguments, JValue::from(i64::try_from(millis).unwrap_or(i64::MAX)))
+        })?;
+        evaluator.register_fn_override("random", |arguments: &[JValue]| {
+            no_arguments("random", arguments, JValue::Number(fastrand::f64()))
+        })?;
+        evaluator.evaluate(expression.ast(), &JValue::Undefined)
+    }
+}
+
+fn no_arguments(name: &str, arguments: &[JValue], value: JValue) -> Result<JValue, EvaluatorError> {
+    if arguments.is_empty() {
+        Ok(value)
+    } else {
+        Err(EvaluatorError::EvaluationError(format!("${name}() is supported without arguments only")))
+    }
+}
+
+/// The value as JSON, or what it is instead. Whole numbers are integers, exactly.
+fn to_json(value: &JValue, depth: usize) -> Result<Value, String> {
+    if depth > MAX_DEPTH {
+        return Err(format!("a value that nests deeper than {MAX_DEPTH} levels"));
+    }
+    match value {
+        JValue::Null => Ok(Value::Null),
+        JValue::Bool(truth) => Ok(Value::Bool(*truth)),
+        JValue::Number(number) => to_number(*number).map(Value::Number),
+        JValue::String(text) => Ok(Value::String(text.to_string())),
+        JValue::Array(items) => {
+            items.iter().map(|item| to_json(item, depth + 1)).collect::<Result<_, _>>().map(Value::Array)
+        }
+        JValue::Object(entries) => {
+            let entry = |(key, value): (&String, &JValue)| Ok((key.clone(), to_json(value, depth + 1)?));
+            Rc::as_ref(entries).iter().map(entry).collect::<Result<_, _>>().map(Value::Object)
+        }
+        JValue::Undefined => Err("an undefined value inside another".to_owned()),
+        JValue::Lambda(_) | JValue::Builtin { .. } => Err("a function, which is not JSON".to_owned()),
+        JValue::Regex { .. } => Err("a regular expression, which is not JSON".to_owned()),
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "a whole double of at most 2^53 is an i64 exactly")]
+fn to_number(number: f64) -> Result<Number, String> {
+    if number.fract() == 0.0 && number.abs() <= EXACT {
+        return Ok(Number::from(number as i64));
+    }
+    Number::from_f64(number).ok_or_else(|| format!("{number}, which is not a JSON number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::expression::Reads;
+
+    fn evaluate(source: &str) -> Result<Value, String> {
+        let input = json!({
+            "one": {"lines": [{"sku": "TEA-1", "quantity": 2, "price": 1300}]},
+            "two": {"lines": [{"sku": "TEA-1", "quantity": 2}, {"sku": "TEA-2", "quantity": 1}]},
+            "none": {"lines": []},
+            "nothing": null,
+            "exact": 9_007_199_254_740_992_u64,
+            "minus": -9_007_199_254_740_992_i64,
+        });
+        let variables = BTreeMap::from([("list".to_owned(), json!(["only"]))]);
+        let names: BTreeSet<String> = variables.keys().cloned().collect();
+        let expression =
+            Expression::parse(source, Reads::Input, &names).map_err(|faults| faults.join("\n"))?;
+        let now = datetime!(2026-03-01 12:00:00.25 UTC);
+        Scope::new(json!({"input": input}), &variables, now).evaluate(&expression, "Output")
+    }
+
+    #[test]
+    fn values_are_jsonatas_own() {
+        for (source, value) in [
+            ("$states.input.one.lines.sku", json!("TEA-1")),
+            ("$states.input.one.lines.sku[]", json!(["TEA-1"])),
+            ("[$states.input.one.lines.sku]", json!(["TEA-1"])),
+            ("$states.input.two.lines.sku", json!(["TEA-1", "TEA-2"])),
+            ("$states.input.one.lines", json!([{"sku": "TEA-1", "quantity": 2, "price": 1300}])),
+            ("$states.input.one.lines.(quantity * price)", json!(2600)),
+            ("$states.input.one.lines.{'S': sku}", json!({"S": "TEA-1"})),
+            ("[$states.input.none.lines.sku]", json!([])),
+            ("$states.input.none.lines", json!([])),
+            ("$count($states.input.none.lines)", json!(0)),
+            ("$list", json!(["only"])),
+            ("$list[0]", json!("only")),
+            ("{'there': 1, 'absent': $states.input.absent}", json!({"there": 1})),
+            ("$exists($states.input.nothing)", json!(true)),
+            ("$exists($states.input.absent)", json!(false)),
+        ] {
+            assert_eq!(evaluate(source), Ok(value), "{source}");
+        }
+    }
+
+    #[test]
+    fn null_is_a_value_and_nothing_is_an_error() {
+        assert_eq!(evaluate("null"), Ok(Value::Null));
+        assert_eq!(evaluate("$states.input.nothing"), Ok(Value::Null));
+        assert_eq!(evaluate("[null]"), Ok(json!([null])));
+        for source in ["$states.input.absent", "$states.input.none.lines.sku", "false ? 1"] {
+            let error = evaluate(source).unwrap_err();
+            let said = "specified for the field 'Output' returned nothing (undefined).";
+            assert_eq!(error, format!("The JSONata expression '{source}' {said}"));
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_integers_to_the_last_digit() {
+        for (source, text) in [
+            ("1300", "1300"),
+            ("$states.input.one.lines.price", "1300"),
+            ("$states.input.exact", "9007199254740992"),
+            ("$states.input.minus", "-9007199254740992"),
+            ("$states.input.exact - 1", "9007199254740991"),
+            ("2600 / 2", "1300"),
+            ("-0", "0"),
+            ("0.1 + 0.2", "0.30000000000000004"),
+            ("13.5", "13.5"),
+        ] {
+            assert_eq!(evaluate(source).unwrap().to_string(), text, "{source}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_an_error() {
+        for (source, part) in [
+            ("1 / 0", "inf, which is not a JSON number"),
+            ("$count", "a function, which is not JSON"),
+            ("{'f': function($x) { $x }}", "a function, which is not JSON"),
+            ("/a/", "a regular expression"),
+            ("'a' > 1", "failed: T2009"),
+            ("$error('boom')", "failed: D3137: boom"),
+            ("$now('[Y]')", "$now() is supported without arguments only"),
+            ("($deep := function($n) { $n = 0 ? [] : [[$deep($n - 1)]] }; $deep(150))", "nests deeper"),
+        ] {
+            let error = evaluate(source).unwrap_err();
+            assert!(error.contains(part), "{source}: {error}");
+        }
+    }
+
+    #[test]
+    fn time_and_chance_are_the_stacks_own() {
+        assert_eq!(evaluate("$now()"), Ok(json!("2026-03-01T12:00:00.250Z")));
+        assert_eq!(evaluate("$millis()"), Ok(json!(1_772_366_400_250_i64)));
+        fastrand::seed(7);
+        let first = evaluate("$random()");
+        fastrand::seed(7);
+        assert_eq!(evaluate("$random()"), first);
+    }
+}

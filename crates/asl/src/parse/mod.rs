@@ -1,0 +1,397 @@
+//! Reads a definition's JSON and finds everything wrong with it: the fields each state may have, and how the
+//! states hang together. It goes on after a fault, so that one reading tells them all.
+
+mod fields;
+mod policies;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::{
+    definition::{
+        Choice, Definition, DefinitionError, Fail, Kind, Onward, Rule, State, StateType, Task, Wait,
+    },
+    expression::{Expression, Reads, Text},
+    substitute::{placeholders, substitute},
+};
+
+/// What an execution sees as its state machine until [`Definition::with_arn`] says better.
+const UNNAMED_ARN: &str = "arn:aws:states:local:000000000000:stateMachine:local";
+
+/// The longest that Step Functions takes for a number of seconds.
+pub(super) const MOST_SECONDS: u64 = 99_999_999;
+
+/// The longest name of a state or a variable, in characters.
+const MOST_NAME_CHARS: usize = 80;
+
+const EVERY_STATE: [&str; 3] = ["Type", "Comment", "QueryLanguage"];
+const MACHINE: [&str; 6] = ["Comment", "QueryLanguage", "StartAt", "States", "TimeoutSeconds", "Version"];
+
+impl Definition {
+    /// Reads the JSON `text` of a definition after replacing its `${Name}` placeholders, as `CloudFormation`
+    /// does with `DefinitionSubstitutions`. A Task may name one of `resources`: those that the [`Services`] of its
+    /// executions answer.
+    ///
+    /// # Errors
+    /// Every fault of the definition at once, each naming the state and the field.
+    ///
+    /// [`Services`]: crate::Services
+    pub fn parse(
+        text: &str,
+        substitutions: &BTreeMap<String, String>,
+        resources: &[&str],
+    ) -> Result<Self, DefinitionError> {
+        definition(text, substitutions, resources)
+    }
+}
+
+fn definition(
+    text: &str,
+    substitutions: &BTreeMap<String, String>,
+    resources: &[&str],
+) -> Result<Definition, DefinitionError> {
+    let substituted = substitute(text, substitutions);
+    let mut reader = Reader { resources, ..Reader::default() };
+    for name in &substituted.unused {
+        reader
+            .faults
+            .push(format!("the substitution {name} is never used: the definition has no ${{{name}}}"));
+    }
+    let definition = match serde_json::from_str(&substituted.text) {
+        Ok(Value::Object(machine)) => reader.machine(&machine),
+        Ok(_) => {
+            reader.faults.push("the definition is not a JSON object".to_owned());
+            None
+        }
+        Err(error) => {
+            reader.faults.push(format!("the definition is not JSON: {error}"));
+            None
+        }
+    };
+    // Those inside the JSON are told with their state; this is for where there is none to tell.
+    for name in &substituted.missing {
+        let placeholder = format!("${{{name}}}");
+        if !reader.faults.iter().any(|fault| fault.contains(&placeholder)) {
+            reader.faults.push(format!("the placeholder {placeholder} has no value in the substitutions"));
+        }
+    }
+    match definition {
+        Some(definition) if reader.faults.is_empty() => Ok(definition),
+        _ => Err(DefinitionError(reader.faults)),
+    }
+}
+
+/// Collects faults while reading. A reading method that finds one tells it and answers `None`; what is read
+/// then counts for nothing, since a definition with a fault is never handed out.
+#[derive(Default)]
+pub(super) struct Reader<'a> {
+    /// What a Task may name as its `Resource`.
+    resources: &'a [&'a str],
+    pub(super) faults: Vec<String>,
+    /// What is being read: `state "X"`, or nothing for the machine.
+    subject: String,
+    /// Every name that an `Assign` anywhere gives a value.
+    pub(super) variables: BTreeSet<String>,
+}
+
+type Object = Map<String, Value>;
+
+impl Reader<'_> {
+    /// Tells a fault of the state that is being read.
+    pub(super) fn fault(&mut self, fault: impl AsRef<str>) {
+        self.faults.push(format!("{}: {}", self.subject, fault.as_ref()));
+    }
+
+    fn machine(&mut self, machine: &Object) -> Option<Definition> {
+        "the definition".clone_into(&mut self.subject);
+        self.only_fields(machine, "", &MACHINE);
+        self.placeholders_of(machine, &["States"]);
+        if machine.get("QueryLanguage").and_then(Value::as_str) != Some("JSONata") {
+            self.fault("QueryLanguage must be \"JSONata\", the only query language that is supported");
+        }
+        if machine.get("Version").is_some_and(|version| version != "1.0") {
+            self.fault("Version must be \"1.0\"");
+        }
+        let timeout = self.seconds(machine, "", "TimeoutSeconds", 1);
+        let Some(Value::Object(states)) =
+            machine.get("States").filter(|states| *states != &Value::Object(Map::new()))
+        else {
+            self.fault("States must be an object that holds at least one state");
+            return None;
+        };
+        self.variables = assigned(states);
+        let read: Vec<State> = states.iter().filter_map(|(name, state)| self.state(name, state)).collect();
+        "the definition".clone_into(&mut self.subject);
+        let start = machine.get("StartAt").and_then(Value::as_str);
+        if start.is_none() {
+            self.fault("StartAt must name the first state");
+        }
+        self.graph(start, states);
+        let start_at = read.iter().position(|state| Some(state.name.as_str()) == start)?;
+        Some(Definition { start_at, states: read, timeout, arn: UNNAMED_ARN.to_owned() })
+    }
+
+    /// Every target exists, every state is reachable, and some state ends the execution.
+    fn graph(&mut self, start: Option<&str>, states: &Object) {
+        let mut reached = BTreeSet::new();
+        let mut next: Vec<&str> = Vec::new();
+        if let Some(start) = start {
+            if states.contains_key(start) {
+                next.push(start);
+            } else {
+                self.fault(format!("StartAt names {start:?}, which is not a state"));
+            }
+        }
+        for (name, state) in states {
+            for (field, target) in targets(state) {
+                if !states.contains_key(target) {
+                    self.faults
+                        .push(format!("state {name:?}: {field} names {target:?}, which is not a state"));
+                }
+            }
+        }
+        while let Some(name) = next.pop() {
+            if let Some(state) = states.get(name)
+                && reached.insert(name)
+            {
+                next.extend(targets(state).into_iter().map(|(_, target)| target));
+            }
+        }
+        for name in states.keys().filter(|name| !reached.is_empty() && !reached.contains(name.as_str())) {
+            self.faults.push(format!("state {name:?}: is not reachable from StartAt"));
+        }
+        let ends = |state: &Value| {
+            state.get("End") == Some(&Value::Bool(true))
+                || matches!(state.get("Type").and_then(Value::as_str), Some("Succeed" | "Fail"))
+        };
+        if !states.values().any(ends) {
+            self.fault("no state is terminal: none has End true, and none is a Succeed or a Fail");
+        }
+    }
+
+    fn state(&mut self, name: &str, state: &Value) -> Option<State> {
+        self.subject = format!("state {name:?}");
+        if name.is_empty() || name.chars().count() > MOST_NAME_CHARS {
+            self.fault(format!("a state's name has 1 to {MOST_NAME_CHARS} characters"));
+        }
+        let Value::Object(fields) = state else {
+            self.fault("must be an object");
+            return None;
+        };
+        self.placeholders_of(fields, &[]);
+        if fields.get("QueryLanguage").is_some_and(|language| language != "JSONata") {
+            self.fault("QueryLanguage must be \"JSONata\", the only query language that is supported");
+        }
+        let Some(kind) = self.kind_of(fields) else {
+            self.only_jsonata(fields, "");
+            return None;
+        };
+        self.only_fields(fields, "", &fields_of(kind));
+        let kind = match kind {
+            StateType::Task => self.task(fields).map(Kind::Task),
+            StateType::Choice => Some(Kind::Choice(self.choice(fields))),
+            StateType::Pass => self.onward(fields, Reads::Input).map(Kind::Pass),
+            StateType::Succeed => Some(Kind::Succeed(self.effect(fields, "", Reads::Input))),
+            StateType::Fail => {
+                let error = self.text_template(fields, "Error");
+                let cause = self.text_template(fields, "Cause");
+                Some(Kind::Fail(Fail { error, cause }))
+            }
+            StateType::Wait => self.wait(fields).map(Kind::Wait),
+        }?;
+        let targets = targets(state).into_iter().map(|(field, target)| (field, target.to_owned())).collect();
+        Some(State { name: name.to_owned(), kind, targets })
+    }
+
+    fn kind_of(&mut self, fields: &Object) -> Option<StateType> {
+        let named = fields.get("Type").and_then(Value::as_str);
+        let kind = named.and_then(StateType::named);
+        if kind.is_none() {
+            let supported = StateType::ALL.map(|kind| kind.to_string()).join(", ");
+            self.fault(match named {
+                Some(named) => {
+                    format!("Type {named:?} is not supported (supported: {supported})")
+                }
+                None => format!("Type must be one of {supported}"),
+            });
+        }
+        kind
+    }
+
+    fn task(&mut self, fields: &Object) -> Option<Task> {
+        let resource = fields.get("Resource").and_then(Value::as_str).unwrap_or_default();
+        if !self.resources.contains(&resource) {
+            let supported = self.resources.join(", ");
+            self.fault(format!("Resource {resource:?} is not supported (supported: {supported})"));
+        }
+        let arguments = fields.get("Arguments");
+        if !arguments.is_none_or(|arguments| arguments.is_object() || is_expression(arguments)) {
+            self.fault("Arguments must be an object or a {% %} expression");
+        }
+        let onward = self.onward(fields, Reads::Result);
+        let task = Task {
+            resource: resource.to_owned(),
+            raw_arguments: arguments.cloned(),
+            arguments: arguments.map(|arguments| self.template(arguments, "Arguments", Reads::Input)),
+            timeout: self.seconds(fields, "", "TimeoutSeconds", 1),
+            retry: self.retriers(fields),
+            catch: self.catchers(fields),
+            onward: onward?,
+        };
+        Some(task)
+    }
+
+    fn choice(&mut self, fields: &Object) -> Choice {
+        let rules = match fields.get("Choices") {
+            Some(Value::Array(rules)) if !rules.is_empty() => {
+                rules.iter().enumerate().filter_map(|(index, rule)| self.rule(index, rule)).collect()
+            }
+            _ => {
+                self.fault("Choices must be an array that holds at least one rule");
+                Vec::new()
+            }
+        };
+        let default = fields.contains_key("Default").then(|| self.target(fields, "", "Default"));
+        if default.is_none() && (fields.contains_key("Assign") || fields.contains_key("Output")) {
+            self.fault("Assign and Output of a Choice count when Default is taken, but it has no Default");
+        }
+        let effect = self.effect(fields, "", Reads::Input);
+        Choice { rules, default: default.flatten(), effect }
+    }
+
+    fn rule(&mut self, index: usize, rule: &Value) -> Option<Rule> {
+        let at = format!("Choices[{index}]/");
+        let Value::Object(fields) = rule else {
+            self.fault(format!("Choices[{index}] must be an object"));
+            return None;
+        };
+        self.only_fields(fields, &at, &["Comment", "Condition", "Next", "Assign", "Output"]);
+        let condition = match fields.get("Condition").and_then(Value::as_str).map(Text::of) {
+            Some(Text::Expression(source)) => {
+                self.expression(source, &format!("{at}Condition"), Reads::Input)
+            }
+            Some(Text::Literal | Text::HalfExpression) | None => {
+                self.fault(format!("{at}Condition must be a {{% %}} expression"));
+                None
+            }
+        };
+        let next = self.target(fields, &at, "Next");
+        let effect = self.effect(fields, &at, Reads::Input);
+        Some(Rule { condition: condition?, next: next?, effect })
+    }
+
+    fn wait(&mut self, fields: &Object) -> Option<Wait> {
+        let seconds = match fields.get("Seconds") {
+            Some(seconds) if is_expression(seconds) || is_whole(seconds, 0) => {
+                Some(self.template(seconds, "Seconds", Reads::Input))
+            }
+            _ => {
+                self.fault(format!("Seconds must be a whole number of 0 to {MOST_SECONDS} or an expression"));
+                None
+            }
+        };
+        let onward = self.onward(fields, Reads::Input);
+        Some(Wait { seconds: seconds?, onward: onward? })
+    }
+
+    fn onward(&mut self, fields: &Object, reads: Reads) -> Option<Onward> {
+        let effect = self.effect(fields, "", reads);
+        let next = match (fields.get("Next"), fields.get("End")) {
+            (Some(_), None) => Some(self.target(fields, "", "Next")?),
+            (None, Some(Value::Bool(true))) => None,
+            _ => {
+                self.fault("must have either Next or End true");
+                return None;
+            }
+        };
+        Some(Onward { effect, next })
+    }
+
+    /// Reads a `Fail`'s text: a string, or an expression that gives one.
+    fn text_template(&mut self, fields: &Object, field: &str) -> Option<super::expression::Template> {
+        let value = fields.get(field)?;
+        if !value.is_string() {
+            self.fault(format!("{field} must be a string"));
+        }
+        Some(self.template(value, field, Reads::Input))
+    }
+
+    pub(super) fn expression(&mut self, source: &str, field: &str, reads: Reads) -> Option<Expression> {
+        match Expression::parse(source, reads, &self.variables) {
+            Ok(expression) => Some(expression),
+            Err(faults) => {
+                for fault in faults {
+                    self.fault(format!("{field}: {fault}"));
+                }
+                None
+            }
+        }
+    }
+
+    /// Tells each placeholder that was left without a value, with the field that holds it.
+    fn placeholders_of(&mut self, fields: &Object, but: &[&str]) {
+        for (field, value) in fields.iter().filter(|(field, _)| !but.contains(&field.as_str())) {
+            for name in placeholders(&value.to_string()) {
+                self.fault(format!("{field}: the placeholder ${{{name}}} has no value in the substitutions"));
+            }
+        }
+    }
+}
+
+fn fields_of(kind: StateType) -> Vec<&'static str> {
+    let own: &[&str] = match kind {
+        StateType::Task => {
+            &["Resource", "Arguments", "TimeoutSeconds", "Retry", "Catch", "Assign", "Output", "Next", "End"]
+        }
+        StateType::Choice => &["Choices", "Default", "Assign", "Output"],
+        StateType::Pass => &["Assign", "Output", "Next", "End"],
+        StateType::Succeed => &["Output"],
+        StateType::Fail => &["Error", "Cause"],
+        StateType::Wait => &["Seconds", "Assign", "Output", "Next", "End"],
+    };
+    EVERY_STATE.iter().chain(own).copied().collect()
+}
+
+/// Where a state may go on, with the field that says so; read from the JSON, so that a state with faults
+/// still counts for what is reachable.
+fn targets(state: &Value) -> Vec<(String, &str)> {
+    let mut found = Vec::new();
+    for field in ["Next", "Default"] {
+        if let Some(target) = state.get(field).and_then(Value::as_str) {
+            found.push((field.to_owned(), target));
+        }
+    }
+    for list in ["Choices", "Catch"] {
+        for (index, item) in state.get(list).and_then(Value::as_array).into_iter().flatten().enumerate() {
+            if let Some(target) = item.get("Next").and_then(Value::as_str) {
+                found.push((format!("{list}[{index}]/Next"), target));
+            }
+        }
+    }
+    found
+}
+
+/// Every name that an `Assign` gives a value: a state's own, a choice rule's, a catcher's.
+fn assigned(states: &Object) -> BTreeSet<String> {
+    let names = |value: &Value| {
+        let assign = value.get("Assign").and_then(Value::as_object);
+        assign.into_iter().flat_map(Map::keys).cloned().collect::<Vec<_>>()
+    };
+    let of = |state: &Value| {
+        let lists = ["Choices", "Catch"].map(|list| state.get(list).and_then(Value::as_array));
+        let nested: Vec<String> = lists.into_iter().flatten().flatten().flat_map(names).collect();
+        names(state).into_iter().chain(nested).collect::<Vec<_>>()
+    };
+    states.values().flat_map(of).collect()
+}
+
+fn is_expression(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| matches!(Text::of(text), Text::Expression(_)))
+}
+
+fn is_whole(value: &Value, least: u64) -> bool {
+    value.as_u64().is_some_and(|number| (least..=MOST_SECONDS).contains(&number))
+}

@@ -1,0 +1,155 @@
+//! What a browser asks before a page of another origin may call the API, and what it is told, as "Configure CORS for
+//! HTTP APIs" has it: the gateway answers every preflight itself, and adds to what a function answers. Its own answers
+//! (401, 404 and such) it leaves as they are: there the documentation promises nothing.
+
+use axum::{body::Body, response::Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use sam_template::Cors;
+
+/// The answer to OPTIONS. It has no header of CORS where the request names no origin that may call, or no method.
+pub(super) fn preflight(cors: &Cors, request: &HeaderMap) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    if request.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        && let Some(origin) = allowed(cors, request)
+    {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        insert(headers, header::ACCESS_CONTROL_ALLOW_METHODS, &cors.allow_methods.join(","));
+        insert(headers, header::ACCESS_CONTROL_ALLOW_HEADERS, &cors.allow_headers.join(","));
+        let age = cors.max_age_s.map(|age| age.to_string()).unwrap_or_default();
+        insert(headers, header::ACCESS_CONTROL_MAX_AGE, &age);
+    }
+    response
+}
+
+/// Says on a function's answer who may read it. What the function says of that is ignored.
+pub(super) fn tell(cors: &Cors, request: &HeaderMap, response: &mut Response) {
+    let headers = response.headers_mut();
+    let told: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("access-control-")).cloned().collect();
+    for name in told {
+        headers.remove(name);
+    }
+    if let Some(origin) = allowed(cors, request) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        insert(headers, header::ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose_headers.join(","));
+    }
+}
+
+/// The origin that a request names, if it may call; `*` where all may.
+fn allowed(cors: &Cors, request: &HeaderMap) -> Option<HeaderValue> {
+    let origin = request.get(header::ORIGIN)?;
+    let named = origin.to_str().ok()?;
+    if cors.allow_origins.iter().any(|one| one == "*") {
+        return Some(HeaderValue::from_static("*"));
+    }
+    let admits = |one: &String| match one.strip_suffix('*') {
+        Some(scheme) => named.starts_with(scheme),
+        None => named == one,
+    };
+    cors.allow_origins.iter().any(admits).then(|| origin.clone())
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text)
+        && !text.is_empty()
+    {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cors(origins: &[&str]) -> Cors {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Cors {
+            allow_origins: texts(origins),
+            allow_methods: texts(&["GET", "POST"]),
+            allow_headers: texts(&["if-match"]),
+            expose_headers: texts(&["etag"]),
+            max_age_s: Some(600),
+        }
+    }
+
+    fn told(response: &Response) -> Vec<String> {
+        let of_cors =
+            response.headers().iter().filter(|(name, _)| name.as_str().starts_with("access-control-"));
+        of_cors.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
+    }
+
+    fn headers(of: &[(&'static str, &'static str)]) -> HeaderMap {
+        of.iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn an_origin_may_call_that_is_named_or_matched() {
+        for (origins, origin, expected) in [
+            (&["https://a.example", "https://b.example"][..], "https://b.example", Some("https://b.example")),
+            (&["https://a.example"], "https://a.example.evil", None),
+            (&["https://a.example"], "http://a.example", None),
+            (&["https://a.example"], "null", None),
+            (&["https://*"], "https://any.example", Some("https://any.example")),
+            (&["https://*"], "http://any.example", None),
+            (&["*"], "http://any.example", Some("*")),
+        ] {
+            let request = HeaderMap::from_iter([(header::ORIGIN, HeaderValue::from_static(origin))]);
+            let found = allowed(&cors(origins), &request);
+            assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), expected, "{origins:?} {origin}");
+        }
+        assert_eq!(allowed(&cors(&["*"]), &HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_preflight_must_name_an_origin_and_a_method() {
+        let cors = cors(&["https://a.example"]);
+        let asked = preflight(
+            &cors,
+            &headers(&[("origin", "https://a.example"), ("access-control-request-method", "POST")]),
+        );
+        assert_eq!(asked.status(), StatusCode::NO_CONTENT);
+        assert_eq!(
+            told(&asked),
+            [
+                "access-control-allow-origin: https://a.example",
+                "access-control-allow-methods: GET,POST",
+                "access-control-allow-headers: if-match",
+                "access-control-max-age: 600",
+            ]
+        );
+        for less in
+            [&[("origin", "https://a.example")][..], &[("access-control-request-method", "POST")], &[]]
+        {
+            let answer = preflight(&cors, &headers(less));
+            assert_eq!((answer.status(), told(&answer)), (StatusCode::NO_CONTENT, Vec::new()), "{less:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_function_says_of_cors_is_ignored() {
+        let answer = || {
+            let mut response = Response::new(Body::empty());
+            let said = [
+                ("access-control-allow-origin", "*"),
+                ("access-control-allow-credentials", "true"),
+                ("etag", "1"),
+            ];
+            response.headers_mut().extend(headers(&said));
+            response
+        };
+        let mut ours = answer();
+        tell(&cors(&["https://a.example"]), &headers(&[("origin", "https://a.example")]), &mut ours);
+        assert_eq!(
+            told(&ours),
+            ["access-control-allow-origin: https://a.example", "access-control-expose-headers: etag"]
+        );
+        assert_eq!(ours.headers()["etag"], "1");
+        let mut theirs = answer();
+        tell(&cors(&["https://a.example"]), &headers(&[("origin", "https://b.example")]), &mut theirs);
+        assert_eq!(told(&theirs), Vec::<String>::new());
+    }
+}

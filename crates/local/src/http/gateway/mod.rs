@@ -1,0 +1,247 @@
+//! The HTTP API in front of the functions, as API Gateway is on AWS: finds the route, lets the JWT authorizer
+//! judge the caller, turns the request into a payload 2.0 event and the function's reply into a response.
+//! What it answers itself has the words that AWS uses. It knows no function and no rule of the shop, and it
+//! never logs a body, a header or a token.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `routes` | which route a request takes |
+//! | `cors` | what browsers are told |
+//! | `event` | the event |
+//! | `reply` | the response |
+
+mod cors;
+mod event;
+mod reply;
+mod routes;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use sam_template::{Authorizer, Cors, Route};
+use serde_json::{Map, Value, json};
+use tracing::Instrument as _;
+
+pub use self::routes::RouteError;
+use self::{event::Call, routes::Routes};
+use crate::ground::{
+    StackClock,
+    tokens::{Tokens, Unauthorized},
+};
+
+/// The largest request body, in bytes: 10 MB ("Quotas for HTTP APIs").
+pub const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+/// "Total combined size of request line and header values", in bytes ("Quotas for HTTP APIs").
+pub const MAX_HEADER_BYTES: usize = 10_240;
+
+/// Runs functions.
+pub trait Invoker: Send + Sync {
+    /// Invokes a function, by the name that its route gives, and answers its reply.
+    ///
+    /// The future runs to its end even when the gateway stops waiting for it or the client leaves, as a
+    /// function on Lambda does.
+    fn invoke<'a>(
+        &'a self,
+        function: &'a str,
+        event: Bytes,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, InvokeFailure>> + Send + 'a>>;
+}
+
+/// Why a function gave no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvokeFailure {
+    /// It answered an error, panicked or ran out of its own time: 500.
+    #[error("the function failed")]
+    FunctionError,
+    /// Lambda would not start another one of it now: 503.
+    #[error("the function is throttled")]
+    Throttled,
+    /// There is no such function, or the gateway may not call it: 500.
+    #[error("the function cannot be invoked")]
+    Refused,
+}
+
+struct Gateway {
+    routes: Routes,
+    cors: Option<Cors>,
+    tokens: Arc<Tokens>,
+    invoker: Arc<dyn Invoker>,
+    clock: StackClock,
+    /// Request ids count up from a random number: unique in a run, and telling two runs apart in a log.
+    requests: AtomicU64,
+}
+
+/// The API as a service. Whatever none of `routes` takes is answered 404, so the router can be merged with
+/// others that have no fallback.
+///
+/// # Errors
+/// A route that an HTTP API would refuse, or that is not supported here, by name.
+pub fn router(
+    routes: Vec<Route>,
+    cors: Option<Cors>,
+    tokens: Arc<Tokens>,
+    invoker: Arc<dyn Invoker>,
+    clock: StackClock,
+) -> Result<Router, RouteError> {
+    let routes = Routes::new(routes)?;
+    let requests = AtomicU64::new(fastrand::u64(..));
+    let gateway = Gateway { routes, cors, tokens, invoker, clock, requests };
+    Ok(Router::new().fallback(handle).with_state(Arc::new(gateway)))
+}
+
+async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let request_id = gateway.next_id();
+    let started = gateway.clock.now();
+    let span = tracing::info_span!("api", request_id);
+    let mut response = gateway.answer(request, &request_id).instrument(span).await;
+    if let Ok(request_id) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert("apigw-requestid", request_id);
+    }
+    let took_ms = (gateway.clock.now() - started).whole_milliseconds();
+    tracing::debug!(request_id, status = response.status().as_u16(), took_ms, "answered");
+    response
+}
+
+impl Gateway {
+    async fn answer(&self, request: Request, request_id: &str) -> Response {
+        let (parts, body) = request.into_parts();
+        if header_bytes(&parts) > MAX_HEADER_BYTES {
+            return own(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        }
+        // The body is read before anything is refused: answering early would cut off a client that is still
+        // sending, and it would see a broken connection instead of the answer.
+        let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(fault) if fault.is::<LengthLimitError>() => return own(StatusCode::PAYLOAD_TOO_LARGE),
+            Err(_broken) => return own(StatusCode::BAD_REQUEST),
+        };
+        let found = self.routes.find(&parts.method, parts.uri.path());
+        if let (None, Some(cors), &Method::OPTIONS) = (&found, &self.cors, &parts.method) {
+            return cors::preflight(cors, &parts.headers);
+        }
+        let Some(found) = found else { return own(StatusCode::NOT_FOUND) };
+        let claims = match &found.route.authorizer {
+            None => None,
+            Some(authorizer) => match self.authorize(&parts.headers, authorizer) {
+                Ok(claims) => Some(claims),
+                Err(refused) => return unauthorized(refused),
+            },
+        };
+        let call = Call {
+            request_id,
+            route_key: found.key,
+            parameters: found.parameters,
+            claims,
+            now: self.clock.now(),
+        };
+        let event = Bytes::from(event::build(&parts, &body, call).to_string());
+        self.invoke(found.route, &parts.headers, event).await
+    }
+
+    fn authorize(
+        &self,
+        headers: &HeaderMap,
+        authorizer: &Authorizer,
+    ) -> Result<Map<String, Value>, Unauthorized> {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let value = match (values.next(), values.next()) {
+            (None, _) => None,
+            (Some(one), None) => {
+                Some(one.to_str().map_err(|_not_ascii| Unauthorized::Invalid("the token cannot be read"))?)
+            }
+            (Some(_), Some(_)) => return Err(Unauthorized::Invalid("there is more than one token")),
+        };
+        self.tokens.verify(value, &authorizer.issuer, &authorizer.audience)
+    }
+
+    async fn invoke(&self, route: &Route, headers: &HeaderMap, event: Bytes) -> Response {
+        let (invoker, function) = (Arc::clone(&self.invoker), route.function.clone());
+        // A task of its own: on Lambda a function goes on when nobody waits for it any more.
+        let running = tokio::spawn(async move { invoker.invoke(&function, event).await }.in_current_span());
+        let (status, why) = match tokio::time::timeout(route.timeout, running).await {
+            Ok(Ok(Ok(reply))) => match reply::read(&reply) {
+                Ok(response) => {
+                    let mut response = response.map(Body::from);
+                    if let Some(cors) = &self.cors {
+                        cors::tell(cors, headers, &mut response);
+                    }
+                    return response;
+                }
+                Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why.to_owned()),
+            },
+            Ok(Ok(Err(failure))) => {
+                let status = match failure {
+                    InvokeFailure::Throttled => StatusCode::SERVICE_UNAVAILABLE,
+                    InvokeFailure::FunctionError | InvokeFailure::Refused => {
+                        StatusCode::INTERNAL_SERVER_ERROR
+                    }
+                };
+                (status, failure.to_string())
+            }
+            Ok(Err(_panicked)) => (StatusCode::INTERNAL_SERVER_ERROR, "the function panicked".to_owned()),
+            Err(_elapsed) => {
+                (StatusCode::SERVICE_UNAVAILABLE, format!("no reply within {:?}", route.timeout))
+            }
+        };
+        tracing::warn!(function = route.function, status = status.as_u16(), why, "no answer of the function");
+        own(status)
+    }
+
+    /// Sixteen characters, like AWS's.
+    fn next_id(&self) -> String {
+        let n = self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut bytes = [0_u8; 11];
+        bytes[..8].copy_from_slice(&n.to_be_bytes());
+        URL_SAFE.encode(bytes)
+    }
+}
+
+fn header_bytes(parts: &Parts) -> usize {
+    let line = parts.method.as_str().len() + parts.uri.to_string().len() + "  HTTP/1.1".len();
+    line + parts.headers.values().map(HeaderValue::len).sum::<usize>()
+}
+
+/// An answer of the gateway's own.
+fn own(status: StatusCode) -> Response {
+    // "Payload Too Large" is what the `http` crate calls 413; AWS has the older name.
+    let message = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "Request Entity Too Large",
+        status => status.canonical_reason().unwrap_or_default(),
+    };
+    let mut response = Response::new(Body::from(json!({ "message": message }).to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn unauthorized(refused: Unauthorized) -> Response {
+    let challenge = match refused {
+        Unauthorized::Missing => "Bearer".to_owned(),
+        Unauthorized::Invalid(why) => {
+            format!("Bearer scope=\"\" error=\"invalid_token\" error_description=\"{why}\"")
+        }
+    };
+    let mut response = own(StatusCode::UNAUTHORIZED);
+    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}

@@ -1,0 +1,47 @@
+//! The code that proves that an address is its owner's: made and mailed.
+
+use sam_template::CODE;
+use serde_json::{Value, json};
+
+use super::{
+    Cognito,
+    passwords::fill,
+    users::{Code, User},
+};
+use crate::ground::{AwsError, Mail, MailKind};
+
+/// Gives a user a new code, which replaces the one before.
+pub(super) fn issue(cognito: &Cognito, user: &mut User) -> Result<(), AwsError> {
+    let mut bytes = [0; 8];
+    fill(&mut bytes)?;
+    let digits = format!("{:06}", u64::from_le_bytes(bytes) % 1_000_000);
+    user.code = Some(Code::new(digits, cognito.clock.unix_seconds()));
+    Ok(())
+}
+
+/// Mails a user their code, in the pool's words.
+pub(super) fn mail(cognito: &Cognito, user: &User) -> Result<(), AwsError> {
+    let Some(code) = &user.code else { return Ok(()) };
+    let pool = &cognito.pool;
+    let text = pool.mail_text.replace(CODE, code.digits());
+    let at = cognito.clock.now();
+    cognito.mailbox.deliver(Mail::new(
+        MailKind::VerificationCode,
+        &user.email,
+        &pool.mail_subject,
+        text,
+        at,
+    ))?;
+    Ok(())
+}
+
+/// The address that a code goes to, masked as AWS does it: `a***@e***`.
+pub(super) fn delivery(email: &str) -> Value {
+    let first = |part: &str| part.chars().next().map(String::from).unwrap_or_default();
+    let (name, domain) = email.split_once('@').unwrap_or((email, ""));
+    json!({
+        "Destination": format!("{}***@{}***", first(name), first(domain)),
+        "DeliveryMedium": "EMAIL",
+        "AttributeName": "email",
+    })
+}

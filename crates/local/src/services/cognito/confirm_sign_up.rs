@@ -1,0 +1,74 @@
+//! `ConfirmSignUp` and `ResendConfirmationCode`: a customer sends the mailed code back, or asks for another one.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Cognito, address,
+    code::{delivery, issue, mail},
+    invalid, needed, refused,
+};
+use crate::ground::AwsError;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct ConfirmSignUp {
+    client_id: Option<String>,
+    username: Option<String>,
+    confirmation_code: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct ResendConfirmationCode {
+    client_id: Option<String>,
+    username: Option<String>,
+}
+
+pub(super) fn run(cognito: &Cognito, request: ConfirmSignUp) -> Result<Value, AwsError> {
+    cognito.client(request.client_id)?;
+    let username = address(request.username)?;
+    let given = needed(request.confirmation_code, "confirmationCode")?;
+    let expired = || refused("ExpiredCodeException", "Invalid code provided, please request a code again.");
+    let users = cognito.users();
+    // Who has no account is told the same as who has waited too long.
+    let mut user = users.get(&username)?.ok_or_else(expired)?;
+    if user.confirmed {
+        return Err(refused(
+            "NotAuthorizedException",
+            "User cannot be confirmed. Current status is CONFIRMED",
+        ));
+    }
+    let now = cognito.clock.unix_seconds();
+    let code = user.code.as_ref().filter(|code| code.is_good_at(now)).ok_or_else(expired)?;
+    if !code.is(&given) {
+        let message = "Invalid verification code provided, please try again.";
+        return Err(refused("CodeMismatchException", message));
+    }
+    user.confirmed = true;
+    user.code = None;
+    users.put(&user)?;
+    Ok(json!({}))
+}
+
+pub(super) fn resend(cognito: &Cognito, request: ResendConfirmationCode) -> Result<Value, AwsError> {
+    cognito.client(request.client_id)?;
+    let username = address(request.username)?;
+    let found = {
+        let users = cognito.users();
+        let mut found = users.get(&username)?;
+        if let Some(user) = &mut found {
+            if user.confirmed {
+                return Err(invalid("User is already confirmed."));
+            }
+            issue(cognito, user)?;
+            users.put(user)?;
+        }
+        found
+    };
+    // Who has no account is told of a mail too, and gets none.
+    if let Some(user) = found {
+        mail(cognito, &user)?;
+    }
+    Ok(json!({ "CodeDeliveryDetails": delivery(&username) }))
+}

@@ -1,0 +1,119 @@
+//! What a password must be like, and how it is kept: as a salted PBKDF2 hash, from which it cannot be read back.
+
+use std::num::NonZeroU32;
+
+use aws_lc_rs::{
+    pbkdf2::{self, PBKDF2_HMAC_SHA256},
+    rand,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sam_template::PasswordPolicy;
+use serde::{Deserialize, Serialize};
+
+use super::refused;
+use crate::ground::AwsError;
+
+/// How often a password is hashed: enough to make guessing dear for who gets hold of the data file, and little enough
+/// that nobody waits for it at sign-in. Kept with each hash, so that it can be raised.
+const ROUNDS: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
+/// Of a SHA-256 hash.
+const HASH_BYTES: usize = 32;
+const SALT_BYTES: usize = 16;
+/// What Cognito counts as symbols, the blank inside a password among them.
+const SYMBOLS: &str = "^$*.[]{}()?-\"!@#%&/\\,><':;|_~`+= ";
+
+/// What is kept of a password.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Hashed {
+    rounds: NonZeroU32,
+    /// Base64, like the hash.
+    salt: String,
+    hash: String,
+}
+
+impl Hashed {
+    pub(super) fn new(password: &str) -> Result<Self, AwsError> {
+        let mut salt = [0; SALT_BYTES];
+        fill(&mut salt)?;
+        let mut hash = [0; HASH_BYTES];
+        pbkdf2::derive(PBKDF2_HMAC_SHA256, ROUNDS, &salt, password.as_bytes(), &mut hash);
+        Ok(Self { rounds: ROUNDS, salt: STANDARD.encode(salt), hash: STANDARD.encode(hash) })
+    }
+
+    /// Whether this was made from that password. Takes as long either way.
+    pub(super) fn is(&self, password: &str) -> bool {
+        let (Ok(salt), Ok(hash)) = (STANDARD.decode(&self.salt), STANDARD.decode(&self.hash)) else {
+            return false;
+        };
+        pbkdf2::verify(PBKDF2_HMAC_SHA256, self.rounds, &salt, password.as_bytes(), &hash).is_ok()
+    }
+
+    /// Does the work of [`is`](Self::is) for nobody, so that the time does not tell who has an account.
+    pub(super) fn of_nobody(password: &str) {
+        let mut hash = [0; HASH_BYTES];
+        pbkdf2::derive(PBKDF2_HMAC_SHA256, ROUNDS, &[0; SALT_BYTES], password.as_bytes(), &mut hash);
+    }
+}
+
+/// Fills with random bytes.
+pub(super) fn fill(bytes: &mut [u8]) -> Result<(), AwsError> {
+    rand::fill(bytes).map_err(|_unspecified| {
+        AwsError::new(500, "InternalErrorException", "the system has no random numbers")
+    })
+}
+
+/// Refuses a password that breaks the policy, naming the first rule that it breaks, as on AWS.
+pub(super) fn check(policy: PasswordPolicy, password: &str) -> Result<(), AwsError> {
+    let has = |kind: fn(char) -> bool| password.chars().any(kind);
+    let symbol = |c| SYMBOLS.contains(c);
+    let ends_blank = password.starts_with(' ') || password.ends_with(' ');
+    let length = password.chars().count();
+    let broken = if length < usize::try_from(policy.minimum_length).unwrap_or(usize::MAX) {
+        "Password not long enough"
+    } else if length > 256 {
+        "Password too long"
+    } else if policy.uppercase && !has(|c| c.is_ascii_uppercase()) {
+        "Password must have uppercase characters"
+    } else if policy.lowercase && !has(|c| c.is_ascii_lowercase()) {
+        "Password must have lowercase characters"
+    } else if policy.numbers && !has(|c| c.is_ascii_digit()) {
+        "Password must have numeric characters"
+    } else if policy.symbols && !has(symbol) {
+        "Password must have symbol characters"
+    } else if ends_blank {
+        "Password must not have leading or trailing spaces"
+    } else {
+        return Ok(());
+    };
+    Err(refused("InvalidPasswordException", &format!("Password did not conform with policy: {broken}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_knows_its_password_and_no_other_and_is_salted() {
+        let hashed = Hashed::new("Tea-for-2-please").unwrap();
+        assert!(hashed.is("Tea-for-2-please"));
+        assert!(!hashed.is("Tea-for-2-pleasE"));
+        assert!(!hashed.is(""));
+        let again = Hashed::new("Tea-for-2-please").unwrap();
+        assert_ne!((&hashed.salt, &hashed.hash), (&again.salt, &again.hash));
+        assert!(!serde_json::to_string(&hashed).unwrap().contains("Tea-for"));
+    }
+
+    #[test]
+    fn a_rule_that_the_policy_does_not_have_is_none() {
+        let lax = PasswordPolicy {
+            minimum_length: 6,
+            lowercase: false,
+            uppercase: false,
+            numbers: false,
+            symbols: false,
+        };
+        assert!(check(lax, "aaaaaa").is_ok());
+        assert!(check(lax, "aaaaa").is_err());
+        assert!(check(PasswordPolicy { numbers: true, ..lax }, "aaaaaa").is_err());
+    }
+}

@@ -1,0 +1,80 @@
+//! `SignUp`: somebody wants an account.
+
+use sam_template::{UserPool, UserPoolClient};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Cognito, address, code, invalid, needed,
+    passwords::{self, Hashed},
+    refused,
+    users::User,
+};
+use crate::ground::{AwsError, is_address};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct SignUp {
+    client_id: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    #[serde(default)]
+    user_attributes: Vec<Attribute>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Attribute {
+    name: String,
+    value: Option<String>,
+}
+
+pub(super) fn run(cognito: &Cognito, request: SignUp) -> Result<Value, AwsError> {
+    let client = cognito.client(request.client_id)?;
+    let username = address(request.username)?;
+    let password = needed(request.password, "password")?;
+    attributes(client, &username, &request.user_attributes)?;
+    check(&cognito.pool, &username, &password)?;
+    let mut user = User::new(&username, Hashed::new(&password)?);
+    {
+        let users = cognito.users();
+        if users.get(&username)?.is_some() {
+            return Err(refused(
+                "UsernameExistsException",
+                "An account with the given email already exists.",
+            ));
+        }
+        code::issue(cognito, &mut user)?;
+        users.put(&user)?;
+    }
+    code::mail(cognito, &user)?;
+    Ok(json!({
+        "UserConfirmed": false,
+        "UserSub": user.sub,
+        "CodeDeliveryDetails": code::delivery(&user.email),
+    }))
+}
+
+/// Refuses what cannot be an account of the pool.
+pub(super) fn check(pool: &UserPool, email: &str, password: &str) -> Result<(), AwsError> {
+    if !is_address(email) {
+        return Err(invalid("Username should be an email."));
+    }
+    passwords::check(pool.password_policy, password)
+}
+
+/// The attributes may repeat the address, and say nothing else: nothing else is kept here.
+fn attributes(client: &UserPoolClient, username: &str, attributes: &[Attribute]) -> Result<(), AwsError> {
+    for Attribute { name, value } in attributes {
+        if !client.write_attributes.contains(name) {
+            return Err(refused(
+                "NotAuthorizedException",
+                "A client attempted to write unauthorized attribute",
+            ));
+        }
+        if name != "email" || value.as_deref().map(str::to_lowercase) != Some(username.to_lowercase()) {
+            return Err(invalid("the local stack keeps no attribute but email, which is the user name"));
+        }
+    }
+    Ok(())
+}

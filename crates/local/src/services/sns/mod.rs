@@ -1,0 +1,108 @@
+//! SNS, as far as Orderflow uses it: topics, e-mail subscriptions with filter policies, and publishing into
+//! a mailbox that the developer reads. It keeps the limits that a real
+//! account has, and refuses by name whatever else it is asked. It never sends anything anywhere.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `actions` | the API: each action's parameters, checks and effect |
+//! | `state` | topics and subscriptions, in memory and in the [`Store`] |
+//! | `filter` | filter policies |
+
+mod actions;
+mod filter;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use self::state::SnsState;
+pub use self::{filter::FilterPolicy, state::Subscription};
+use crate::ground::{AwsError, Mailbox, StackClock, Store, StoreError};
+
+/// The most subscriptions with a filter policy on one topic, as on AWS.
+pub const FILTER_POLICIES_PER_TOPIC: usize = 200;
+/// The most subscriptions with a filter policy in one account, as on AWS.
+pub const FILTER_POLICIES_PER_ACCOUNT: usize = 10_000;
+
+/// How many subscriptions may have a filter policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// On one topic.
+    pub per_topic: usize,
+    /// In the whole account.
+    pub per_account: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { per_topic: FILTER_POLICIES_PER_TOPIC, per_account: FILTER_POLICIES_PER_ACCOUNT }
+    }
+}
+
+/// The local SNS.
+pub struct Sns {
+    clock: StackClock,
+    state: Mutex<SnsState>,
+}
+
+fn invalid_parameter(reason: &str) -> AwsError {
+    AwsError::new(400, "InvalidParameter", format!("Invalid parameter: {reason}"))
+}
+
+fn not_found(resource: &str) -> AwsError {
+    AwsError::new(404, "NotFound", format!("{resource} does not exist"))
+}
+
+impl Sns {
+    /// Opens the topics and subscriptions that `store` holds. Mails go to `mailbox`.
+    pub fn open(store: Store, clock: StackClock, mailbox: Arc<Mailbox>) -> Result<Self, StoreError> {
+        Ok(Self { clock, state: Mutex::new(SnsState::load(store, mailbox)?) })
+    }
+
+    /// One API call in its JSON form: members named as in the API reference. A call either has its whole
+    /// effect or, when it answers an error of the caller, none.
+    pub fn call(&self, action: &str, parameters: &Value) -> Result<Value, AwsError> {
+        let now = self.clock.now();
+        actions::call(&mut self.state(), action, parameters, now)
+    }
+
+    /// Creates the topic with this ARN unless it exists, and gives it this key.
+    ///
+    /// # Errors
+    /// `InvalidParameter` when it is not the ARN of a standard topic in the stack's account and region.
+    pub fn ensure_topic(&self, arn: &str, key: Option<&str>) -> Result<(), AwsError> {
+        actions::ensure_topic(&mut self.state(), arn, key)
+    }
+
+    /// Clicks the link in every confirmation mail that is still good. Answers how many subscriptions that
+    /// confirmed.
+    pub fn confirm_all(&self) -> Result<usize, StoreError> {
+        let now = self.clock.unix_seconds();
+        self.state().confirm_all(now)
+    }
+
+    /// Sets other limits than those of AWS, from now until the stack ends. Subscriptions that there are stay.
+    pub fn limit(&self, limits: Limits) {
+        self.state().set_limits(limits);
+    }
+
+    /// The ARN of every topic.
+    pub fn topics(&self) -> Vec<String> {
+        self.state().topics().map(str::to_owned).collect()
+    }
+
+    /// Every subscription, by topic and in the order they were made.
+    pub fn subscriptions(&self) -> Vec<Subscription> {
+        let now = self.clock.unix_seconds();
+        self.state().live(now).cloned().collect()
+    }
+
+    /// The lock is never held across an await, and a panic under it leaves the state as of the last
+    /// completed write, so a poisoned lock is still good.
+    fn state(&self) -> MutexGuard<'_, SnsState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

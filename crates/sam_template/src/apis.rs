@@ -1,0 +1,244 @@
+//! `AWS::Serverless::HttpApi` and the functions' `HttpApi` events: routes and who may call them.
+
+use std::time::Duration;
+
+use super::{names::Identity, node::Node};
+
+/// An HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Its key under `Resources`.
+    pub logical_id: String,
+    /// What `Ref` gives: the first part of its host name on AWS.
+    pub id: String,
+    /// Its routes, in the template's order; no two are alike.
+    pub routes: Vec<Route>,
+    /// Which web pages may call it; without, none may.
+    pub cors: Option<Cors>,
+}
+
+/// Whose pages may call an API from a browser, and how. Without credentials: no cookie is ever asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// Origins such as `https://shop.example.com`, or `*`, `https://*`, `http://*`. At least one.
+    pub allow_origins: Vec<String>,
+    /// Methods that a page may use.
+    pub allow_methods: Vec<String>,
+    /// Headers that a page may send.
+    pub allow_headers: Vec<String>,
+    /// Headers of answers that a page may read.
+    pub expose_headers: Vec<String>,
+    /// How long a browser may remember all this, in seconds.
+    pub max_age_s: Option<u64>,
+}
+
+/// One route of an API. Its events have payload format 2.0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// `GET`, `POST` and so on; never `ANY`.
+    pub method: String,
+    /// The path, with variables as `{sku}`, each a whole segment.
+    pub path: String,
+    /// The logical id of the function that answers.
+    pub function: String,
+    /// Who may call it; `None` for anyone.
+    pub authorizer: Option<Authorizer>,
+    /// How long the gateway waits for the function.
+    pub timeout: Duration,
+}
+
+/// A JWT authorizer. The token stands in the Authorization header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorizer {
+    /// Its key under `Authorizers`.
+    pub name: String,
+    /// What `iss` must be.
+    pub issuer: String,
+    /// Of what `aud` must hold one.
+    pub audience: Vec<String>,
+}
+
+/// An API while its routes are collected.
+#[derive(Debug)]
+pub(super) struct UnfinishedApi {
+    pub(super) api: Api,
+    authorizers: Vec<Authorizer>,
+    /// The authorizer of routes that name none.
+    default: Option<Authorizer>,
+}
+
+const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+/// The default of an integration, and the most that it may be.
+const MOST_TIMEOUT_MS: u64 = 30_000;
+/// What changes nothing that the program can see. Throttling is among it: the local gateway never answers 429. What
+/// AWS lets through depends on how many of its machines a client happens to meet, so that a test could not tell.
+const AWS_ONLY: &[&str] = &[
+    "Name",
+    "Description",
+    "Tags",
+    "FailOnWarnings",
+    "AccessLogSettings",
+    "DefaultRouteSettings",
+    "RouteSettings",
+];
+
+pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> UnfinishedApi {
+    properties.allow(&["Auth", "CorsConfiguration", "StageName"], AWS_ONLY);
+    // Any other stage would be part of every path.
+    if let Some(stage) = properties.get("StageName") {
+        stage.expect_text(&["$default"]);
+    }
+    let auth = properties.get("Auth");
+    let mut authorizers = Vec::new();
+    let mut default = None;
+    if let Some(auth) = auth {
+        auth.allow(&["Authorizers", "DefaultAuthorizer"], &[]);
+        for (name, node) in auth.get("Authorizers").iter().flat_map(Node::entries) {
+            authorizers.push(authorizer(name, &node));
+        }
+        default = auth.get("DefaultAuthorizer").and_then(|node| chosen(&node, &authorizers));
+    }
+    let api = Api {
+        logical_id: logical_id.to_owned(),
+        id: identity.reference.clone(),
+        routes: Vec::new(),
+        cors: properties.get("CorsConfiguration").map(|cors| cors_of(&cors)),
+    };
+    UnfinishedApi { api, authorizers, default }
+}
+
+fn cors_of(node: &Node<'_>) -> Cors {
+    node.allow(&["AllowOrigins", "AllowMethods", "AllowHeaders", "ExposeHeaders", "MaxAge"], &[]);
+    let texts = |node: Option<Node<'_>>| -> Vec<String> {
+        node.iter().flat_map(Node::list).filter_map(|item| item.text()).collect()
+    };
+    let allow_origins = node.need("AllowOrigins");
+    for origin in allow_origins.iter().flat_map(Node::list) {
+        if origin.text().is_some_and(|text| text.is_empty()) {
+            origin.report("an origin must not be empty");
+        }
+    }
+    Cors {
+        allow_origins: texts(allow_origins),
+        allow_methods: texts(node.get("AllowMethods")),
+        allow_headers: texts(node.get("AllowHeaders")),
+        expose_headers: texts(node.get("ExposeHeaders")),
+        max_age_s: node.get("MaxAge").and_then(|age| age.whole()),
+    }
+}
+
+/// Adds the route that a function's event describes to its API.
+pub(super) fn add_route(function: &str, event: &Node<'_>, apis: &mut [UnfinishedApi]) -> Option<()> {
+    event.allow(
+        &["ApiId", "Auth", "Method", "Path", "PayloadFormatVersion", "TimeoutInMillis"],
+        &["RouteSettings"],
+    );
+    if let Some(version) = event.get("PayloadFormatVersion") {
+        version.expect_text(&["2.0"]);
+    }
+    let method = event.need("Method").and_then(|node| {
+        let method = node.text()?.to_ascii_uppercase();
+        if !METHODS.contains(&method.as_str()) {
+            node.report(format!(
+                "`{method}` is not supported by the local stack; supported: {}",
+                METHODS.join(", ")
+            ));
+        }
+        Some(method)
+    });
+    let path = event.need("Path").and_then(|node| checked_path(&node));
+    let timeout_ms = match event.get("TimeoutInMillis") {
+        Some(node) => node.whole().inspect(|ms| {
+            if !(50..=MOST_TIMEOUT_MS).contains(ms) {
+                node.report(format!("expected 50 to {MOST_TIMEOUT_MS}"));
+            }
+        }),
+        None => Some(MOST_TIMEOUT_MS),
+    };
+    // Without an ApiId, SAM would make a second API, open to anyone.
+    let id = event.need("ApiId")?;
+    let Some(target) = apis.iter_mut().find(|open| id.value == open.api.id.as_str()) else {
+        id.report("is not an API of this template, as in !Ref Api");
+        return None;
+    };
+    let authorizer = match event.get("Auth") {
+        None => target.default.clone(),
+        Some(auth) => {
+            auth.allow(&["Authorizer"], &[]);
+            auth.need("Authorizer").and_then(|node| match node.text()?.as_str() {
+                "NONE" => None,
+                _ => chosen(&node, &target.authorizers),
+            })
+        }
+    };
+    let (method, path) = (method?, path?);
+    if let Some(other) =
+        target.api.routes.iter().find(|other| other.method == method && alike(&other.path, &path))
+    {
+        event.report(format!(
+            "{method} {path} is already a route of {} (as {method} {})",
+            other.function, other.path
+        ));
+    }
+    let timeout = Duration::from_millis(timeout_ms?);
+    target.api.routes.push(Route { method, path, function: function.to_owned(), authorizer, timeout });
+    Some(())
+}
+
+/// After a fault, one that lacks something, so that who names it is not at fault too.
+fn authorizer(name: &str, node: &Node<'_>) -> Authorizer {
+    node.allow(&["IdentitySource", "JwtConfiguration"], &[]);
+    if let Some(source) = node.get("IdentitySource") {
+        source.expect_text(&["$request.header.Authorization"]);
+    }
+    let configuration = node.need("JwtConfiguration");
+    if let Some(configuration) = &configuration {
+        configuration.allow(&["issuer", "audience"], &[]);
+    }
+    let need = |key| configuration.as_ref().and_then(|configuration| configuration.need(key));
+    Authorizer {
+        name: name.to_owned(),
+        issuer: need("issuer").and_then(|issuer| issuer.text()).unwrap_or_default(),
+        audience: need("audience")
+            .iter()
+            .flat_map(Node::list)
+            .filter_map(|audience| audience.text())
+            .collect(),
+    }
+}
+
+fn chosen(node: &Node<'_>, authorizers: &[Authorizer]) -> Option<Authorizer> {
+    let name = node.text()?;
+    let chosen = authorizers.iter().find(|authorizer| authorizer.name == name);
+    if chosen.is_none() {
+        let known: Vec<_> = authorizers.iter().map(|authorizer| authorizer.name.as_str()).collect();
+        node.report(format!("`{name}` is not one of the API's authorizers: {}", known.join(", ")));
+    }
+    chosen.cloned()
+}
+
+fn checked_path(node: &Node<'_>) -> Option<String> {
+    let path = node.text()?;
+    let is_plain = |segment: &str| !segment.is_empty() && !segment.contains(['{', '}']);
+    let is_segment = |segment: &str| {
+        let variable = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        // A variable that ends in `+` takes the rest of the path.
+        variable.map_or_else(|| is_plain(segment), |name| is_plain(name) && !name.ends_with('+'))
+    };
+    if !path.strip_prefix('/').is_some_and(|rest| rest.is_empty() || rest.split('/').all(is_segment)) {
+        node.report(format!(
+            "`{path}` is not supported by the local stack; expected segments after slashes, each plain or a {{variable}}"
+        ));
+    }
+    Some(path)
+}
+
+/// Whether two paths match the same requests: variables are alike whatever they are called.
+fn alike(one: &str, other: &str) -> bool {
+    let shape = |path: &str| -> Vec<String> {
+        path.split('/')
+            .map(|segment| if segment.starts_with('{') { "{}" } else { segment }.to_owned())
+            .collect()
+    };
+    shape(one) == shape(other)
+}

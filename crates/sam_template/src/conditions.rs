@@ -1,0 +1,103 @@
+//! The template's conditions, each true or false with the parameters given.
+
+use serde_json::{Map, Value};
+
+use super::{
+    faults::Faults,
+    intrinsics::{At, Conditions, Resolver},
+    names::Account,
+    parameters::Parameters,
+};
+
+const FUNCTIONS: &str = "Fn::Equals, Fn::Not, Fn::And, Fn::Or, Condition";
+
+/// The value of every condition that the template declares.
+pub(super) fn read(
+    section: Option<&Value>,
+    account: Account,
+    parameters: &Parameters,
+    faults: &Faults,
+) -> Conditions {
+    let nothing = Map::new();
+    let section = section.and_then(Value::as_object).unwrap_or(&nothing);
+    let mut evaluation = evaluation(section, Resolver::of_parameters(account, parameters, faults));
+    for name in evaluation.section.keys() {
+        evaluation.named(name, &format!("Conditions.{name}"));
+    }
+    evaluation.done
+}
+
+/// Whether an expression that names no condition holds, as those of the rules do.
+pub(super) fn holds(
+    expression: &Value,
+    place: &str,
+    account: Account,
+    parameters: &Parameters,
+    faults: &Faults,
+) -> Option<bool> {
+    evaluation(&Map::new(), Resolver::of_parameters(account, parameters, faults)).holds(expression, place)
+}
+
+/// A condition may use parameters and other conditions, not resources.
+fn evaluation<'a>(section: &'a Map<String, Value>, resolver: Resolver<'a>) -> Evaluation<'a> {
+    Evaluation { section, resolver, open: Vec::new(), done: Conditions::new() }
+}
+
+struct Evaluation<'a> {
+    section: &'a Map<String, Value>,
+    resolver: Resolver<'a>,
+    /// The conditions being evaluated, from the outside in.
+    open: Vec<String>,
+    done: Conditions,
+}
+
+impl Evaluation<'_> {
+    fn named(&mut self, name: &str, place: &str) -> Option<bool> {
+        if let Some(done) = self.done.get(name) {
+            return *done;
+        }
+        if self.open.iter().any(|open| open == name) {
+            self.resolver.faults.report(place, format!("`{name}` depends on itself"));
+            return None;
+        }
+        let Some(expression) = self.section.get(name) else {
+            self.resolver.faults.report(place, format!("`{name}` is not a condition of this template"));
+            return None;
+        };
+        self.open.push(name.to_owned());
+        let value = self.holds(expression, &format!("Conditions.{name}"));
+        self.open.pop();
+        self.done.insert(name.to_owned(), value);
+        value
+    }
+
+    fn holds(&mut self, expression: &Value, place: &str) -> Option<bool> {
+        let called = expression.as_object().filter(|map| map.len() == 1).and_then(|map| map.iter().next());
+        match called.map(|(function, argument)| (function.as_str(), argument, argument.as_array())) {
+            Some(("Condition", Value::String(name), _)) => self.named(name, place),
+            Some(("Fn::Equals", _, Some(sides))) if sides.len() == 2 => {
+                let at = At { place, used: true };
+                let (left, right) = (self.resolver.text(&sides[0], at), self.resolver.text(&sides[1], at));
+                Some(left? == right?)
+            }
+            Some(("Fn::Not", _, Some(parts))) if parts.len() == 1 => Some(!self.holds(&parts[0], place)?),
+            // All parts are evaluated, so that every fault shows.
+            Some((function @ ("Fn::And" | "Fn::Or"), _, Some(parts))) if (2..=10).contains(&parts.len()) => {
+                let parts: Vec<_> = parts.iter().map(|part| self.holds(part, place)).collect();
+                let parts: Vec<bool> = parts.into_iter().collect::<Option<_>>()?;
+                Some(if function == "Fn::And" {
+                    parts.iter().all(|part| *part)
+                } else {
+                    parts.contains(&true)
+                })
+            }
+            _ => {
+                let problem = format!(
+                    "is not a condition that is supported here: {FUNCTIONS}, each with its arguments"
+                );
+                self.resolver.faults.report(place, problem);
+                None
+            }
+        }
+    }
+}

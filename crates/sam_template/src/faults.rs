@@ -1,0 +1,61 @@
+//! What is wrong with a template: every fault found, each with its place.
+//!
+//! Nothing here reads a template.
+
+use std::{cell::RefCell, fmt};
+
+/// One thing wrong with a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateFault {
+    /// Where: `Resources.OrdersTable.Properties.KeySchema[0]`.
+    pub place: String,
+    /// What is wrong there, and what was expected.
+    pub problem: String,
+}
+
+impl fmt::Display for TemplateFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.problem)
+    }
+}
+
+/// Every fault of a template that cannot be run.
+#[derive(Debug)]
+pub struct TemplateError {
+    /// The template's path, or `template` for a text that came without one.
+    pub template: String,
+    /// At least one, in the order in which they were found.
+    pub faults: Vec<TemplateFault>,
+}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot be run locally:", self.template)?;
+        self.faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl std::error::Error for TemplateError {}
+
+/// Collects faults while a template is read, so that one reading names them all.
+#[derive(Debug, Default)]
+pub(super) struct Faults(RefCell<Vec<TemplateFault>>);
+
+impl Faults {
+    /// Adds a fault, once: some values are read twice.
+    pub(super) fn report(&self, place: impl Into<String>, problem: impl Into<String>) {
+        let fault = TemplateFault { place: place.into(), problem: problem.into() };
+        let mut faults = self.0.borrow_mut();
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    pub(super) fn into_vec(self) -> Vec<TemplateFault> {
+        self.0.into_inner()
+    }
+}

@@ -1,0 +1,302 @@
+//! `CloudFormation`'s intrinsic functions, resolved against parameters, conditions and the names of the resources.
+//!
+//! It must not know what a property means.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{
+    faults::Faults,
+    names::{Account, Identity},
+    node::{kind_of, text_of},
+    parameters::Parameters,
+};
+
+const FUNCTIONS: &str = "Ref, Fn::GetAtt, Fn::If, Fn::Join, Fn::Select, Fn::Split, Fn::Sub";
+
+/// Each condition's value; `None` where it has none, which has been reported.
+pub(super) type Conditions = BTreeMap<String, Option<bool>>;
+
+/// What references can name.
+#[derive(Debug)]
+pub(super) struct Resolver<'a> {
+    pub(super) account: Account,
+    pub(super) parameters: &'a Parameters,
+    pub(super) conditions: Conditions,
+    pub(super) resources: BTreeMap<String, Known>,
+    pub(super) faults: &'a Faults,
+}
+
+/// A resource that references can name.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// `None` if the type is unknown, which has been reported.
+    pub(super) identity: Option<Identity>,
+    /// Whether its condition lets it exist.
+    pub(super) exists: bool,
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At<'p> {
+    pub(super) place: &'p str,
+    /// Whether the value is used. In what a condition leaves out, names must still be known, but what they name need
+    /// not exist.
+    pub(super) used: bool,
+}
+
+impl<'a> Resolver<'a> {
+    /// A resolver that knows the parameters alone: no condition and no resource.
+    pub(super) fn of_parameters(account: Account, parameters: &'a Parameters, faults: &'a Faults) -> Self {
+        Self { account, parameters, conditions: Conditions::new(), resources: BTreeMap::new(), faults }
+    }
+}
+
+impl Resolver<'_> {
+    /// The value without functions; `None` for `AWS::NoValue`, which leaves the property out. A fault leaves null.
+    pub(super) fn resolve(&self, value: &Value, at: At<'_>) -> Option<Value> {
+        match value {
+            Value::Null => {
+                self.faults.report(at.place, "is empty; CloudFormation does not accept empty values");
+                Some(Value::Null)
+            }
+            Value::String(text) if text.contains("{{resolve:") => {
+                self.fault(at, "dynamic references are not supported").or(Some(Value::Null))
+            }
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value.clone()),
+            Value::Array(items) => Some(Value::Array(self.items(items, at))),
+            Value::Object(map) => match function(map) {
+                Some((name, argument)) => self.call(name, argument, at),
+                None => Some(Value::Object(self.entries(map, at))),
+            },
+        }
+    }
+
+    fn items(&self, items: &[Value], at: At<'_>) -> Vec<Value> {
+        let resolved = items.iter().enumerate().filter_map(|(index, item)| {
+            self.resolve(item, At { place: &format!("{}[{index}]", at.place), ..at })
+        });
+        resolved.collect()
+    }
+
+    fn entries(&self, map: &Map<String, Value>, at: At<'_>) -> Map<String, Value> {
+        let mut resolved = Map::new();
+        for (key, value) in map {
+            if is_function(key) {
+                self.faults.report(at.place, format!("{key} must be the only key of its map"));
+                continue;
+            }
+            if let Some(value) = self.resolve(value, At { place: &format!("{}.{key}", at.place), ..at }) {
+                resolved.insert(key.clone(), value);
+            }
+        }
+        resolved
+    }
+
+    fn call(&self, function: &str, argument: &Value, at: At<'_>) -> Option<Value> {
+        match function {
+            "Ref" if argument == "AWS::NoValue" => None,
+            "Fn::If" => self.choose(argument, at),
+            "Fn::Select" => Some(self.select(argument, at).unwrap_or_default()),
+            "Fn::Split" => Some(self.split(argument, at).map(Value::from).unwrap_or_default()),
+            _ => Some(self.call_for_text(function, argument, at).map(Value::from).unwrap_or_default()),
+        }
+    }
+
+    fn call_for_text(&self, function: &str, argument: &Value, at: At<'_>) -> Option<String> {
+        match function {
+            "Ref" => match argument.as_str() {
+                Some(name) => self.reference(name, at),
+                None => self.fault(at, "Ref takes a name"),
+            },
+            "Fn::GetAtt" => match argument.as_array().map(Vec::as_slice) {
+                Some([Value::String(resource), Value::String(attribute)]) => {
+                    self.attribute(resource, attribute, at)
+                }
+                _ => self.fault(at, "Fn::GetAtt takes a resource and an attribute, as in !GetAtt Table.Arn"),
+            },
+            "Fn::Sub" => self.substitute(argument, at),
+            "Fn::Join" => self.join(argument, at),
+            unknown => {
+                self.fault(at, format!("{unknown} is not a function that is supported here: {FUNCTIONS}"))
+            }
+        }
+    }
+
+    fn reference(&self, name: &str, at: At<'_>) -> Option<String> {
+        if let Some(value) = self.parameters.get(name) {
+            return value.clone();
+        }
+        if let Some(value) = self.account.pseudo_parameter(name) {
+            return Some(value);
+        }
+        Some(self.identity(name, at)?.reference.clone())
+    }
+
+    fn attribute(&self, resource: &str, attribute: &str, at: At<'_>) -> Option<String> {
+        let identity = self.identity(resource, at)?;
+        let value = identity.attribute(attribute).map(str::to_owned);
+        if value.is_none() {
+            let known: Vec<_> = identity.attributes.iter().map(|(name, _)| *name).collect();
+            self.faults.report(
+                at.place,
+                format!(
+                    "{resource} has no attribute `{attribute}` that is supported here: {}",
+                    known.join(", ")
+                ),
+            );
+        }
+        value
+    }
+
+    fn identity(&self, name: &str, at: At<'_>) -> Option<&Identity> {
+        let Some(resource) = self.resources.get(name) else {
+            self.faults
+                .report(at.place, format!("`{name}` is neither a parameter nor a resource of this template"));
+            return None;
+        };
+        if at.used && !resource.exists {
+            return self.fault(at, format!("`{name}` does not exist: its condition is false"));
+        }
+        resource.identity.as_ref()
+    }
+
+    fn choose(&self, argument: &Value, at: At<'_>) -> Option<Value> {
+        let Some([Value::String(condition), then, otherwise]) = argument.as_array().map(Vec::as_slice) else {
+            return self.fault(at, "Fn::If takes a condition's name and two values").or(Some(Value::Null));
+        };
+        let Some(&holds) = self.conditions.get(condition) else {
+            let problem = format!("`{condition}` is not a condition of this template");
+            return self.fault(at, problem).or(Some(Value::Null));
+        };
+        // Both sides are looked at, so that a broken reference shows whatever the parameters are.
+        let then = self.resolve(then, At { used: at.used && holds == Some(true), ..at });
+        let otherwise = self.resolve(otherwise, At { used: at.used && holds == Some(false), ..at });
+        match holds {
+            Some(true) => then,
+            Some(false) => otherwise,
+            None => Some(Value::Null),
+        }
+    }
+
+    fn select(&self, argument: &Value, at: At<'_>) -> Option<Value> {
+        let Some([index, list]) = argument.as_array().map(Vec::as_slice) else {
+            return self.fault(at, "Fn::Select takes an index and a list");
+        };
+        let (index, list) = (self.text(index, at), self.list(list, at));
+        let (index, list) = (index?, list?);
+        match index.parse::<usize>().ok().and_then(|index| list.get(index)) {
+            Some(item) => Some(item.clone()),
+            None => self.fault(at, format!("there is no item {index} in a list of {}", list.len())),
+        }
+    }
+
+    fn split(&self, argument: &Value, at: At<'_>) -> Option<Vec<String>> {
+        let Some([Value::String(delimiter), source]) = argument.as_array().map(Vec::as_slice) else {
+            return self.fault(at, "Fn::Split takes a delimiter and a text");
+        };
+        Some(self.text(source, at)?.split(delimiter.as_str()).map(str::to_owned).collect())
+    }
+
+    fn join(&self, argument: &Value, at: At<'_>) -> Option<String> {
+        let Some([Value::String(delimiter), list]) = argument.as_array().map(Vec::as_slice) else {
+            return self.fault(at, "Fn::Join takes a delimiter and a list");
+        };
+        let list = self.list(list, at)?;
+        let texts: Option<Vec<_>> = list.iter().map(|item| self.as_text(item, at)).collect();
+        Some(texts?.join(delimiter))
+    }
+
+    fn substitute(&self, argument: &Value, at: At<'_>) -> Option<String> {
+        let nothing = Map::new();
+        let (text, own) = match argument {
+            Value::String(text) => (text, &nothing),
+            Value::Array(parts) => match parts.as_slice() {
+                [Value::String(text), Value::Object(own)] => (text, own),
+                _ => return self.bad_substitution(at),
+            },
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+                return self.bad_substitution(at);
+            }
+        };
+        let mut result = Some(String::with_capacity(text.len() * 2));
+        let mut rest = text.as_str();
+        while let Some((before, after)) = rest.split_once("${") {
+            let Some((name, after)) = after.split_once('}') else {
+                return self.fault(at, format!("`${{` without `}}` in `{text}`"));
+            };
+            let value = match name.strip_prefix('!') {
+                Some(literal) => Some(format!("${{{literal}}}")),
+                None => self.substituted(name, own, at),
+            };
+            // After a fault the rest is still looked at, so that every unknown name is reported.
+            result = result.zip(value).map(|(result, value)| result + before + &value);
+            rest = after;
+        }
+        result.map(|result| result + rest)
+    }
+
+    fn substituted(&self, name: &str, own: &Map<String, Value>, at: At<'_>) -> Option<String> {
+        match (own.get(name), name.split_once('.')) {
+            (Some(value), _) => self.text(value, at),
+            (None, Some((resource, attribute))) => self.attribute(resource, attribute, at),
+            (None, None) => self.reference(name, at),
+        }
+    }
+
+    fn bad_substitution(&self, at: At<'_>) -> Option<String> {
+        self.fault(at, "Fn::Sub takes a text, or a list of a text and a map")
+    }
+
+    /// Whether what stands under the given `Condition`, if any, exists.
+    pub(super) fn exists(&self, condition: Option<&Value>, place: &str) -> bool {
+        let Some(condition) = condition else { return true };
+        let value = condition.as_str().and_then(|name| self.conditions.get(name));
+        if value.is_none() {
+            self.faults.report(place, format!("the condition {condition} is not one of this template's"));
+        }
+        value == Some(&Some(true))
+    }
+
+    /// The value resolved to text; `None` after a fault.
+    pub(super) fn text(&self, value: &Value, at: At<'_>) -> Option<String> {
+        match self.resolve(value, at) {
+            Some(value) => self.as_text(&value, at),
+            None => self.fault(at, "expected text, found AWS::NoValue"),
+        }
+    }
+
+    fn as_text(&self, value: &Value, at: At<'_>) -> Option<String> {
+        let text = text_of(value);
+        if text.is_none() && !value.is_null() {
+            self.faults.report(at.place, format!("expected text, found {}", kind_of(value)));
+        }
+        text
+    }
+
+    fn list(&self, value: &Value, at: At<'_>) -> Option<Vec<Value>> {
+        match self.resolve(value, at) {
+            Some(Value::Array(items)) => Some(items),
+            Some(Value::Null) => None,
+            Some(other) => self.fault(at, format!("expected a list, found {}", kind_of(&other))),
+            None => self.fault(at, "expected a list, found AWS::NoValue"),
+        }
+    }
+
+    /// Reports, and gives what stands for a value that could not be had.
+    fn fault<T>(&self, at: At<'_>, problem: impl Into<String>) -> Option<T> {
+        self.faults.report(at.place, problem);
+        None
+    }
+}
+
+/// The function that the map calls, with its argument.
+pub(super) fn function(map: &Map<String, Value>) -> Option<(&str, &Value)> {
+    let (key, argument) = map.iter().next().filter(|_| map.len() == 1)?;
+    is_function(key).then_some((key, argument))
+}
+
+fn is_function(key: &str) -> bool {
+    key == "Ref" || key.starts_with("Fn::")
+}

@@ -1,0 +1,265 @@
+//! Reads a SAM template and hands out what it describes: tables, topics, functions, state machines, APIs.
+//!
+//! A property that is not supported is a fault and never passed over, so that a template that is read here does locally
+//! what it does on AWS. Log groups, alarms and tags matter on AWS only. They are resolved all the same, so that a
+//! reference that AWS would refuse is refused here too.
+//!
+//! Nothing here starts what it describes: no I/O but reading the template and the definitions that it names. Nothing
+//! here knows the account that it is read for: the caller hands it in as [`Account`].
+
+mod apis;
+mod conditions;
+mod faults;
+mod functions;
+mod globals;
+mod intrinsics;
+mod names;
+mod node;
+mod parameters;
+mod queues;
+mod resources;
+mod roles;
+mod rules;
+mod schedules;
+mod state_machines;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod user_pools;
+pub mod yaml;
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::Value;
+
+pub use self::{
+    apis::{Api, Authorizer, Cors, Route},
+    faults::{TemplateError, TemplateFault},
+    functions::Function,
+    names::Account,
+    roles::{Effect, Statement, permits},
+    schedules::Schedule,
+    state_machines::StateMachine,
+    tables::Table,
+    topics::Topic,
+    user_pools::{CODE, PasswordPolicy, UserPool, UserPoolClient},
+};
+use self::{
+    faults::Faults,
+    intrinsics::{At, Resolver},
+    node::Node,
+    resources::Resource,
+};
+
+/// What a template describes, with every function resolved. Lists are in the template's order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template {
+    /// `DynamoDB` tables.
+    pub tables: Vec<Table>,
+    /// SNS topics.
+    pub topics: Vec<Topic>,
+    /// Lambda functions.
+    pub functions: Vec<Function>,
+    /// Step Functions state machines.
+    pub state_machines: Vec<StateMachine>,
+    /// HTTP APIs, with the routes that the functions' events add to them.
+    pub apis: Vec<Api>,
+    /// Where callers have their accounts; `None` where another issuer's tokens are taken.
+    pub user_pool: Option<UserPool>,
+    /// What runs by the clock.
+    pub schedules: Vec<Schedule>,
+    /// The stack's outputs. `ApiUrl` has the shape that it has on AWS, not the local address.
+    pub outputs: BTreeMap<String, String>,
+    /// Every parameter's value.
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl Template {
+    /// Reads the template at `path` as `account` would deploy it; `overrides` are values for its parameters.
+    pub fn read(
+        path: &Path,
+        account: Account,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<Self, TemplateError> {
+        let template = path.display().to_string();
+        let text = fs::read_to_string(path).map_err(|error| {
+            let fault =
+                TemplateFault { place: "file".to_owned(), problem: format!("cannot be read: {error}") };
+            TemplateError { template: template.clone(), faults: vec![fault] }
+        })?;
+        let dir = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&text, dir, account, overrides).map_err(|faults| TemplateError { template, ..faults })
+    }
+
+    /// Reads a template's text; paths in it are relative to `dir`.
+    pub fn parse(
+        text: &str,
+        dir: &Path,
+        account: Account,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<Self, TemplateError> {
+        let faults = Faults::default();
+        let template = match yaml::read(text) {
+            Ok(document) => Some(build(&document, dir, account, overrides, &faults)),
+            Err(problem) => {
+                faults.report("YAML", problem);
+                None
+            }
+        };
+        match template {
+            Some(template) if faults.is_empty() => Ok(template),
+            _ => Err(TemplateError { template: "template".to_owned(), faults: faults.into_vec() }),
+        }
+    }
+}
+
+fn build(
+    document: &Value,
+    dir: &Path,
+    account: Account,
+    overrides: &BTreeMap<String, String>,
+    faults: &Faults,
+) -> Template {
+    let root = Node::new("template", document, faults);
+    check_head(&root);
+    // Places are given without the root: `Resources.Api`, as a person would say it.
+    let section = |name: &str| Some(Node::new(name, root.get(name)?.value, faults));
+    let parameters = parameters::read(section("Parameters").as_ref(), overrides, faults);
+    rules::check(section("Rules").as_ref(), account, &parameters, faults);
+    let conditions = conditions::read(document.get("Conditions"), account, &parameters, faults);
+    let mut resolver = Resolver { conditions, ..Resolver::of_parameters(account, &parameters, faults) };
+    let resources = resources::read(document.get("Globals"), section("Resources").as_ref(), &mut resolver);
+    Template {
+        outputs: outputs(section("Outputs").as_ref(), &resolver),
+        parameters: parameters
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+            .collect(),
+        ..described(&resources, dir, faults)
+    }
+}
+
+fn check_head(root: &Node<'_>) {
+    root.allow(
+        &["Transform", "Parameters", "Rules", "Globals", "Conditions", "Resources", "Outputs"],
+        &["AWSTemplateFormatVersion", "Description", "Metadata"],
+    );
+    if let Some(transform) = root.need("Transform") {
+        transform.expect_text(&["AWS::Serverless-2016-10-31"]);
+    }
+    root.need("Resources");
+    if let Some(globals) = root.get("Globals") {
+        globals.allow(&globals::SECTIONS.map(|(section, _)| section), &[]);
+    }
+}
+
+/// What the resources describe, without the outputs.
+fn described(resources: &[Resource], dir: &Path, faults: &Faults) -> Template {
+    let of_type = |wanted: &'static str| resources.iter().filter(move |resource| resource.of_type == wanted);
+    let tables =
+        of_type(names::TABLE).map(|r| tables::read(&r.logical_id, &r.identity, &r.properties(faults)));
+    let topics =
+        of_type(names::TOPIC).map(|r| topics::read(&r.logical_id, &r.identity, &r.properties(faults)));
+    let roles = of_type(names::ROLE).map(|r| roles::read(&r.logical_id, &r.identity, &r.properties(faults)));
+    let queues = of_type(names::QUEUE).map(|r| queues::read(&r.identity, &r.properties(faults)));
+    let (tables, topics, roles) = (tables.collect(), topics.collect(), roles.collect::<Vec<_>>());
+    let queues: Vec<_> = queues.collect();
+
+    let mut apis: Vec<_> = of_type(names::HTTP_API)
+        .map(|r| apis::read(&r.logical_id, &r.identity, &r.properties(faults)))
+        .collect();
+    let mut functions = Vec::new();
+    let mut schedules = Vec::new();
+    for r in of_type(names::FUNCTION) {
+        let (properties, metadata) = (r.properties(faults), r.metadata(faults));
+        functions.extend(functions::read(
+            &r.logical_id,
+            &r.identity,
+            &properties,
+            &metadata,
+            &roles,
+            &queues,
+        ));
+        add_events(&r.logical_id, &properties, (&roles, &queues), &mut apis, &mut schedules);
+    }
+    let state_machines = of_type(names::STATE_MACHINE)
+        .filter_map(|r| state_machines::read(&r.logical_id, &r.identity, &r.properties(faults), dir, &roles));
+    Template {
+        tables,
+        topics,
+        functions,
+        state_machines: state_machines.collect(),
+        apis: apis.into_iter().map(|unfinished| unfinished.api).collect(),
+        user_pool: user_pool(resources, faults),
+        schedules,
+        outputs: BTreeMap::new(),
+        parameters: BTreeMap::new(),
+    }
+}
+
+/// The user pool with its clients and groups.
+fn user_pool(resources: &[Resource], faults: &Faults) -> Option<UserPool> {
+    let mut pools = Vec::new();
+    for r in resources.iter().filter(|resource| resource.of_type == names::USER_POOL) {
+        let properties = r.properties(faults);
+        if !pools.is_empty() {
+            properties.report("the local stack runs one user pool");
+        }
+        pools.extend(user_pools::read(&r.logical_id, &r.identity, &properties));
+    }
+    // Of a pool that cannot be read all there is to say has been said.
+    if !pools.is_empty() {
+        for r in resources {
+            let properties = r.properties(faults);
+            match r.of_type.as_str() {
+                names::USER_POOL_CLIENT => {
+                    user_pools::add_client(&r.logical_id, &r.identity, &properties, &mut pools);
+                }
+                names::USER_POOL_GROUP => {
+                    user_pools::add_group(&r.identity, &properties, &mut pools);
+                }
+                _ => {}
+            }
+        }
+    }
+    pools.into_iter().next()
+}
+
+/// Adds the routes and schedules that a function's events describe.
+fn add_events(
+    function: &str,
+    properties: &Node<'_>,
+    (roles, queues): (&[roles::Role], &[queues::Queue]),
+    apis: &mut [apis::UnfinishedApi],
+    schedules: &mut Vec<Schedule>,
+) {
+    for (_, event) in properties.get("Events").iter().flat_map(Node::entries) {
+        event.allow(&["Type", "Properties"], &[]);
+        let Some(event_type) = event.need("Type") else { continue };
+        event_type.expect_text(&["HttpApi", "ScheduleV2"]);
+        let Some(properties) = event.need("Properties") else { continue };
+        match event_type.text().as_deref() {
+            Some("HttpApi") => {
+                apis::add_route(function, &properties, apis);
+            }
+            Some("ScheduleV2") => schedules.extend(schedules::read(function, &properties, roles, queues)),
+            _ => {}
+        }
+    }
+}
+
+fn outputs(section: Option<&Node<'_>>, resolver: &Resolver<'_>) -> BTreeMap<String, String> {
+    let mut outputs = BTreeMap::new();
+    for (name, output) in section.map(Node::entries).unwrap_or_default() {
+        output.allow(&["Value", "Condition"], &["Description", "Export"]);
+        let used = resolver.exists(output.value.get("Condition"), &output.place);
+        let Some(value) = output.need("Value") else { continue };
+        if let Some(text) = resolver.text(value.value, At { place: &value.place, used })
+            && used
+        {
+            outputs.insert(name.to_owned(), text);
+        }
+    }
+    outputs
+}

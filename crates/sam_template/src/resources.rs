@@ -1,0 +1,116 @@
+//! The `Resources` section: which resources exist, what they are called, and their properties with every function
+//! resolved.
+//!
+//! It must not know what a property means, except the one that gives a resource its name.
+
+use serde_json::{Map, Value};
+
+use super::{
+    faults::Faults,
+    globals,
+    intrinsics::{At, Known, Resolver},
+    names::{self, Identity},
+    node::Node,
+};
+
+/// A resource that exists, with everything resolved.
+#[derive(Debug)]
+pub(super) struct Resource {
+    pub(super) logical_id: String,
+    pub(super) of_type: String,
+    pub(super) identity: Identity,
+    properties: Value,
+    metadata: Value,
+}
+
+impl Resource {
+    pub(super) fn properties<'a>(&'a self, faults: &'a Faults) -> Node<'a> {
+        Node::new(format!("Resources.{}.Properties", self.logical_id), &self.properties, faults)
+    }
+
+    pub(super) fn metadata<'a>(&'a self, faults: &'a Faults) -> Node<'a> {
+        Node::new(format!("Resources.{}.Metadata", self.logical_id), &self.metadata, faults)
+    }
+}
+
+/// A resource as the template has it, with globals merged in.
+struct Raw<'d> {
+    logical_id: &'d str,
+    place: String,
+    of_type: String,
+    properties: Value,
+    node: Node<'d>,
+}
+
+/// The resources that exist. Tells the resolver about all of them.
+pub(super) fn read(
+    globals: Option<&Value>,
+    section: Option<&Node<'_>>,
+    resolver: &mut Resolver<'_>,
+) -> Vec<Resource> {
+    let mut raw = Vec::new();
+    for (logical_id, node) in section.map(Node::entries).unwrap_or_default() {
+        node.allow(
+            &["Type", "Properties", "Metadata", "DependsOn", "Condition"],
+            &["DeletionPolicy", "UpdateReplacePolicy"],
+        );
+        let Some(of_type) = node.need_text("Type") else { continue };
+        if names::name_property(&of_type).is_none() {
+            let known = names::known_types();
+            node.report(format!(
+                "the type {of_type} is not supported by the local stack; supported: {known}"
+            ));
+        }
+        let properties = globals::merged(globals, &of_type, node.value.get("Properties"));
+        raw.push(Raw { logical_id, place: node.place.clone(), of_type, properties, node });
+    }
+    for resource in &raw {
+        let exists = resolver.exists(resource.node.value.get("Condition"), &resource.place);
+        let known = Known { identity: identity(resource, resolver), exists };
+        resolver.resources.insert(resource.logical_id.to_owned(), known);
+    }
+    raw.iter().filter_map(|resource| ready(resource, resolver)).collect()
+}
+
+/// What the resource is called; `None` for an unknown type.
+fn identity(resource: &Raw<'_>, resolver: &Resolver<'_>) -> Option<Identity> {
+    let property = names::name_property(&resource.of_type)?;
+    let given = property.and_then(|property| Some((property, resource.properties.get(property)?)));
+    let name = given.and_then(|(property, value)| {
+        let place = format!("{}.Properties.{property}", resource.place);
+        // Names must be known before anything else is, so the names of other resources cannot be part of them.
+        let faults = Faults::default();
+        let names_only = Resolver::of_parameters(resolver.account, resolver.parameters, &faults);
+        let name = names_only.text(value, At { place: &place, used: true });
+        if !faults.is_empty() {
+            resolver.faults.report(place, "a name may be made of text and parameters only");
+        }
+        name
+    });
+    let name = name.unwrap_or_else(|| resolver.account.default_name(resource.logical_id));
+    Some(names::identity(resolver.account, &resource.of_type, name))
+}
+
+/// Resolves the resource, also one that a condition leaves out, and gives it if it exists.
+fn ready(resource: &Raw<'_>, resolver: &Resolver<'_>) -> Option<Resource> {
+    for needed in resource.node.get("DependsOn").iter().flat_map(Node::one_or_list) {
+        if needed.text().is_some_and(|id| !resolver.resources.contains_key(&id)) {
+            needed.report("is not a resource of this template");
+        }
+    }
+    let known = resolver.resources.get(resource.logical_id)?;
+    let resolve = |value, part| {
+        let place = format!("{}.{part}", resource.place);
+        resolver.resolve(value, At { place: &place, used: known.exists }).unwrap_or(Value::Null)
+    };
+    let properties = resolve(&resource.properties, "Properties");
+    let nothing = Value::Object(Map::new());
+    let metadata = resolve(resource.node.value.get("Metadata").unwrap_or(&nothing), "Metadata");
+    Some(Resource {
+        logical_id: resource.logical_id.to_owned(),
+        of_type: resource.of_type.clone(),
+        identity: known.identity.clone().filter(|_| known.exists)?,
+        properties,
+        metadata,
+    })
+}

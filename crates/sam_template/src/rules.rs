@@ -1,0 +1,22 @@
+//! The template's rules: what must be true of its parameters together. CloudFormation checks them before it makes
+//! anything, and so it is here.
+
+use super::{conditions, faults::Faults, names::Account, node::Node, parameters::Parameters};
+
+/// Reports every assertion that is false, where its rule applies.
+pub(super) fn check(section: Option<&Node<'_>>, account: Account, parameters: &Parameters, faults: &Faults) {
+    let holds = |node: &Node<'_>| conditions::holds(node.value, &node.place, account, parameters, faults);
+    for (_, rule) in section.map(Node::entries).unwrap_or_default() {
+        rule.allow(&["RuleCondition", "Assertions"], &[]);
+        let applies = rule.get("RuleCondition").map_or(Some(true), |condition| holds(&condition));
+        for assertion in rule.need("Assertions").iter().flat_map(Node::list) {
+            assertion.allow(&["Assert", "AssertDescription"], &[]);
+            let description = assertion.get("AssertDescription").and_then(|node| node.text());
+            // Looked at also where the rule does not apply, so that what is wrong with it shows.
+            let is_true = assertion.need("Assert").and_then(|assert| holds(&assert));
+            if applies == Some(true) && is_true == Some(false) {
+                assertion.report(description.unwrap_or_else(|| "is not so".to_owned()));
+            }
+        }
+    }
+}
