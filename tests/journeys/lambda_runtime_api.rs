@@ -19,7 +19,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use sam_template::Function;
+use sam_template::FunctionResource;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
@@ -70,7 +70,7 @@ impl Running {
     /// Starts the program of a function, with the environment that the template gives it and `changed` (`None`
     /// removes a variable). Its AWS calls go to `aws`.
     pub(crate) async fn start(
-        function: &Function,
+        function: &FunctionResource,
         aws: SocketAddr,
         changed: &BTreeMap<String, Option<String>>,
     ) -> Self {

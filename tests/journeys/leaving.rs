@@ -265,7 +265,7 @@ async fn a_repeat_finds_the_unconfirmed_subscription_also_when_its_topic_is_full
         assert_eq!((again.status, &again.body["notifications"]), (200, &json!("pending")), "{again:?}");
     }
 
-    let arns = |subscriptions: Vec<local::services::sns::Subscription>| {
+    let arns = |subscriptions: Vec<local::services::sns::TopicSubscription>| {
         subscriptions.into_iter().map(|one| one.arn).collect::<Vec<_>>()
     };
     assert_eq!(arns(shop.stack.sns().subscriptions()), arns(before));

@@ -15,7 +15,7 @@ use local::{
     ground::StackClock,
     stack::{Options, Stack},
 };
-use sam_template::Function;
+use sam_template::FunctionResource;
 use serde_json::{Value, json};
 use time::macros::datetime;
 use tokio::net::TcpListener;
@@ -56,7 +56,7 @@ impl Cloud {
     }
 }
 
-fn function(binary: &str) -> &'static Function {
+fn function(binary: &str) -> &'static FunctionResource {
     let function = TEMPLATE.functions.iter().find(|function| function.binary == binary);
     function.unwrap_or_else(|| panic!("the template has no function of {binary}"))
 }
@@ -444,7 +444,7 @@ async fn a_failure_is_reported_under_our_own_name_and_repeats_nothing_of_the_eve
     }
 }
 
-fn is_door(function: &Function) -> bool {
+fn is_door(function: &FunctionResource) -> bool {
     let mut routes = TEMPLATE.apis.iter().flat_map(|api| &api.routes);
     routes.any(|route| [&function.logical_id, &function.name, &function.arn].contains(&&route.function))
 }

@@ -12,7 +12,7 @@ use axum::{Router, body::Body};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use local::{
-    ground::{ACCOUNT, Mail, MailKind, StackClock, tokens::TokenRequest},
+    ground::{ACCOUNT, DeliveredMail, MailKind, StackClock, tokens::TokenRequest},
     services::lambda::Invocation,
     stack::{Options, Stack, parameters},
 };
@@ -253,7 +253,7 @@ impl Shop {
     }
 
     /// Every e-mail about orders.
-    pub(crate) fn order_mail(&self) -> Vec<Mail> {
+    pub(crate) fn order_mail(&self) -> Vec<DeliveredMail> {
         self.stack.mailbox().mails(Some(MailKind::OrderStatus), None)
     }
 

@@ -23,7 +23,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
 use asl::Definition;
 use local::{ground::ACCOUNT, services::states::RESOURCES, stack::parameters};
-use sam_template::{StateMachine, Template};
+use sam_template::{StateMachineResource, Template};
 
 const TEMPLATE: &str = "infra/template.yaml";
 const DEFINITION: &str = "step_function/order.asl.json";
@@ -97,8 +97,8 @@ impl House {
     }
 
     /// The workflow: its resource in the template, and its definition.
-    fn workflow(&self) -> Result<(StateMachine, Definition), String> {
-        let [machine] = <[StateMachine; 1]>::try_from(self.template()?.state_machines)
+    fn workflow(&self) -> Result<(StateMachineResource, Definition), String> {
+        let [machine] = <[StateMachineResource; 1]>::try_from(self.template()?.state_machines)
             .map_err(|machines| format!("{TEMPLATE} has {} state machines, not one", machines.len()))?;
         let definition = Definition::parse(&machine.definition, &machine.substitutions, &RESOURCES)
             .map_err(|faults| format!("{DEFINITION}: {faults}"))?;

@@ -11,7 +11,7 @@ use std::{
     sync::Mutex,
 };
 
-use asl::{Definition, Services, Status, TaskFailure, TaskResult};
+use asl::{Definition, ExecutionStatus, Services, TaskFailure, TaskResult};
 use local::services::states::RESOURCES;
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -121,8 +121,10 @@ async fn run(case: &Value) -> Value {
     let path: Vec<_> = execution.states.iter().map(|state| &state.name).collect();
     let mut went = json!({ "path": path, "tries": tries, "asked": asked });
     match execution.status {
-        Status::Succeeded { output } => went["output"] = output,
-        Status::Failed { .. } | Status::TimedOut => went["error"] = json!(execution.status.error()),
+        ExecutionStatus::Succeeded { output } => went["output"] = output,
+        ExecutionStatus::Failed { .. } | ExecutionStatus::TimedOut => {
+            went["error"] = json!(execution.status.error());
+        }
     }
     went
 }

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::expression::{Expression, Template};
+use super::expression::{Expression, JsonTemplate};
 
 /// A parsed, checked definition: every target exists, every expression parses, every field is supported.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl DefinitionError {
 #[derive(Debug)]
 pub struct State {
     pub(super) name: String,
-    pub(super) kind: Kind,
+    pub(super) kind: StateKind,
     /// Every state that may follow this one, with the field that says so.
     pub(super) targets: Vec<(String, String)>,
 }
@@ -81,12 +81,12 @@ impl State {
     /// Its `Type`.
     pub fn state_type(&self) -> StateType {
         match self.kind {
-            Kind::Task(_) => StateType::Task,
-            Kind::Choice(_) => StateType::Choice,
-            Kind::Pass(_) => StateType::Pass,
-            Kind::Succeed(_) => StateType::Succeed,
-            Kind::Fail(_) => StateType::Fail,
-            Kind::Wait(_) => StateType::Wait,
+            StateKind::Task(_) => StateType::Task,
+            StateKind::Choice(_) => StateType::Choice,
+            StateKind::Pass(_) => StateType::Pass,
+            StateKind::Succeed(_) => StateType::Succeed,
+            StateKind::Fail(_) => StateType::Fail,
+            StateKind::Wait(_) => StateType::Wait,
         }
     }
 
@@ -121,7 +121,7 @@ impl State {
     }
 
     fn task(&self) -> Option<&Task> {
-        if let Kind::Task(task) = &self.kind { Some(task) } else { None }
+        if let StateKind::Task(task) = &self.kind { Some(task) } else { None }
     }
 }
 
@@ -208,30 +208,30 @@ pub struct Catcher {
     pub errors: Vec<String>,
     /// `Next`.
     pub next: String,
-    pub(super) effect: Effect,
+    pub(super) effect: DataEffect,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum StateKind {
     Task(Task),
     Choice(Choice),
     Pass(Onward),
-    Succeed(Effect),
+    Succeed(DataEffect),
     Fail(Fail),
     Wait(Wait),
 }
 
 /// What leaving a state does to the data: `Assign` and `Output`, both over the values from before.
 #[derive(Debug, Default)]
-pub(super) struct Effect {
-    pub(super) assign: Vec<(String, Template)>,
-    pub(super) output: Option<Template>,
+pub(super) struct DataEffect {
+    pub(super) assign: Vec<(String, JsonTemplate)>,
+    pub(super) output: Option<JsonTemplate>,
 }
 
 /// An effect, and the next state; none ends the execution.
 #[derive(Debug)]
 pub(super) struct Onward {
-    pub(super) effect: Effect,
+    pub(super) effect: DataEffect,
     pub(super) next: Option<String>,
 }
 
@@ -239,7 +239,7 @@ pub(super) struct Onward {
 pub(super) struct Task {
     pub(super) resource: String,
     pub(super) raw_arguments: Option<Value>,
-    pub(super) arguments: Option<Template>,
+    pub(super) arguments: Option<JsonTemplate>,
     pub(super) timeout: Option<Duration>,
     pub(super) retry: Vec<Retrier>,
     pub(super) catch: Vec<Catcher>,
@@ -251,24 +251,24 @@ pub(super) struct Choice {
     pub(super) rules: Vec<Rule>,
     /// `Default`, and the effect of the state's own `Assign` and `Output`, which count when no rule matches.
     pub(super) default: Option<String>,
-    pub(super) effect: Effect,
+    pub(super) effect: DataEffect,
 }
 
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) condition: Expression,
     pub(super) next: String,
-    pub(super) effect: Effect,
+    pub(super) effect: DataEffect,
 }
 
 #[derive(Debug)]
 pub(super) struct Fail {
-    pub(super) error: Option<Template>,
-    pub(super) cause: Option<Template>,
+    pub(super) error: Option<JsonTemplate>,
+    pub(super) cause: Option<JsonTemplate>,
 }
 
 #[derive(Debug)]
 pub(super) struct Wait {
-    pub(super) seconds: Template,
+    pub(super) seconds: JsonTemplate,
     pub(super) onward: Onward,
 }

@@ -145,11 +145,11 @@ impl Expression {
 
 /// A JSON value of the definition in which some strings are expressions.
 #[derive(Debug)]
-pub(super) enum Template {
+pub(super) enum JsonTemplate {
     Literal(Value),
     Expression(Expression),
-    Array(Vec<Template>),
-    Object(Vec<(String, Template)>),
+    Array(Vec<JsonTemplate>),
+    Object(Vec<(String, JsonTemplate)>),
 }
 
 /// What a string of the definition is.

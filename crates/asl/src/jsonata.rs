@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 use time::OffsetDateTime;
 
 use super::{
-    expression::{Expression, Template},
+    expression::{Expression, JsonTemplate},
     timestamp::rfc3339,
 };
 
@@ -40,15 +40,15 @@ impl Scope {
     }
 
     /// The template with its expressions replaced by their values. `field` names it in the error's text.
-    pub(super) fn fill(&self, template: &Template, field: &str) -> Result<Value, String> {
+    pub(super) fn fill(&self, template: &JsonTemplate, field: &str) -> Result<Value, String> {
         match template {
-            Template::Literal(value) => Ok(value.clone()),
-            Template::Expression(expression) => self.evaluate(expression, field),
-            Template::Array(items) => {
+            JsonTemplate::Literal(value) => Ok(value.clone()),
+            JsonTemplate::Expression(expression) => self.evaluate(expression, field),
+            JsonTemplate::Array(items) => {
                 let fill = |(index, item)| self.fill(item, &format!("{field}[{index}]"));
                 items.iter().enumerate().map(fill).collect::<Result<_, _>>().map(Value::Array)
             }
-            Template::Object(entries) => entries
+            JsonTemplate::Object(entries) => entries
                 .iter()
                 .map(|(key, value)| Ok((key.clone(), self.fill(value, &format!("{field}/{key}"))?)))
                 .collect::<Result<Map<_, _>, _>>()

@@ -18,4 +18,4 @@ mod substitute;
 mod timestamp;
 
 pub use definition::{Catcher, Definition, DefinitionError, Jitter, Retrier, State, StateType};
-pub use run::{Execution, Now, Services, StateRun, Status, TaskFailure, TaskResult, run};
+pub use run::{Execution, ExecutionStatus, Now, Services, StateRun, TaskFailure, TaskResult, run};

@@ -10,7 +10,7 @@ use local::services::cognito::Cognito;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-type Fault = Box<dyn std::error::Error + Send + Sync>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// SKU, name, price in cents of a euro, and how many there are.
 const CATALOG: [(&str, &str, u64, u64); 5] = [
@@ -25,12 +25,12 @@ const CATALOG: [(&str, &str, u64, u64); 5] = [
 pub(crate) const ADMIN: (&str, &str) = ("admin@example.com", "Orderflow-on-1-laptop");
 
 /// Makes the admin's account unless it is there. Answers whether it has that password.
-pub(crate) fn admin(cognito: &Cognito) -> Result<bool, Fault> {
+pub(crate) fn admin(cognito: &Cognito) -> Result<bool, BoxError> {
     Ok(cognito.ensure_user(ADMIN.0, ADMIN.1, &["admin"])?)
 }
 
 /// Stocks the catalog, through the API as an admin does, unless there is anything in stock already.
-pub(crate) async fn stock(api: &Router) -> Result<(), Fault> {
+pub(crate) async fn stock(api: &Router) -> Result<(), BoxError> {
     let admin = json!({ "email": ADMIN.0, "name": "Demo admin", "groups": ["admin"] });
     let signed_in = call(api, "POST", "/local/token", None, Some(admin)).await?;
     let token = signed_in["id_token"].as_str().unwrap_or_default();
@@ -48,7 +48,7 @@ pub(crate) async fn stock(api: &Router) -> Result<(), Fault> {
 }
 
 /// One call of the walk through the system.
-struct Step {
+struct DemoStep {
     path: &'static str,
     /// A GET without one, unless it is said to be a POST.
     body: Option<&'static str>,
@@ -58,7 +58,7 @@ struct Step {
     key: Option<&'static str>,
 }
 
-impl Step {
+impl DemoStep {
     const fn get(path: &'static str) -> Self {
         Self { path, body: None, post: false, signed_in: true, key: None }
     }
@@ -69,23 +69,25 @@ impl Step {
 }
 
 /// What gives Ada her token.
-const TOKEN: Step =
-    Step { signed_in: false, ..Step::post("/local/token", r#"{"email": "ada@example.com", "name": "Ada"}"#) };
+const TOKEN: DemoStep = DemoStep {
+    signed_in: false,
+    ..DemoStep::post("/local/token", r#"{"email": "ada@example.com", "name": "Ada"}"#)
+};
 
 /// A walk through the system: Ada registers, confirms her address, orders, and gets her mail.
-const WALK: [Step; 6] = [
-    Step::post("/users", r#"{"name": "Ada"}"#),
-    Step { post: true, signed_in: false, ..Step::get("/local/mailbox/confirm-all") },
-    Step::get("/inventory"),
-    Step {
+const WALK: [DemoStep; 6] = [
+    DemoStep::post("/users", r#"{"name": "Ada"}"#),
+    DemoStep { post: true, signed_in: false, ..DemoStep::get("/local/mailbox/confirm-all") },
+    DemoStep::get("/inventory"),
+    DemoStep {
         key: Some("my-first-order"),
-        ..Step::post(
+        ..DemoStep::post(
             "/orders",
             r#"{"lines": [{"sku": "TEA-SENCHA", "quantity": 2}, {"sku": "POT-IRON", "quantity": 1}]}"#,
         )
     },
-    Step { signed_in: false, ..Step::get("/local/mailbox?kind=order_status") },
-    Step::get("/inventory/POT-IRON"),
+    DemoStep { signed_in: false, ..DemoStep::get("/local/mailbox?kind=order_status") },
+    DemoStep::get("/inventory/POT-IRON"),
 ];
 
 /// The walk, for a shell with curl.
@@ -95,7 +97,7 @@ pub(crate) fn lines(url: &str) -> Vec<String> {
     std::iter::once(token).chain(walk).collect()
 }
 
-fn curl(url: &str, step: &Step) -> String {
+fn curl(url: &str, step: &DemoStep) -> String {
     let mut words = vec!["curl -s".to_owned()];
     if step.post && step.body.is_none() {
         words.push("-X POST".to_owned());
@@ -120,7 +122,7 @@ async fn call(
     path: &str,
     token: Option<&str>,
     body: Option<Value>,
-) -> Result<Value, Fault> {
+) -> Result<Value, BoxError> {
     let body = body.map(|body| body.to_string());
     let (status, answer) = send(api, method, path, token, Some("demo-catalog"), body).await?;
     if !status.is_success() {
@@ -137,7 +139,7 @@ async fn send(
     token: Option<&str>,
     key: Option<&str>,
     body: Option<String>,
-) -> Result<(StatusCode, String), Fault> {
+) -> Result<(StatusCode, String), BoxError> {
     let mut request =
         Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
     if let Some(token) = token {

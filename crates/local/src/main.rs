@@ -28,15 +28,15 @@ use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::Subscriber
 #[command(name = "orderflow", version, args_conflicts_with_subcommands = true)]
 struct CommandLine {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<Tool>,
     #[command(flatten)]
     flags: Flags,
 }
 
-/// What else it can do.
+/// The tools beside the stack.
 #[derive(Debug, Subcommand)]
-enum Command {
-    Reconcile(reconcile::Flags),
+enum Tool {
+    Reconcile(reconcile::ReconcileFlags),
 }
 
 #[derive(Debug, Args)]
@@ -79,7 +79,7 @@ async fn main() -> ExitCode {
     let CommandLine { command, flags } = CommandLine::parse();
     let (ended, failure) = match command {
         None => (run(flags, started).await.map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
-        Some(Command::Reconcile(flags)) => (reconcile::run(flags).await, reconcile::UNKNOWN.into()),
+        Some(Tool::Reconcile(flags)) => (reconcile::run(flags).await, reconcile::UNKNOWN.into()),
     };
     ended.unwrap_or_else(|fault| {
         // Nothing is left to do when even this cannot be written.
@@ -91,7 +91,7 @@ async fn main() -> ExitCode {
 /// The data file's name in its folder.
 const DATA_FILE: &str = "orderflow.db";
 
-type Fault = Box<dyn std::error::Error + Send + Sync>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why, and why that, in brackets; nothing when the fault has no cause but itself.
 fn causes(fault: &(dyn std::error::Error + 'static)) -> String {
@@ -100,7 +100,7 @@ fn causes(fault: &(dyn std::error::Error + 'static)) -> String {
     if causes.is_empty() { causes } else { format!(" ({causes})") }
 }
 
-async fn run(flags: Flags, started: Instant) -> Result<(), Fault> {
+async fn run(flags: Flags, started: Instant) -> Result<(), BoxError> {
     // Ports first: a second start must not touch the first one's data.
     let api = listen(&flags.host, flags.port, "--port").await?;
     let aws = if flags.aws_port == 0 {
@@ -141,7 +141,7 @@ async fn run(flags: Flags, started: Instant) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn listen(host: &str, port: u16, flag: &str) -> Result<TcpListener, Fault> {
+async fn listen(host: &str, port: u16, flag: &str) -> Result<TcpListener, BoxError> {
     TcpListener::bind((host, port)).await.map_err(|error| {
         if error.kind() == io::ErrorKind::AddrInUse {
             format!(
@@ -154,7 +154,7 @@ async fn listen(host: &str, port: u16, flag: &str) -> Result<TcpListener, Fault>
     })
 }
 
-fn template_path(given: Option<PathBuf>) -> Result<PathBuf, Fault> {
+fn template_path(given: Option<PathBuf>) -> Result<PathBuf, BoxError> {
     if let Some(path) = given {
         return Ok(path);
     }
@@ -166,8 +166,8 @@ fn template_path(given: Option<PathBuf>) -> Result<PathBuf, Fault> {
 }
 
 /// The data file of a folder that is made if need be, and a lock that keeps a second stack out.
-fn data_file(folder: &Path) -> Result<(PathBuf, File), Fault> {
-    let unusable = |error: io::Error| -> Fault {
+fn data_file(folder: &Path) -> Result<(PathBuf, File), BoxError> {
+    let unusable = |error: io::Error| -> BoxError {
         format!(
             "the data folder {} cannot be used: {error}; choose another with --data-dir",
             folder.display()

@@ -24,7 +24,7 @@ use local::{ground::ACCOUNT, offline::Offline, stack::parameters};
 use query::{Difference, Reconciled, reconcile};
 use sam_template::Template;
 
-use crate::{DATA_FILE, Fault, lock, template_path};
+use crate::{BoxError, DATA_FILE, lock, template_path};
 
 /// The exit status when the books differ.
 const DIFFER: u8 = 1;
@@ -44,7 +44,7 @@ const CALLER: &str = "Reconcile";
 /// Exit status: 0 when the books balance, 1 when they differ, 2 when it could not find out. In a busy shop an order on its
 /// way can look like a difference: one that the next run still tells is not.
 #[derive(Debug, Args)]
-pub(crate) struct Flags {
+pub(crate) struct ReconcileFlags {
     /// The table of orders, on AWS.
     #[arg(long, value_name = "NAME", requires = "inventory_table")]
     orders_table: Option<String>,
@@ -66,14 +66,14 @@ pub(crate) struct Flags {
 }
 
 /// Finds out, and tells it on standard output. An error means that it could not find out.
-pub(crate) async fn run(flags: Flags) -> Result<ExitCode, Fault> {
+pub(crate) async fn run(flags: ReconcileFlags) -> Result<ExitCode, BoxError> {
     let found = find_out(flags).await?;
     tell(&found)?;
     Ok(if found.differences.is_empty() { ExitCode::SUCCESS } else { DIFFER.into() })
 }
 
-async fn find_out(flags: Flags) -> Result<Reconciled, Fault> {
-    let Flags { orders_table, inventory_table, endpoint_url, region, data_dir, template } = flags;
+async fn find_out(flags: ReconcileFlags) -> Result<Reconciled, BoxError> {
+    let ReconcileFlags { orders_table, inventory_table, endpoint_url, region, data_dir, template } = flags;
     if let (Some(orders), Some(inventory)) = (orders_table, inventory_table) {
         return Ok(reconcile(&aws(endpoint_url, region).await?, orders, inventory).await?);
     }
@@ -87,7 +87,7 @@ async fn find_out(flags: Flags) -> Result<Reconciled, Fault> {
 }
 
 /// AWS, as the environment, the profile or the machine's role say.
-async fn aws(endpoint_url: Option<String>, region: Option<String>) -> Result<SdkConfig, Fault> {
+async fn aws(endpoint_url: Option<String>, region: Option<String>) -> Result<SdkConfig, BoxError> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest());
     if let Some(url) = endpoint_url {
         loader = loader.endpoint_url(url);
@@ -113,7 +113,7 @@ async fn running(endpoint_url: String) -> SdkConfig {
 }
 
 /// The tables of a stack that is stopped, and the lock that keeps it so.
-fn stopped(folder: &Path) -> Result<(Offline, File), Fault> {
+fn stopped(folder: &Path) -> Result<(Offline, File), BoxError> {
     let (shown, file) = (folder.display(), folder.join(DATA_FILE));
     if !file.is_file() {
         let advice = "name its folder with --data-dir, or a running stack with --endpoint-url";
@@ -130,7 +130,7 @@ fn stopped(folder: &Path) -> Result<(Offline, File), Fault> {
 }
 
 /// The name of a table of the template.
-fn table(template: &Template, logical_id: &str) -> Result<String, Fault> {
+fn table(template: &Template, logical_id: &str) -> Result<String, BoxError> {
     let table = template.tables.iter().find(|table| table.logical_id == logical_id);
     Ok(table
         .map(|table| table.name.clone())

@@ -11,7 +11,7 @@ use asl::Definition;
 use axum::{Router, extract::State, response::Response};
 use bytes::Bytes;
 use dynoxide::{Database, DynoxideError};
-use sam_template::{Schedule, Table, Template};
+use sam_template::{Schedule, TableResource, Template};
 use serde_json::{Value, json};
 
 use crate::{
@@ -261,7 +261,7 @@ fn data_fault(file: Option<&PathBuf>, reason: &str) -> StackError {
 }
 
 /// Creates a table, or sees to it that the one that is there has the same keys and indexes.
-fn create(database: &Database, table: &Table, file: Option<&PathBuf>) -> Result<(), StackError> {
+fn create(database: &Database, table: &TableResource, file: Option<&PathBuf>) -> Result<(), StackError> {
     let failed = |reason: String| data_fault(file, &format!("table {}: {reason}", table.logical_id));
     let request = |value: Value| serde_json::from_value(value).map_err(|error| failed(error.to_string()));
     match database.create_table(request(table.create_table.clone())?) {

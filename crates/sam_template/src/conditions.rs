@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    faults::Faults,
+    faults::FaultList,
     intrinsics::{At, Conditions, Resolver},
     names::Account,
     parameters::Parameters,
@@ -16,7 +16,7 @@ pub(super) fn read(
     section: Option<&Value>,
     account: Account,
     parameters: &Parameters,
-    faults: &Faults,
+    faults: &FaultList,
 ) -> Conditions {
     let nothing = Map::new();
     let section = section.and_then(Value::as_object).unwrap_or(&nothing);
@@ -33,7 +33,7 @@ pub(super) fn holds(
     place: &str,
     account: Account,
     parameters: &Parameters,
-    faults: &Faults,
+    faults: &FaultList,
 ) -> Option<bool> {
     evaluation(&Map::new(), Resolver::of_parameters(account, parameters, faults)).holds(expression, place)
 }

@@ -39,9 +39,9 @@ impl std::error::Error for TemplateError {}
 
 /// Collects faults while a template is read, so that one reading names them all.
 #[derive(Debug, Default)]
-pub(super) struct Faults(RefCell<Vec<TemplateFault>>);
+pub(super) struct FaultList(RefCell<Vec<TemplateFault>>);
 
-impl Faults {
+impl FaultList {
     /// Adds a fault, once: some values are read twice.
     pub(super) fn report(&self, place: impl Into<String>, problem: impl Into<String>) {
         let fault = TemplateFault { place: place.into(), problem: problem.into() };

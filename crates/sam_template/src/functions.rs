@@ -11,7 +11,7 @@ use super::{
 
 /// A Lambda function.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Function {
+pub struct FunctionResource {
     /// Its key under `Resources`.
     pub logical_id: String,
     /// Its physical name.
@@ -61,7 +61,7 @@ pub(super) fn read(
     metadata: &Node<'_>,
     roles: &[Role],
     queues: &[Queue],
-) -> Option<Function> {
+) -> Option<FunctionResource> {
     properties.allow(
         &[
             "CodeUri",
@@ -105,7 +105,7 @@ pub(super) fn read(
     let on_failure = properties.get("EventInvokeConfig").and_then(|config| on_failure(&config, queues));
     let binary = binary(properties, metadata);
     let role = role?;
-    Some(Function {
+    Some(FunctionResource {
         logical_id: logical_id.to_owned(),
         name: identity.name.clone(),
         arn: identity.arn(),

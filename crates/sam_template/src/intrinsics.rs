@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{
-    faults::Faults,
+    faults::FaultList,
     names::{Account, Identity},
     node::{kind_of, text_of},
     parameters::Parameters,
@@ -24,13 +24,13 @@ pub(super) struct Resolver<'a> {
     pub(super) account: Account,
     pub(super) parameters: &'a Parameters,
     pub(super) conditions: Conditions,
-    pub(super) resources: BTreeMap<String, Known>,
-    pub(super) faults: &'a Faults,
+    pub(super) resources: BTreeMap<String, KnownResource>,
+    pub(super) faults: &'a FaultList,
 }
 
 /// A resource that references can name.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownResource {
     /// `None` if the type is unknown, which has been reported.
     pub(super) identity: Option<Identity>,
     /// Whether its condition lets it exist.
@@ -48,7 +48,7 @@ pub(super) struct At<'p> {
 
 impl<'a> Resolver<'a> {
     /// A resolver that knows the parameters alone: no condition and no resource.
-    pub(super) fn of_parameters(account: Account, parameters: &'a Parameters, faults: &'a Faults) -> Self {
+    pub(super) fn of_parameters(account: Account, parameters: &'a Parameters, faults: &'a FaultList) -> Self {
         Self { account, parameters, conditions: Conditions::new(), resources: BTreeMap::new(), faults }
     }
 }

@@ -36,17 +36,17 @@ use serde_json::Value;
 pub use self::{
     apis::{Api, Authorizer, Cors, Route},
     faults::{TemplateError, TemplateFault},
-    functions::Function,
+    functions::FunctionResource,
     names::Account,
     roles::{Effect, Statement, permits},
     schedules::Schedule,
-    state_machines::StateMachine,
-    tables::Table,
-    topics::Topic,
+    state_machines::StateMachineResource,
+    tables::TableResource,
+    topics::TopicResource,
     user_pools::{CODE, PasswordPolicy, UserPool, UserPoolClient},
 };
 use self::{
-    faults::Faults,
+    faults::FaultList,
     intrinsics::{At, Resolver},
     node::Node,
     resources::Resource,
@@ -56,13 +56,13 @@ use self::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
     /// `DynamoDB` tables.
-    pub tables: Vec<Table>,
+    pub tables: Vec<TableResource>,
     /// SNS topics.
-    pub topics: Vec<Topic>,
+    pub topics: Vec<TopicResource>,
     /// Lambda functions.
-    pub functions: Vec<Function>,
+    pub functions: Vec<FunctionResource>,
     /// Step Functions state machines.
-    pub state_machines: Vec<StateMachine>,
+    pub state_machines: Vec<StateMachineResource>,
     /// HTTP APIs, with the routes that the functions' events add to them.
     pub apis: Vec<Api>,
     /// Where callers have their accounts; `None` where another issuer's tokens are taken.
@@ -99,7 +99,7 @@ impl Template {
         account: Account,
         overrides: &BTreeMap<String, String>,
     ) -> Result<Self, TemplateError> {
-        let faults = Faults::default();
+        let faults = FaultList::default();
         let template = match yaml::read(text) {
             Ok(document) => Some(build(&document, dir, account, overrides, &faults)),
             Err(problem) => {
@@ -119,7 +119,7 @@ fn build(
     dir: &Path,
     account: Account,
     overrides: &BTreeMap<String, String>,
-    faults: &Faults,
+    faults: &FaultList,
 ) -> Template {
     let root = Node::new("template", document, faults);
     check_head(&root);
@@ -155,7 +155,7 @@ fn check_head(root: &Node<'_>) {
 }
 
 /// What the resources describe, without the outputs.
-fn described(resources: &[Resource], dir: &Path, faults: &Faults) -> Template {
+fn described(resources: &[Resource], dir: &Path, faults: &FaultList) -> Template {
     let of_type = |wanted: &'static str| resources.iter().filter(move |resource| resource.of_type == wanted);
     let tables =
         of_type(names::TABLE).map(|r| tables::read(&r.logical_id, &r.identity, &r.properties(faults)));
@@ -199,7 +199,7 @@ fn described(resources: &[Resource], dir: &Path, faults: &Faults) -> Template {
 }
 
 /// The user pool with its clients and groups.
-fn user_pool(resources: &[Resource], faults: &Faults) -> Option<UserPool> {
+fn user_pool(resources: &[Resource], faults: &FaultList) -> Option<UserPool> {
     let mut pools = Vec::new();
     for r in resources.iter().filter(|resource| resource.of_type == names::USER_POOL) {
         let properties = r.properties(faults);

@@ -5,18 +5,18 @@
 
 use serde_json::Value;
 
-use super::faults::Faults;
+use super::faults::FaultList;
 
 /// A value of the template, where it stands, and where to report.
 #[derive(Clone, Debug)]
 pub(super) struct Node<'a> {
     pub(super) place: String,
     pub(super) value: &'a Value,
-    faults: &'a Faults,
+    faults: &'a FaultList,
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn new(place: impl Into<String>, value: &'a Value, faults: &'a Faults) -> Self {
+    pub(super) fn new(place: impl Into<String>, value: &'a Value, faults: &'a FaultList) -> Self {
         Self { place: place.into(), value, faults }
     }
 

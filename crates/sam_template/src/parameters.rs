@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regex_lite::Regex;
 
-use super::{faults::Faults, node::Node};
+use super::{faults::FaultList, node::Node};
 
 /// Each parameter's value; `None` where there is none to use, which has been reported.
 pub(super) type Parameters = BTreeMap<String, Option<String>>;
@@ -13,7 +13,7 @@ pub(super) type Parameters = BTreeMap<String, Option<String>>;
 pub(super) fn read(
     section: Option<&Node<'_>>,
     overrides: &BTreeMap<String, String>,
-    faults: &Faults,
+    faults: &FaultList,
 ) -> Parameters {
     let entries = section.map(Node::entries).unwrap_or_default();
     for name in overrides.keys() {

@@ -6,9 +6,9 @@
 use serde_json::{Map, Value};
 
 use super::{
-    faults::Faults,
+    faults::FaultList,
     globals,
-    intrinsics::{At, Known, Resolver},
+    intrinsics::{At, KnownResource, Resolver},
     names::{self, Identity},
     node::Node,
 };
@@ -24,11 +24,11 @@ pub(super) struct Resource {
 }
 
 impl Resource {
-    pub(super) fn properties<'a>(&'a self, faults: &'a Faults) -> Node<'a> {
+    pub(super) fn properties<'a>(&'a self, faults: &'a FaultList) -> Node<'a> {
         Node::new(format!("Resources.{}.Properties", self.logical_id), &self.properties, faults)
     }
 
-    pub(super) fn metadata<'a>(&'a self, faults: &'a Faults) -> Node<'a> {
+    pub(super) fn metadata<'a>(&'a self, faults: &'a FaultList) -> Node<'a> {
         Node::new(format!("Resources.{}.Metadata", self.logical_id), &self.metadata, faults)
     }
 }
@@ -66,7 +66,7 @@ pub(super) fn read(
     }
     for resource in &raw {
         let exists = resolver.exists(resource.node.value.get("Condition"), &resource.place);
-        let known = Known { identity: identity(resource, resolver), exists };
+        let known = KnownResource { identity: identity(resource, resolver), exists };
         resolver.resources.insert(resource.logical_id.to_owned(), known);
     }
     raw.iter().filter_map(|resource| ready(resource, resolver)).collect()
@@ -79,7 +79,7 @@ fn identity(resource: &Raw<'_>, resolver: &Resolver<'_>) -> Option<Identity> {
     let name = given.and_then(|(property, value)| {
         let place = format!("{}.Properties.{property}", resource.place);
         // Names must be known before anything else is, so the names of other resources cannot be part of them.
-        let faults = Faults::default();
+        let faults = FaultList::default();
         let names_only = Resolver::of_parameters(resolver.account, resolver.parameters, &faults);
         let name = names_only.text(value, At { place: &place, used: true });
         if !faults.is_empty() {

@@ -1,10 +1,15 @@
 //! The template's rules: what must be true of its parameters together. CloudFormation checks them before it makes
 //! anything, and so it is here.
 
-use super::{conditions, faults::Faults, names::Account, node::Node, parameters::Parameters};
+use super::{conditions, faults::FaultList, names::Account, node::Node, parameters::Parameters};
 
 /// Reports every assertion that is false, where its rule applies.
-pub(super) fn check(section: Option<&Node<'_>>, account: Account, parameters: &Parameters, faults: &Faults) {
+pub(super) fn check(
+    section: Option<&Node<'_>>,
+    account: Account,
+    parameters: &Parameters,
+    faults: &FaultList,
+) {
     let holds = |node: &Node<'_>| conditions::holds(node.value, &node.place, account, parameters, faults);
     for (_, rule) in section.map(Node::entries).unwrap_or_default() {
         rule.allow(&["RuleCondition", "Assertions"], &[]);

@@ -16,7 +16,7 @@ use super::{
 
 /// A Step Functions state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StateMachine {
+pub struct StateMachineResource {
     /// Its key under `Resources`.
     pub logical_id: String,
     /// Its physical name.
@@ -39,7 +39,7 @@ pub struct StateMachine {
     pub traced: bool,
 }
 
-impl StateMachine {
+impl StateMachineResource {
     /// The definition with its placeholders replaced.
     pub fn substituted_definition(&self) -> String {
         let mut result = String::with_capacity(self.definition.len() * 2);
@@ -62,7 +62,7 @@ pub(super) fn read(
     properties: &Node<'_>,
     dir: &Path,
     roles: &[Role],
-) -> Option<StateMachine> {
+) -> Option<StateMachineResource> {
     properties.allow(&["Type", "DefinitionUri", "DefinitionSubstitutions", "Role", "Tracing"], AWS_ONLY);
     let tracing = properties.get("Tracing");
     if let Some(tracing) = &tracing {
@@ -84,7 +84,7 @@ pub(super) fn read(
         .ok()?;
     compare(properties, &definition);
     let role = role?;
-    Some(StateMachine {
+    Some(StateMachineResource {
         logical_id: logical_id.to_owned(),
         name: identity.name.clone(),
         arn: identity.arn(),

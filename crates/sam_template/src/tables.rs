@@ -6,7 +6,7 @@ use super::{names::Identity, node::Node};
 
 /// A `DynamoDB` table.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Table {
+pub struct TableResource {
     /// Its key under `Resources`.
     pub logical_id: String,
     /// Its physical name.
@@ -28,7 +28,7 @@ const AWS_ONLY: &[&str] = &[
     "Tags",
 ];
 
-pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> Table {
+pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> TableResource {
     properties
         .allow(&["BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"], AWS_ONLY);
     // Provisioned capacity would throttle, which the local engine does not.
@@ -61,7 +61,7 @@ pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>)
             "AttributeDefinitions has `{attribute}`, which no key uses: DynamoDB refuses that"
         ));
     }
-    Table {
+    TableResource {
         logical_id: logical_id.to_owned(),
         name: identity.name.clone(),
         arn: identity.arn(),

@@ -4,7 +4,7 @@ use super::{names::Identity, node::Node};
 
 /// An SNS topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Topic {
+pub struct TopicResource {
     /// Its key under `Resources`.
     pub logical_id: String,
     /// Its physical name.
@@ -15,9 +15,9 @@ pub struct Topic {
     pub key_id: Option<String>,
 }
 
-pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> Topic {
+pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> TopicResource {
     properties.allow(&["TopicName", "KmsMasterKeyId"], &["DisplayName", "Tags"]);
-    Topic {
+    TopicResource {
         logical_id: logical_id.to_owned(),
         name: identity.name.clone(),
         arn: identity.arn(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use asl::{Definition, State, StateType};
 use aws_adapters::Timeouts;
-use sam_template::{Function, Template, permits};
+use sam_template::{FunctionResource, Template, permits};
 
 use super::{Complaints, DEFINITION, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
 
@@ -40,7 +40,7 @@ impl Wait {
         Self { of: of.into(), at_most }
     }
 
-    fn of(function: &Function) -> Self {
+    fn of(function: &FunctionResource) -> Self {
         Self::new(format!("the Timeout of {}", function.logical_id), function.timeout)
     }
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{MOST_NAME_CHARS, MOST_SECONDS, Object, Reader};
 use crate::{
-    definition::Effect,
-    expression::{Reads, Template, Text},
+    definition::DataEffect,
+    expression::{JsonTemplate, Reads, Text},
 };
 
 /// Fields of the other query language, and what to write instead.
@@ -64,7 +64,7 @@ impl Reader<'_> {
     }
 
     /// Reads `Assign` and `Output`.
-    pub(super) fn effect(&mut self, fields: &Object, at: &str, reads: Reads) -> Effect {
+    pub(super) fn effect(&mut self, fields: &Object, at: &str, reads: Reads) -> DataEffect {
         let assign = match fields.get("Assign") {
             None => Vec::new(),
             Some(Value::Object(values)) => {
@@ -80,7 +80,7 @@ impl Reader<'_> {
             }
         };
         let output = fields.get("Output").map(|output| self.template(output, &format!("{at}Output"), reads));
-        Effect { assign, output }
+        DataEffect { assign, output }
     }
 
     fn variable_name(&mut self, name: &str, at: &str) {
@@ -97,23 +97,23 @@ impl Reader<'_> {
     }
 
     /// Reads a value in which strings of the form `{% %}` are expressions.
-    pub(super) fn template(&mut self, value: &Value, field: &str, reads: Reads) -> Template {
+    pub(super) fn template(&mut self, value: &Value, field: &str, reads: Reads) -> JsonTemplate {
         match value {
             Value::String(text) => match Text::of(text) {
-                Text::Literal => Template::Literal(value.clone()),
+                Text::Literal => JsonTemplate::Literal(value.clone()),
                 Text::Expression(source) => self
                     .expression(source, field, reads)
-                    .map_or_else(|| Template::Literal(Value::Null), Template::Expression),
+                    .map_or_else(|| JsonTemplate::Literal(Value::Null), JsonTemplate::Expression),
                 Text::HalfExpression => {
                     self.fault(format!(
                         "{field}: an expression begins with {{% and ends with %}}, without anything around it"
                     ));
-                    Template::Literal(Value::Null)
+                    JsonTemplate::Literal(Value::Null)
                 }
             },
             Value::Array(items) => {
                 let item = |(index, item)| self.template(item, &format!("{field}[{index}]"), reads);
-                Template::Array(items.iter().enumerate().map(item).collect())
+                JsonTemplate::Array(items.iter().enumerate().map(item).collect())
             }
             Value::Object(entries) => {
                 let entry = |(key, value): (&String, &Value)| {
@@ -122,9 +122,9 @@ impl Reader<'_> {
                     }
                     (key.clone(), self.template(value, &format!("{field}/{key}"), reads))
                 };
-                Template::Object(entries.iter().map(entry).collect())
+                JsonTemplate::Object(entries.iter().map(entry).collect())
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => Template::Literal(value.clone()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => JsonTemplate::Literal(value.clone()),
         }
     }
 }

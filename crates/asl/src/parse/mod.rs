@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     definition::{
-        Choice, Definition, DefinitionError, Fail, Kind, Onward, Rule, State, StateType, Task, Wait,
+        Choice, Definition, DefinitionError, Fail, Onward, Rule, State, StateKind, StateType, Task, Wait,
     },
     expression::{Expression, Reads, Text},
     substitute::{placeholders, substitute},
@@ -191,16 +191,16 @@ impl Reader<'_> {
         };
         self.only_fields(fields, "", &fields_of(kind));
         let kind = match kind {
-            StateType::Task => self.task(fields).map(Kind::Task),
-            StateType::Choice => Some(Kind::Choice(self.choice(fields))),
-            StateType::Pass => self.onward(fields, Reads::Input).map(Kind::Pass),
-            StateType::Succeed => Some(Kind::Succeed(self.effect(fields, "", Reads::Input))),
+            StateType::Task => self.task(fields).map(StateKind::Task),
+            StateType::Choice => Some(StateKind::Choice(self.choice(fields))),
+            StateType::Pass => self.onward(fields, Reads::Input).map(StateKind::Pass),
+            StateType::Succeed => Some(StateKind::Succeed(self.effect(fields, "", Reads::Input))),
             StateType::Fail => {
                 let error = self.text_template(fields, "Error");
                 let cause = self.text_template(fields, "Cause");
-                Some(Kind::Fail(Fail { error, cause }))
+                Some(StateKind::Fail(Fail { error, cause }))
             }
-            StateType::Wait => self.wait(fields).map(Kind::Wait),
+            StateType::Wait => self.wait(fields).map(StateKind::Wait),
         }?;
         let targets = targets(state).into_iter().map(|(field, target)| (field, target.to_owned())).collect();
         Some(State { name: name.to_owned(), kind, targets })
@@ -311,7 +311,7 @@ impl Reader<'_> {
     }
 
     /// Reads a `Fail`'s text: a string, or an expression that gives one.
-    fn text_template(&mut self, fields: &Object, field: &str) -> Option<super::expression::Template> {
+    fn text_template(&mut self, fields: &Object, field: &str) -> Option<super::expression::JsonTemplate> {
         let value = fields.get(field)?;
         if !value.is_string() {
             self.fault(format!("{field} must be a string"));

@@ -10,9 +10,11 @@ use std::{collections::BTreeMap, pin::Pin, time::Duration};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-pub use self::report::{Execution, StateRun, Status};
+pub use self::report::{Execution, ExecutionStatus, StateRun};
 use super::{
-    definition::{Choice, Definition, Effect, Fail, Jitter, Kind, Onward, Retrier, State, Task, Wait},
+    definition::{
+        Choice, DataEffect, Definition, Fail, Jitter, Onward, Retrier, State, StateKind, Task, Wait,
+    },
     jsonata::Scope,
     parse::MOST_SECONDS,
     timestamp::rfc3339,
@@ -72,12 +74,12 @@ pub async fn run(
         Walk { definition, services, now, execution, variables: BTreeMap::new(), states: Vec::new() };
     let limit = definition.timeout().map_or(EXPRESS_LIMIT, |timeout| timeout.min(EXPRESS_LIMIT));
     let status = match tokio::time::timeout(limit, walk.drive(input.clone())).await {
-        Ok(Ok(output)) => Status::Succeeded { output },
-        Ok(Err(TaskFailure { error, cause })) => Status::Failed { error, cause },
-        Err(_elapsed) => Status::TimedOut,
+        Ok(Ok(output)) => ExecutionStatus::Succeeded { output },
+        Ok(Err(TaskFailure { error, cause })) => ExecutionStatus::Failed { error, cause },
+        Err(_elapsed) => ExecutionStatus::TimedOut,
     };
     let mut entered = walk.states;
-    if let (Status::TimedOut, Some(last)) = (&status, entered.last_mut()) {
+    if let (ExecutionStatus::TimedOut, Some(last)) = (&status, entered.last_mut()) {
         last.error = Some(report::TIMEOUT.to_owned());
         last.cause = Some(format!("the execution did not end within its {} s", limit.as_secs()));
     }
@@ -85,7 +87,7 @@ pub async fn run(
 }
 
 /// Where a state leads: its output, and the next state if there is one.
-type Step<'a> = (Value, Option<&'a str>);
+type NextState<'a> = (Value, Option<&'a str>);
 
 struct Walk<'a> {
     definition: &'a Definition,
@@ -133,18 +135,18 @@ impl<'a> Walk<'a> {
         Ok(input)
     }
 
-    async fn enter(&mut self, state: &'a State, input: &Value) -> Result<Step<'a>, TaskFailure> {
+    async fn enter(&mut self, state: &'a State, input: &Value) -> Result<NextState<'a>, TaskFailure> {
         match &state.kind {
-            Kind::Task(task) => self.task(state, task, input).await,
-            Kind::Choice(choice) => self.choose(state, choice, input),
-            Kind::Pass(onward) => self.onward(state, onward, input),
-            Kind::Succeed(effect) => {
+            StateKind::Task(task) => self.task(state, task, input).await,
+            StateKind::Choice(choice) => self.choose(state, choice, input),
+            StateKind::Pass(onward) => self.onward(state, onward, input),
+            StateKind::Succeed(effect) => {
                 let scope = self.scope(&self.view(state, input));
                 let (output, _) = settle(&scope, state, effect, "", input)?;
                 Ok((output, None))
             }
-            Kind::Fail(fail) => Err(self.fail(state, fail, input)),
-            Kind::Wait(wait) => {
+            StateKind::Fail(fail) => Err(self.fail(state, fail, input)),
+            StateKind::Wait(wait) => {
                 let seconds = self.wait_seconds(state, wait, input)?;
                 tokio::time::sleep(Duration::from_secs(seconds)).await;
                 self.onward(state, &wait.onward, input)
@@ -159,7 +161,7 @@ impl<'a> Walk<'a> {
         state: &'a State,
         task: &'a Task,
         input: &Value,
-    ) -> Result<Step<'a>, TaskFailure> {
+    ) -> Result<NextState<'a>, TaskFailure> {
         let mut spent = vec![0; task.retry.len()];
         loop {
             let failure = match self.attempt(state, task, input).await {
@@ -185,7 +187,7 @@ impl<'a> Walk<'a> {
         state: &'a State,
         task: &'a Task,
         input: &Value,
-    ) -> Result<Step<'a>, TaskFailure> {
+    ) -> Result<NextState<'a>, TaskFailure> {
         if let Some(entry) = self.states.last_mut() {
             entry.attempts += 1;
         }
@@ -221,7 +223,7 @@ impl<'a> Walk<'a> {
         task: &'a Task,
         input: &Value,
         failure: TaskFailure,
-    ) -> Result<Step<'a>, TaskFailure> {
+    ) -> Result<NextState<'a>, TaskFailure> {
         let catcher = task.catch.iter().enumerate().find(|(_, catcher)| matches(&catcher.errors, &failure));
         let Some((index, catcher)) = catcher else {
             return Err(failure);
@@ -242,7 +244,7 @@ impl<'a> Walk<'a> {
         state: &'a State,
         choice: &'a Choice,
         input: &Value,
-    ) -> Result<Step<'a>, TaskFailure> {
+    ) -> Result<NextState<'a>, TaskFailure> {
         let view = self.view(state, input);
         for (index, rule) in choice.rules.iter().enumerate() {
             let field = format!("Choices[{index}]/Condition");
@@ -271,7 +273,12 @@ impl<'a> Walk<'a> {
         self.leave(state, &choice.effect, "", &view, input, Some(default))
     }
 
-    fn onward(&mut self, state: &State, onward: &'a Onward, input: &Value) -> Result<Step<'a>, TaskFailure> {
+    fn onward(
+        &mut self,
+        state: &State,
+        onward: &'a Onward,
+        input: &Value,
+    ) -> Result<NextState<'a>, TaskFailure> {
         let view = self.view(state, input);
         self.leave(state, &onward.effect, "", &view, input, onward.next.as_deref())
     }
@@ -309,12 +316,12 @@ impl<'a> Walk<'a> {
     fn leave(
         &mut self,
         state: &State,
-        effect: &Effect,
+        effect: &DataEffect,
         at: &str,
         view: &Map<String, Value>,
         default: &Value,
         next: Option<&'a str>,
-    ) -> Result<Step<'a>, TaskFailure> {
+    ) -> Result<NextState<'a>, TaskFailure> {
         let (output, assigned) = settle(&self.scope(view), state, effect, at, default)?;
         // Data beyond the limit fails the state, and a failed state assigns nothing.
         within_limit(&output, &format!("the output of state {:?}", state.name))?;
@@ -350,7 +357,7 @@ impl<'a> Walk<'a> {
 fn settle(
     scope: &Scope,
     state: &State,
-    effect: &Effect,
+    effect: &DataEffect,
     at: &str,
     default: &Value,
 ) -> Result<(Value, Vec<(String, Value)>), TaskFailure> {

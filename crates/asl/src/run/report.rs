@@ -21,7 +21,7 @@ pub struct Execution {
     /// The name that the caller gave; tracing only, never unique.
     pub name: String,
     /// How it ended.
-    pub status: Status,
+    pub status: ExecutionStatus,
     /// When it started.
     pub started: OffsetDateTime,
     /// When it ended.
@@ -34,7 +34,7 @@ pub struct Execution {
 
 /// How an execution ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Status {
+pub enum ExecutionStatus {
     /// `SUCCEEDED`, with the last state's output.
     Succeeded {
         /// The last state's output.
@@ -51,7 +51,7 @@ pub enum Status {
     TimedOut,
 }
 
-impl Status {
+impl ExecutionStatus {
     /// The status as AWS spells it.
     pub fn name(&self) -> &'static str {
         match self {

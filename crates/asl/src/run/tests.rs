@@ -219,7 +219,7 @@ async fn an_error_that_nobody_catches_fails_the_execution() {
     let catch = json!([{"ErrorEquals": ["Other"], "Next": "Work"}]);
     let definition = work(&json!({"Catch": catch}));
     let execution = execute(&definition, &Scripted::failing(&["Boom"]), json!({})).await;
-    assert_eq!(execution.status, Status::Failed { error: "Boom".into(), cause: "call 0".into() });
+    assert_eq!(execution.status, ExecutionStatus::Failed { error: "Boom".into(), cause: "call 0".into() });
     assert_eq!(execution.states[0].error.as_deref(), Some("Boom"));
     assert_eq!(execution.states[0].output, None);
 }
@@ -283,7 +283,7 @@ async fn a_machine_that_takes_too_long_times_out_whatever_its_catchers_say() {
     let start = Instant::now();
     let execution = execute(&definition, &services, json!({"a": 1})).await;
     assert_eq!(start.elapsed().as_secs(), 20);
-    assert_eq!(execution.status, Status::TimedOut);
+    assert_eq!(execution.status, ExecutionStatus::TimedOut);
     assert_eq!((execution.status.name(), execution.status.error()), ("TIMED_OUT", Some("States.Timeout")));
     let work = &execution.states[0];
     assert_eq!(
@@ -298,7 +298,7 @@ async fn an_express_execution_ends_after_five_minutes() {
     let definition = machine_within(1_000, &json!({"A": {"Type": "Wait", "Seconds": 999, "End": true}}));
     let start = Instant::now();
     let execution = execute(&definition, &Scripted::failing(&[]), json!({})).await;
-    assert_eq!((execution.status, start.elapsed().as_secs()), (Status::TimedOut, 300));
+    assert_eq!((execution.status, start.elapsed().as_secs()), (ExecutionStatus::TimedOut, 300));
 }
 
 #[tokio::test(start_paused = true)]
@@ -484,7 +484,7 @@ async fn a_fail_state_fails_with_its_error_and_cause() {
     let execution =
         execute_alone(fail(json!({"Error": "Broken", "Cause": "{% 'at ' & $states.input %}"})), json!("x"))
             .await;
-    assert_eq!(execution.status, Status::Failed { error: "Broken".into(), cause: "at x".into() });
+    assert_eq!(execution.status, ExecutionStatus::Failed { error: "Broken".into(), cause: "at x".into() });
     let execution = execute_alone(fail(json!({})), json!("x")).await;
     assert_eq!((execution.status.name(), execution.status.error()), ("FAILED", None));
     let execution = execute_alone(fail(json!({"Error": "{% 5 %}"})), json!("x")).await;

@@ -11,10 +11,10 @@ use time::{OffsetDateTime, macros::format_description};
 
 /// What time it is: the system's time, or a time that a test holds.
 #[derive(Clone, Debug)]
-pub struct StackClock(Kind);
+pub struct StackClock(TimeKind);
 
 #[derive(Clone, Debug)]
-enum Kind {
+enum TimeKind {
     System,
     Held(Arc<Held>),
 }
@@ -29,13 +29,13 @@ struct Held {
 impl StackClock {
     /// The operating system's clock.
     pub fn system() -> Self {
-        Self(Kind::System)
+        Self(TimeKind::System)
     }
 
     /// A clock that starts at `start` and moves with tokio's time (which a test pauses), and by
     /// [`advance`](Self::advance).
     pub fn held(start: OffsetDateTime) -> Self {
-        Self(Kind::Held(Arc::new(Held {
+        Self(TimeKind::Held(Arc::new(Held {
             start: start.into(),
             started: tokio::time::Instant::now(),
             advanced: Mutex::new(Duration::ZERO),
@@ -44,7 +44,7 @@ impl StackClock {
 
     /// Moves a held clock forward; the system's clock is nobody's to move, so there this does nothing.
     pub fn advance(&self, by: Duration) {
-        if let Kind::Held(held) = &self.0 {
+        if let TimeKind::Held(held) = &self.0 {
             *held.advanced.lock().unwrap_or_else(PoisonError::into_inner) += by;
         }
     }
@@ -63,8 +63,8 @@ impl StackClock {
     #[allow(clippy::disallowed_methods, reason = "this is the one place that asks the system for the time")]
     pub fn system_time(&self) -> SystemTime {
         match &self.0 {
-            Kind::System => SystemTime::now(),
-            Kind::Held(held) => {
+            TimeKind::System => SystemTime::now(),
+            TimeKind::Held(held) => {
                 let advanced = *held.advanced.lock().unwrap_or_else(PoisonError::into_inner);
                 held.start + held.started.elapsed() + advanced
             }

@@ -37,7 +37,7 @@ impl MailKind {
 
 /// One delivered mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mail {
+pub struct DeliveredMail {
     /// Why it was sent.
     pub kind: MailKind,
     /// The address.
@@ -56,7 +56,7 @@ pub struct Mail {
     pub at: String,
 }
 
-impl Mail {
+impl DeliveredMail {
     /// A mail that is about no order.
     pub(crate) fn new(kind: MailKind, to: &str, subject: &str, body: String, at: OffsetDateTime) -> Self {
         let (to, subject) = (to.to_owned(), subject.to_owned());
@@ -68,7 +68,7 @@ impl Mail {
 /// memory, so that after a kill the file holds what was answered.
 pub struct Mailbox {
     store: Store,
-    mails: Mutex<Vec<Mail>>,
+    mails: Mutex<Vec<DeliveredMail>>,
 }
 
 impl std::fmt::Debug for Mailbox {
@@ -85,8 +85,8 @@ impl Mailbox {
     }
 
     /// Every mail delivered, oldest first, of one kind or to one address (in any case) if asked.
-    pub fn mails(&self, kind: Option<MailKind>, to: Option<&str>) -> Vec<Mail> {
-        let wanted = |mail: &&Mail| {
+    pub fn mails(&self, kind: Option<MailKind>, to: Option<&str>) -> Vec<DeliveredMail> {
+        let wanted = |mail: &&DeliveredMail| {
             kind.is_none_or(|kind| mail.kind == kind)
                 && to.is_none_or(|to| mail.to.to_lowercase() == to.to_lowercase())
         };
@@ -94,7 +94,7 @@ impl Mailbox {
     }
 
     /// Delivers a mail.
-    pub(crate) fn deliver(&self, mail: Mail) -> Result<(), StoreError> {
+    pub(crate) fn deliver(&self, mail: DeliveredMail) -> Result<(), StoreError> {
         let mut mails = self.lock();
         // Ids sort as text, and mails are never removed, so the count is the next place.
         self.store.put(KIND, &format!("{:020}", mails.len()), &mail)?;
@@ -103,7 +103,7 @@ impl Mailbox {
     }
 
     /// A panic under the lock leaves the mails as of the last completed write, so a poisoned lock is still good.
-    fn lock(&self) -> MutexGuard<'_, Vec<Mail>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<DeliveredMail>> {
         self.mails.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

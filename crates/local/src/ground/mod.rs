@@ -14,7 +14,7 @@ pub use self::{
     account::ACCOUNT,
     clock::StackClock,
     error::AwsError,
-    mailbox::{Mail, MailKind, Mailbox},
+    mailbox::{DeliveredMail, MailKind, Mailbox},
     store::{FORMAT, Store, StoreError, TABLE},
 };
 pub(crate) use self::{clock::timestamp, mailbox::is_address};

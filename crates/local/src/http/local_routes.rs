@@ -178,13 +178,13 @@ mod tests {
 
     const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:orders";
 
-    struct World {
+    struct LocalWorld {
         api: Router,
         tokens: Arc<Tokens>,
         sns: Arc<Sns>,
     }
 
-    fn world() -> World {
+    fn world() -> LocalWorld {
         let clock = StackClock::held(datetime!(2026-03-01 12:00 UTC));
         let store = Store::open(Database::memory().unwrap()).unwrap();
         let tokens = Tokens::open(&store, clock.clone(), "iss".to_owned(), "aud".to_owned()).unwrap();
@@ -193,10 +193,10 @@ mod tests {
         sns.ensure_topic(TOPIC, None).unwrap();
         let (tokens, sns) = (Arc::new(tokens), Arc::new(sns));
         let executions: Executions = Arc::new(|| json!([{"name": "o-1"}]));
-        World { api: router(Arc::clone(&tokens), mailbox, Arc::clone(&sns), executions), tokens, sns }
+        LocalWorld { api: router(Arc::clone(&tokens), mailbox, Arc::clone(&sns), executions), tokens, sns }
     }
 
-    impl World {
+    impl LocalWorld {
         async fn call(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
             let request =
                 Request::builder().method(method).uri(path).body(Body::from(body.to_owned())).unwrap();

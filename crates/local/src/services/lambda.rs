@@ -40,7 +40,7 @@ impl Functions {
     /// Makes the function that `wiring` describes and adds it.
     pub(crate) async fn deploy(
         &mut self,
-        wiring: &sam_template::Function,
+        wiring: &sam_template::FunctionResource,
         config: &SdkConfig,
     ) -> Result<(), SetupFault> {
         let env = Env::given(wiring.environment.clone());

@@ -9,22 +9,22 @@ use super::*;
 
 const ISSUER: &str = "https://issuer.example.com/pool";
 
-struct World {
+struct TokenWorld {
     tokens: Tokens,
     clock: StackClock,
 }
 
-fn open(store: &Store) -> World {
+fn open(store: &Store) -> TokenWorld {
     let clock = StackClock::held(datetime!(2026-03-01 12:00 UTC));
     let tokens = Tokens::open(store, clock.clone(), ISSUER.to_owned(), "client-1".to_owned()).unwrap();
-    World { tokens, clock }
+    TokenWorld { tokens, clock }
 }
 
-fn world() -> World {
+fn world() -> TokenWorld {
     open(&Store::open(Database::memory().unwrap()).unwrap())
 }
 
-impl World {
+impl TokenWorld {
     fn verify(&self, authorization: &str) -> Result<Map<String, Value>, Unauthorized> {
         let audiences = ["client-0".to_owned(), "client-1".to_owned()];
         self.tokens.verify(Some(authorization), ISSUER, &audiences)

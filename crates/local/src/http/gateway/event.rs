@@ -13,7 +13,7 @@ use super::routes::decode;
 use crate::ground::ACCOUNT;
 
 /// What the gateway found out about a request.
-pub(super) struct Call<'a> {
+pub(super) struct RoutedCall<'a> {
     pub(super) request_id: &'a str,
     pub(super) route_key: &'a str,
     pub(super) parameters: Vec<(&'a str, String)>,
@@ -21,7 +21,7 @@ pub(super) struct Call<'a> {
     pub(super) now: OffsetDateTime,
 }
 
-pub(super) fn build(parts: &Parts, body: &[u8], call: Call<'_>) -> Value {
+pub(super) fn build(parts: &Parts, body: &[u8], call: RoutedCall<'_>) -> Value {
     // An HTTP API hands the path over decoded, unlike a REST API.
     let path = decode(parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();

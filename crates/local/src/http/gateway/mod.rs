@@ -41,7 +41,7 @@ use serde_json::{Map, Value, json};
 use tracing::Instrument as _;
 
 pub use self::routes::RouteError;
-use self::{event::Call, routes::Routes};
+use self::{event::RoutedCall, routes::Routes};
 use crate::ground::{
     StackClock,
     tokens::{Tokens, Unauthorized},
@@ -145,7 +145,7 @@ impl Gateway {
                 Err(refused) => return unauthorized(refused),
             },
         };
-        let call = Call {
+        let call = RoutedCall {
             request_id,
             route_key: found.key,
             parameters: found.parameters,

@@ -19,7 +19,7 @@ const CONNECTION: [HeaderName; 5] = [
 /// `multiValueHeaders` belongs to payload format 1.0 and is ignored, as on AWS.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Reply {
+struct FunctionReply {
     status_code: u16,
     headers: Option<serde_json::Map<String, Value>>,
     cookies: Option<Vec<String>>,
@@ -36,7 +36,7 @@ pub(super) fn read(reply: &[u8]) -> Result<Response<Bytes>, &'static str> {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         return Ok(response);
     }
-    let reply: Reply =
+    let reply: FunctionReply =
         serde_json::from_value(reply).map_err(|_any| "the reply has a field of a wrong type")?;
 
     let body = reply.body.unwrap_or_default();

@@ -33,7 +33,7 @@ enum Segment {
 }
 
 /// The route that a request takes.
-pub(super) struct Found<'a> {
+pub(super) struct MatchedRoute<'a> {
     pub(super) route: &'a Route,
     /// `GET /orders/{order_id}`.
     pub(super) key: &'a str,
@@ -54,12 +54,12 @@ impl Routes {
         Ok(Self(compiled))
     }
 
-    pub(super) fn find(&self, method: &Method, path: &str) -> Option<Found<'_>> {
+    pub(super) fn find(&self, method: &Method, path: &str) -> Option<MatchedRoute<'_>> {
         let segments: Vec<String> = segments(path)?.map(decode).collect();
         self.0.iter().find_map(|one| {
             let of_method = one.route.method == "ANY" || one.route.method == method.as_str();
             let parameters = if of_method { one.matches(&segments) } else { None }?;
-            Some(Found { route: &one.route, key: &one.key, parameters })
+            Some(MatchedRoute { route: &one.route, key: &one.key, parameters })
         })
     }
 }

@@ -18,12 +18,12 @@ const ISSUER: &str = "https://issuer.example.com/pool";
 
 /// Answers by the name of the function, and keeps every event.
 #[derive(Default)]
-struct Functions {
+struct ScriptedFunctions {
     events: Mutex<Vec<Value>>,
     finished: AtomicU64,
 }
 
-impl Invoker for Functions {
+impl Invoker for ScriptedFunctions {
     fn invoke<'a>(
         &'a self,
         function: &'a str,
@@ -51,18 +51,18 @@ impl Invoker for Functions {
     }
 }
 
-struct World {
+struct GatewayWorld {
     api: Router,
     tokens: Arc<Tokens>,
-    functions: Arc<Functions>,
+    functions: Arc<ScriptedFunctions>,
 }
 
-impl World {
+impl GatewayWorld {
     fn open() -> Self {
         let clock = StackClock::held(datetime!(2026-03-01 12:00:00.25 UTC));
         let store = Store::open(Database::memory().unwrap()).unwrap();
         let tokens = Tokens::open(&store, clock.clone(), ISSUER.to_owned(), "client-1".to_owned()).unwrap();
-        let (tokens, functions) = (Arc::new(tokens), Arc::new(Functions::default()));
+        let (tokens, functions) = (Arc::new(tokens), Arc::new(ScriptedFunctions::default()));
         let route = |method: &str, path: &str, function: &str, guarded: bool| Route {
             method: method.to_owned(),
             path: path.to_owned(),
@@ -96,15 +96,15 @@ impl World {
         self.tokens.issue(&request).unwrap().id_token
     }
 
-    async fn send(&self, request: http::request::Builder, body: impl Into<Body>) -> Answer {
+    async fn send(&self, request: http::request::Builder, body: impl Into<Body>) -> GatewayAnswer {
         let response = self.api.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
         assert_eq!(parts.headers["apigw-requestid"].len(), 16);
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+        GatewayAnswer { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    async fn get(&self, path: &str) -> GatewayAnswer {
         self.send(http::Request::get(path), "").await
     }
 
@@ -113,13 +113,13 @@ impl World {
     }
 }
 
-struct Answer {
+struct GatewayAnswer {
     status: u16,
     headers: HeaderMap,
     body: String,
 }
 
-impl Answer {
+impl GatewayAnswer {
     #[track_caller]
     fn is_own(&self, status: u16, message: &str) {
         assert_eq!(
@@ -132,7 +132,7 @@ impl Answer {
 
 #[tokio::test(start_paused = true)]
 async fn a_function_gets_the_event_of_payload_format_two() {
-    let world = World::open();
+    let world = GatewayWorld::open();
     let token = world.token();
     let request = http::Request::patch("/orders/a%20b?limit=1&tag=x&tag=y%2Cz&empty")
         .header("Host", "api.example.com:3000")
@@ -203,7 +203,7 @@ async fn a_function_gets_the_event_of_payload_format_two() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_request_does_not_have_is_absent_from_its_event() {
-    let world = World::open();
+    let world = GatewayWorld::open();
     world.get("/health").await;
     let event = &world.events()[0];
     for absent in ["cookies", "queryStringParameters", "pathParameters", "body"] {
@@ -216,7 +216,7 @@ async fn what_a_request_does_not_have_is_absent_from_its_event() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_is_no_text_is_base64() {
-    let world = World::open();
+    let world = GatewayWorld::open();
     for (content_type, body, expected, base64) in [
         ("application/json", &b"{\"a\":1}"[..], "{\"a\":1}", false),
         ("application/json", b"\xff", "/w==", true),
@@ -231,7 +231,7 @@ async fn a_body_that_is_no_text_is_base64() {
 
 #[tokio::test(start_paused = true)]
 async fn only_a_good_token_reaches_a_guarded_function() {
-    let world = World::open();
+    let world = GatewayWorld::open();
     let request = TokenRequest::new("ana@example.com");
     let forged = |overrides: Value, signing| {
         world.tokens.issue_with(&request, overrides.as_object().unwrap(), signing).unwrap()
@@ -265,7 +265,7 @@ async fn only_a_good_token_reaches_a_guarded_function() {
 
 #[tokio::test(start_paused = true)]
 async fn the_gateway_answers_in_its_own_words() {
-    let world = World::open();
+    let world = GatewayWorld::open();
     world.get("/nowhere").await.is_own(404, "Not Found");
     world.send(http::Request::delete("/health"), "").await.is_own(404, "Not Found");
     world.get("/fails").await.is_own(500, "Internal Server Error");
@@ -286,7 +286,7 @@ async fn the_gateway_answers_in_its_own_words() {
 
 #[tokio::test(start_paused = true)]
 async fn a_function_that_takes_too_long_is_given_up_and_still_finishes() {
-    let world = World::open();
+    let world = GatewayWorld::open();
     let started = tokio::time::Instant::now();
     world.get("/slow").await.is_own(503, "Service Unavailable");
     assert_eq!(started.elapsed(), Duration::from_secs(30));
@@ -296,7 +296,7 @@ async fn a_function_that_takes_too_long_is_given_up_and_still_finishes() {
 
 #[tokio::test(start_paused = true)]
 async fn every_answer_has_an_id_of_its_own() {
-    let world = World::open();
+    let world = GatewayWorld::open();
     let mut ids = std::collections::BTreeSet::new();
     for path in ["/health", "/health", "/nowhere", "/fails"] {
         ids.insert(world.get(path).await.headers["apigw-requestid"].to_str().unwrap().to_owned());
@@ -307,7 +307,7 @@ async fn every_answer_has_an_id_of_its_own() {
 #[tokio::test]
 async fn it_serves_a_socket_and_says_who_called() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let world = World::open();
+    let world = GatewayWorld::open();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = world.api.clone().into_make_service_with_connect_info::<std::net::SocketAddr>();

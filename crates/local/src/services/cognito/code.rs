@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::{
     Cognito,
     passwords::fill,
-    users::{Code, User},
+    users::{Code, PoolUser},
 };
-use crate::ground::{AwsError, Mail, MailKind};
+use crate::ground::{AwsError, DeliveredMail, MailKind};
 
 /// Gives a user a new code, which replaces the one before.
-pub(super) fn issue(cognito: &Cognito, user: &mut User) -> Result<(), AwsError> {
+pub(super) fn issue(cognito: &Cognito, user: &mut PoolUser) -> Result<(), AwsError> {
     let mut bytes = [0; 8];
     fill(&mut bytes)?;
     let digits = format!("{:06}", u64::from_le_bytes(bytes) % 1_000_000);
@@ -20,12 +20,12 @@ pub(super) fn issue(cognito: &Cognito, user: &mut User) -> Result<(), AwsError> 
 }
 
 /// Mails a user their code, in the pool's words.
-pub(super) fn mail(cognito: &Cognito, user: &User) -> Result<(), AwsError> {
+pub(super) fn mail(cognito: &Cognito, user: &PoolUser) -> Result<(), AwsError> {
     let Some(code) = &user.code else { return Ok(()) };
     let pool = &cognito.pool;
     let text = pool.mail_text.replace(CODE, code.digits());
     let at = cognito.clock.now();
-    cognito.mailbox.deliver(Mail::new(
+    cognito.mailbox.deliver(DeliveredMail::new(
         MailKind::VerificationCode,
         &user.email,
         &pool.mail_subject,

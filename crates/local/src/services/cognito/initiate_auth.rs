@@ -6,7 +6,7 @@ use sam_template::UserPoolClient;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Cognito, invalid, needed, passwords::Hashed, refused, users::User};
+use super::{Cognito, invalid, needed, passwords::Hashed, refused, users::PoolUser};
 use crate::ground::AwsError;
 
 #[derive(Deserialize)]
@@ -93,7 +93,7 @@ impl Session<'_> {
     }
 
     /// An ID token and an access token for somebody who signed in at this time.
-    fn tokens(&self, user: &User, signed_in_at: i64) -> Result<Value, AwsError> {
+    fn tokens(&self, user: &PoolUser, signed_in_at: i64) -> Result<Value, AwsError> {
         let now = self.cognito.clock.unix_seconds();
         let client = self.client;
         let claims = |token_use: &str, lifetime: Duration| {
@@ -136,7 +136,7 @@ impl Session<'_> {
 
     /// Opaque to clients, as on AWS, and no bearer token: it names neither an audience nor a client as an authorizer
     /// looks for them.
-    fn refresh_token(&self, user: &User, now: i64) -> Result<String, AwsError> {
+    fn refresh_token(&self, user: &PoolUser, now: i64) -> Result<String, AwsError> {
         let claims = json!({
             "sub": user.sub,
             "email": user.email,

@@ -30,7 +30,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::users::CODE_SECONDS;
-use self::{passwords::Hashed, users::Users};
+use self::{passwords::Hashed, users::PoolUsers};
 use crate::ground::{
     AwsError, Mailbox, StackClock, Store, is_address,
     tokens::{TokenError, Tokens},
@@ -50,7 +50,7 @@ pub struct Cognito {
     /// Codes are delivered here.
     mailbox: Arc<Mailbox>,
     /// Held while a user is looked up and changed.
-    users: Mutex<Users>,
+    users: Mutex<PoolUsers>,
 }
 
 impl std::fmt::Debug for Cognito {
@@ -68,7 +68,7 @@ impl Cognito {
         tokens: Arc<Tokens>,
         mailbox: Arc<Mailbox>,
     ) -> Self {
-        Self { pool, clock, tokens, mailbox, users: Mutex::new(Users::new(store)) }
+        Self { pool, clock, tokens, mailbox, users: Mutex::new(PoolUsers::new(store)) }
     }
 
     /// One API call in its JSON form: members named as in the API reference.
@@ -110,7 +110,7 @@ impl Cognito {
             return Ok(user.confirmed && user.password.is(password));
         }
         sign_up::check(&self.pool, email, password)?;
-        let mut user = users::User::new(email, Hashed::new(password)?);
+        let mut user = users::PoolUser::new(email, Hashed::new(password)?);
         user.confirmed = true;
         user.groups = groups.iter().map(|group| (*group).to_owned()).collect();
         users.put(&user)?;
@@ -126,7 +126,7 @@ impl Cognito {
     }
 
     /// A panic under the lock leaves the accounts as of the last completed write, so a poisoned lock is still good.
-    fn users(&self) -> MutexGuard<'_, Users> {
+    fn users(&self) -> MutexGuard<'_, PoolUsers> {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

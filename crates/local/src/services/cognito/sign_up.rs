@@ -8,7 +8,7 @@ use super::{
     Cognito, address, code, invalid, needed,
     passwords::{self, Hashed},
     refused,
-    users::User,
+    users::PoolUser,
 };
 use crate::ground::{AwsError, is_address};
 
@@ -35,7 +35,7 @@ pub(super) fn run(cognito: &Cognito, request: SignUp) -> Result<Value, AwsError>
     let password = needed(request.password, "password")?;
     attributes(client, &username, &request.user_attributes)?;
     check(&cognito.pool, &username, &password)?;
-    let mut user = User::new(&username, Hashed::new(&password)?);
+    let mut user = PoolUser::new(&username, Hashed::new(&password)?);
     {
         let users = cognito.users();
         if users.get(&username)?.is_some() {

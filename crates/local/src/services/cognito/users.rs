@@ -43,7 +43,7 @@ impl Code {
 
 /// An account.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct User {
+pub(super) struct PoolUser {
     /// The id: the same as `POST /local/token` gives the address.
     pub(super) sub: String,
     /// The address as it was first written.
@@ -56,7 +56,7 @@ pub(super) struct User {
     pub(super) groups: Vec<String>,
 }
 
-impl User {
+impl PoolUser {
     /// Somebody who has proven nothing yet.
     pub(super) fn new(email: &str, password: Hashed) -> Self {
         Self {
@@ -70,22 +70,22 @@ impl User {
     }
 }
 
-pub(super) struct Users {
+pub(super) struct PoolUsers {
     store: Store,
 }
 
-impl Users {
+impl PoolUsers {
     pub(super) fn new(store: Store) -> Self {
         Self { store }
     }
 
     /// The account of an address, in whatever case.
-    pub(super) fn get(&self, email: &str) -> Result<Option<User>, StoreError> {
+    pub(super) fn get(&self, email: &str) -> Result<Option<PoolUser>, StoreError> {
         self.store.get(KIND, &email.to_lowercase())
     }
 
     /// Writes an account.
-    pub(super) fn put(&self, user: &User) -> Result<(), StoreError> {
+    pub(super) fn put(&self, user: &PoolUser) -> Result<(), StoreError> {
         self.store.put(KIND, &user.email.to_lowercase(), user)
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{FilterPolicy, Limits, Subscription, invalid_parameter, not_found, state::SnsState};
-use crate::ground::{ACCOUNT, AwsError, Mail, MailKind, is_address, timestamp};
+use super::{FilterPolicy, Limits, TopicSubscription, invalid_parameter, not_found, state::SnsState};
+use crate::ground::{ACCOUNT, AwsError, DeliveredMail, MailKind, is_address, timestamp};
 
 const SUPPORTED: &str =
     "CreateTopic, Subscribe, Unsubscribe, GetSubscriptionAttributes, ConfirmSubscription, Publish";
@@ -136,7 +136,7 @@ fn subscribe(state: &mut SnsState, wish: Subscribe, now: OffsetDateTime) -> Resu
         }
         None => {
             if policy.is_some() {
-                let filtered = |one: &&Subscription| one.filter_policy.is_some();
+                let filtered = |one: &&TopicSubscription| one.filter_policy.is_some();
                 let on_topic = state.of_topic(&wish.topic_arn, seconds).filter(filtered).count();
                 within_limits(state.limits(), on_topic, state.live(seconds).filter(filtered).count())?;
             }
@@ -216,9 +216,9 @@ fn within_limits(limits: Limits, on_topic: usize, in_account: usize) -> Result<(
     Ok(())
 }
 
-fn confirmation_mail(subscription: &Subscription, now: OffsetDateTime) -> Mail {
-    let Subscription { topic_arn, token, .. } = subscription;
-    Mail {
+fn confirmation_mail(subscription: &TopicSubscription, now: OffsetDateTime) -> DeliveredMail {
+    let TopicSubscription { topic_arn, token, .. } = subscription;
+    DeliveredMail {
         kind: MailKind::SubscriptionConfirmation,
         to: subscription.endpoint.clone(),
         subject: "AWS Notification - Subscription Confirmation".to_owned(),
@@ -346,7 +346,7 @@ fn publish(state: &mut SnsState, message: &Publish, now: OffsetDateTime) -> Resu
     }
     topic_exists(state, &message.topic_arn)?;
 
-    let reaches = |one: &&Subscription| {
+    let reaches = |one: &&TopicSubscription| {
         one.confirmed && one.filter_policy.as_ref().is_none_or(|policy| policy.matches(&attributes))
     };
     let to: Vec<String> = state
@@ -355,7 +355,7 @@ fn publish(state: &mut SnsState, message: &Publish, now: OffsetDateTime) -> Resu
         .map(|one| one.endpoint.clone())
         .collect();
     for to in to {
-        state.deliver(Mail {
+        state.deliver(DeliveredMail {
             kind: MailKind::OrderStatus,
             to,
             subject: message.subject.clone().unwrap_or_else(|| "AWS Notification Message".to_owned()),

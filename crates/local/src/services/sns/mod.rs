@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use self::state::SnsState;
-pub use self::{filter::FilterPolicy, state::Subscription};
+pub use self::{filter::FilterPolicy, state::TopicSubscription};
 use crate::ground::{AwsError, Mailbox, StackClock, Store, StoreError};
 
 /// The most subscriptions with a filter policy on one topic, as on AWS.
@@ -95,7 +95,7 @@ impl Sns {
     }
 
     /// Every subscription, by topic and in the order they were made.
-    pub fn subscriptions(&self) -> Vec<Subscription> {
+    pub fn subscriptions(&self) -> Vec<TopicSubscription> {
         let now = self.clock.unix_seconds();
         self.state().live(now).cloned().collect()
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{FilterPolicy, Limits};
-use crate::ground::{Mail, Mailbox, Store, StoreError};
+use crate::ground::{DeliveredMail, Mailbox, Store, StoreError};
 
 /// How long an unconfirmed subscription lives: 48 hours, as on AWS ("Amazon SNS supports automatic deletion
 /// of unconfirmed subscriptions", 2023).
@@ -19,7 +19,7 @@ const STARTS: &str = "sns_starts";
 
 /// One subscription of an address to a topic.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Subscription {
+pub struct TopicSubscription {
     /// Its ARN.
     pub arn: String,
     /// The topic's ARN.
@@ -41,7 +41,7 @@ pub struct Subscription {
     number: u64,
 }
 
-impl Subscription {
+impl TopicSubscription {
     /// Whether SNS would have deleted it by now.
     fn has_lapsed(&self, now: i64) -> bool {
         !self.confirmed && now - self.asked_at >= PENDING_SECONDS
@@ -51,7 +51,7 @@ impl Subscription {
 pub(super) struct SnsState {
     store: Store,
     /// Subscriptions by topic, in the order they were made, the lapsed ones among them.
-    topics: BTreeMap<String, Vec<Subscription>>,
+    topics: BTreeMap<String, Vec<TopicSubscription>>,
     /// The keys of the topics that are encrypted.
     keys: BTreeMap<String, String>,
     mailbox: Arc<Mailbox>,
@@ -64,13 +64,13 @@ pub(super) struct SnsState {
 
 impl SnsState {
     pub(super) fn load(store: Store, mailbox: Arc<Mailbox>) -> Result<Self, StoreError> {
-        let mut topics: BTreeMap<String, Vec<Subscription>> = BTreeMap::new();
+        let mut topics: BTreeMap<String, Vec<TopicSubscription>> = BTreeMap::new();
         let mut keys = BTreeMap::new();
         for (arn, key) in store.all::<Option<String>>(TOPIC)? {
             keys.extend(key.map(|key| (arn.clone(), key)));
             topics.insert(arn, Vec::new());
         }
-        let mut subscriptions: Vec<Subscription> =
+        let mut subscriptions: Vec<TopicSubscription> =
             store.all(SUBSCRIPTION)?.into_iter().map(|(_, subscription)| subscription).collect();
         subscriptions.sort_by_key(|subscription| subscription.number);
         let subscribed = subscriptions.last().map_or(0, |last| last.number + 1);
@@ -124,17 +124,17 @@ impl SnsState {
     }
 
     /// Every subscription that SNS has not deleted by now.
-    pub(super) fn live(&self, now: i64) -> impl Iterator<Item = &Subscription> {
+    pub(super) fn live(&self, now: i64) -> impl Iterator<Item = &TopicSubscription> {
         self.topics.values().flatten().filter(move |subscription| !subscription.has_lapsed(now))
     }
 
     /// The live subscriptions of one topic.
-    pub(super) fn of_topic(&self, arn: &str, now: i64) -> impl Iterator<Item = &Subscription> {
+    pub(super) fn of_topic(&self, arn: &str, now: i64) -> impl Iterator<Item = &TopicSubscription> {
         self.topics.get(arn).into_iter().flatten().filter(move |subscription| !subscription.has_lapsed(now))
     }
 
     /// A subscription by its ARN, which starts with its topic's.
-    pub(super) fn find(&self, arn: &str, now: i64) -> Option<&Subscription> {
+    pub(super) fn find(&self, arn: &str, now: i64) -> Option<&TopicSubscription> {
         let (topic_arn, _) = arn.rsplit_once(':')?;
         self.of_topic(topic_arn, now).find(|subscription| subscription.arn == arn)
     }
@@ -147,9 +147,9 @@ impl SnsState {
         filter_policy: Option<FilterPolicy>,
         dead_letters: Option<String>,
         now: i64,
-    ) -> Result<Subscription, StoreError> {
+    ) -> Result<TopicSubscription, StoreError> {
         self.forget_lapsed(topic_arn, now)?;
-        let subscription = Subscription {
+        let subscription = TopicSubscription {
             arn: format!("{topic_arn}:{}", self.next_id()),
             topic_arn: topic_arn.to_owned(),
             endpoint: endpoint.to_owned(),
@@ -170,7 +170,7 @@ impl SnsState {
     pub(super) fn change(
         &mut self,
         arn: &str,
-        change: impl FnOnce(&mut Subscription),
+        change: impl FnOnce(&mut TopicSubscription),
     ) -> Result<(), StoreError> {
         let found = self.topics.values_mut().flatten().find(|subscription| subscription.arn == arn);
         if let Some(subscription) = found {
@@ -199,7 +199,7 @@ impl SnsState {
         Ok(pending.len())
     }
 
-    pub(super) fn deliver(&self, mail: Mail) -> Result<(), StoreError> {
+    pub(super) fn deliver(&self, mail: DeliveredMail) -> Result<(), StoreError> {
         self.mailbox.deliver(mail)
     }
 

@@ -11,13 +11,13 @@ use crate::ground::{AwsError, MailKind, Mailbox, StackClock, Store};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:orders";
 
-struct World {
+struct SnsWorld {
     sns: Sns,
     mailbox: Arc<Mailbox>,
     clock: StackClock,
 }
 
-impl World {
+impl SnsWorld {
     fn open() -> Self {
         Self::on(Database::memory().unwrap())
     }
@@ -70,7 +70,7 @@ impl World {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_reaches_confirmed_subscriptions_whose_filter_matches_and_nobody_else() {
-    let world = World::open();
+    let world = SnsWorld::open();
     world.subscribe("ana@example.com", Some("u-ana")).unwrap();
     world.subscribe("everything@example.com", None).unwrap();
     assert_eq!(world.sns.confirm_all().unwrap(), 2);
@@ -94,7 +94,7 @@ async fn a_message_reaches_confirmed_subscriptions_whose_filter_matches_and_nobo
 
 #[tokio::test(start_paused = true)]
 async fn subscribing_again_answers_the_same_subscription_and_asks_again_while_it_is_pending() {
-    let world = World::open();
+    let world = SnsWorld::open();
     let asked =
         || world.mailbox.mails(Some(MailKind::SubscriptionConfirmation), Some("ana@example.com")).len();
     let arn = world.subscribe("ana@example.com", Some("u-ana")).unwrap();
@@ -113,7 +113,7 @@ async fn subscribing_again_answers_the_same_subscription_and_asks_again_while_it
 
 #[tokio::test(start_paused = true)]
 async fn a_pending_subscription_lapses_after_two_days_and_cannot_be_deleted_before() {
-    let world = World::open();
+    let world = SnsWorld::open();
     let arn = world.subscribe("ana@example.com", Some("u-ana")).unwrap();
     world.clock.advance(Duration::from_hours(48) - Duration::from_secs(1));
     assert!(world.refusal("Unsubscribe", &json!({ "SubscriptionArn": arn })).contains("pending"));
@@ -134,7 +134,7 @@ async fn a_pending_subscription_lapses_after_two_days_and_cannot_be_deleted_befo
 async fn everything_survives_reopening_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = || Database::new(folder.path().join("data.db").to_str().unwrap()).unwrap();
-    let world = World::on(file());
+    let world = SnsWorld::on(file());
     let arns: Vec<String> =
         (0..12).map(|n| world.subscribe(&format!("user{n}@example.com"), Some("u")).unwrap()).collect();
     world.sns.confirm_all().unwrap();
@@ -143,7 +143,7 @@ async fn everything_survives_reopening_the_file() {
     let (mails, first_id) = (world.mailbox.mails(None, None), world.sns.state().next_id());
     drop(world);
 
-    let world = World::on(file());
+    let world = SnsWorld::on(file());
     assert_eq!(world.mailbox.mails(None, None), mails);
     assert_ne!(world.sns.state().next_id(), first_id);
     world.publish(&[("user_id", "u")]);
@@ -153,7 +153,7 @@ async fn everything_survives_reopening_the_file() {
     assert_eq!(to, left);
     assert_eq!(world.subscribe("user0@example.com", Some("u")).unwrap(), arns[0]);
     drop(world);
-    assert_eq!(World::on(file()).mailbox.mails(None, None).len(), mails.len() + 11);
+    assert_eq!(SnsWorld::on(file()).mailbox.mails(None, None).len(), mails.len() + 11);
 }
 
 fn redrive(queue: &str) -> String {
@@ -165,7 +165,7 @@ async fn a_subscription_keeps_its_dead_letters_and_a_topic_its_key() {
     let folder = tempfile::tempdir().unwrap();
     let file = || Database::new(folder.path().join("data.db").to_str().unwrap()).unwrap();
     let queue = redrive("arn:aws:sqs:us-east-1:000000000000:lost");
-    let subscribe = |world: &World, queue: &str| {
+    let subscribe = |world: &SnsWorld, queue: &str| {
         let wish = json!({"TopicArn": TOPIC, "Protocol": "email", "Endpoint": "ana@example.com",
                           "Attributes": {"RedrivePolicy": queue}, "ReturnSubscriptionArn": true});
         world
@@ -173,15 +173,15 @@ async fn a_subscription_keeps_its_dead_letters_and_a_topic_its_key() {
             .call("Subscribe", &wish)
             .map(|answer| answer["SubscriptionArn"].as_str().unwrap().to_owned())
     };
-    let make = |world: &World, key: &str| {
+    let make = |world: &SnsWorld, key: &str| {
         world.sns.call("CreateTopic", &json!({"Name": "orders-2", "Attributes": {"KmsMasterKeyId": key}}))
     };
-    let world = World::on(file());
+    let world = SnsWorld::on(file());
     let arn = subscribe(&world, &queue).unwrap();
     make(&world, "alias/aws/sns").unwrap();
     drop(world);
 
-    let world = World::on(file());
+    let world = SnsWorld::on(file());
     assert_eq!(world.attribute(&arn, "RedrivePolicy").unwrap(), queue);
     assert_eq!(subscribe(&world, &queue).unwrap(), arn);
     assert!(subscribe(&world, &redrive("arn:aws:sqs:us-east-1:000000000000:other")).is_err());
@@ -192,7 +192,7 @@ async fn a_subscription_keeps_its_dead_letters_and_a_topic_its_key() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_call_gets_wrong_is_named() {
-    let world = World::open();
+    let world = SnsWorld::open();
     let publish = |change: Value| {
         let mut message = json!({"TopicArn": TOPIC, "Subject": "s", "Message": "m"});
         message.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
