@@ -73,9 +73,6 @@ pub enum StackError {
         /// What is wrong.
         fault: lambda_shell::SetupFault,
     },
-    /// A route cannot be served.
-    #[error(transparent)]
-    Route(#[from] gateway::RouteError),
     /// The data file cannot be used.
     #[error("the data file {file} cannot be used ({reason}): start with another --data-dir, or delete it")]
     Data {
@@ -149,7 +146,7 @@ impl Stack {
             functions.deploy(function, &config).await.map_err(failed)?;
         }
         aws.deploy(functions);
-        let router = api(template, &tokens, &aws, &clock)?.merge(local(&tokens, &mailbox, &sns, &aws));
+        let router = api(template, &tokens, &aws, &clock).merge(local(&tokens, &mailbox, &sns, &aws));
         Ok(Self {
             aws,
             mailbox,
@@ -303,16 +300,11 @@ fn machines(template: &Template) -> Result<HashMap<String, Machine>, StackError>
     Ok(machines)
 }
 
-fn api(
-    template: &Template,
-    tokens: &Arc<Tokens>,
-    aws: &Arc<Aws>,
-    clock: &StackClock,
-) -> Result<Router, StackError> {
+fn api(template: &Template, tokens: &Arc<Tokens>, aws: &Arc<Aws>, clock: &StackClock) -> Router {
     let routes = template.apis.iter().flat_map(|api| api.routes.iter().cloned());
     let cors = template.apis.iter().find_map(|api| api.cors.clone());
     let invoker = Arc::new(FromGateway(Arc::clone(aws)));
-    Ok(gateway::router(routes.collect(), cors, Arc::clone(tokens), invoker, clock.clone())?)
+    gateway::router(routes.collect(), cors, Arc::clone(tokens), invoker, clock.clone())
 }
 
 fn local(tokens: &Arc<Tokens>, mailbox: &Arc<Mailbox>, sns: &Arc<Sns>, aws: &Arc<Aws>) -> Router {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{names::Identity, node::Node};
+use super::{names::Identity, node::Node, paths::RoutePath};
 
 /// An HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub struct Cors {
 pub struct Route {
     /// `GET`, `POST` and so on; never `ANY`.
     pub method: String,
-    /// The path, with variables as `{sku}`, each a whole segment.
-    pub path: String,
+    /// The path, with variables as `{sku}`.
+    pub path: RoutePath,
     /// The logical id of the function that answers.
     pub function: String,
     /// Who may call it; `None` for anyone.
@@ -146,7 +146,9 @@ pub(super) fn add_route(function: &str, event: &Node<'_>, apis: &mut [Unfinished
         }
         Some(method)
     });
-    let path = event.need("Path").and_then(|node| checked_path(&node));
+    let path = event
+        .need("Path")
+        .and_then(|node| RoutePath::parse(&node.text()?).map_err(|problem| node.report(problem)).ok());
     let timeout_ms = match event.get("TimeoutInMillis") {
         Some(node) => node.whole().inspect(|ms| {
             if !(50..=MOST_TIMEOUT_MS).contains(ms) {
@@ -157,31 +159,31 @@ pub(super) fn add_route(function: &str, event: &Node<'_>, apis: &mut [Unfinished
     };
     // Without an ApiId, SAM would make a second API, open to anyone.
     let id = event.need("ApiId")?;
-    let Some(target) = apis.iter_mut().find(|open| id.value == open.api.id.as_str()) else {
+    let Some(target) = apis.iter().position(|one| id.value == one.api.id.as_str()) else {
         id.report("is not an API of this template, as in !Ref Api");
         return None;
     };
     let authorizer = match event.get("Auth") {
-        None => target.default.clone(),
+        None => apis[target].default.clone(),
         Some(auth) => {
             auth.allow(&["Authorizer"], &[]);
             auth.need("Authorizer").and_then(|node| match node.text()?.as_str() {
                 "NONE" => None,
-                _ => chosen(&node, &target.authorizers),
+                _ => chosen(&node, &apis[target].authorizers),
             })
         }
     };
     let (method, path) = (method?, path?);
-    if let Some(other) =
-        target.api.routes.iter().find(|other| other.method == method && alike(&other.path, &path))
-    {
+    // All APIs share one port locally.
+    let mut routes = apis.iter().flat_map(|one| &one.api.routes);
+    if let Some(other) = routes.find(|other| other.method == method && other.path.is_alike(&path)) {
         event.report(format!(
             "{method} {path} is already a route of {} (as {method} {})",
             other.function, other.path
         ));
     }
     let timeout = Duration::from_millis(timeout_ms?);
-    target.api.routes.push(Route { method, path, function: function.to_owned(), authorizer, timeout });
+    apis[target].api.routes.push(Route { method, path, function: function.to_owned(), authorizer, timeout });
     Some(())
 }
 
@@ -215,30 +217,4 @@ fn chosen(node: &Node<'_>, authorizers: &[Authorizer]) -> Option<Authorizer> {
         node.report(format!("`{name}` is not one of the API's authorizers: {}", known.join(", ")));
     }
     chosen.cloned()
-}
-
-fn checked_path(node: &Node<'_>) -> Option<String> {
-    let path = node.text()?;
-    let is_plain = |segment: &str| !segment.is_empty() && !segment.contains(['{', '}']);
-    let is_segment = |segment: &str| {
-        let variable = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        // A variable that ends in `+` takes the rest of the path.
-        variable.map_or_else(|| is_plain(segment), |name| is_plain(name) && !name.ends_with('+'))
-    };
-    if !path.strip_prefix('/').is_some_and(|rest| rest.is_empty() || rest.split('/').all(is_segment)) {
-        node.report(format!(
-            "`{path}` is not supported by the local stack; expected segments after slashes, each plain or a {{variable}}"
-        ));
-    }
-    Some(path)
-}
-
-/// Whether two paths match the same requests: variables are alike whatever they are called.
-fn alike(one: &str, other: &str) -> bool {
-    let shape = |path: &str| -> Vec<String> {
-        path.split('/')
-            .map(|segment| if segment.starts_with('{') { "{}" } else { segment }.to_owned())
-            .collect()
-    };
-    shape(one) == shape(other)
 }

@@ -16,6 +16,7 @@ mod intrinsics;
 mod names;
 mod node;
 mod parameters;
+mod paths;
 mod queues;
 mod resources;
 mod roles;
@@ -38,6 +39,7 @@ pub use self::{
     faults::{TemplateError, TemplateFault},
     functions::FunctionResource,
     names::Account,
+    paths::{PathSegment, RoutePath},
     roles::{Effect, Statement, permits},
     schedules::Schedule,
     state_machines::StateMachineResource,

@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use serde_json::json;
 
 use super::{
-    Account, Authorizer, Cors, Effect, PasswordPolicy, Route, Statement, Template, UserPool, UserPoolClient,
+    Account, Authorizer, Cors, Effect, PasswordPolicy, Route, RoutePath, Statement, Template, UserPool,
+    UserPoolClient,
 };
 
 const ACCOUNT: Account = Account { id: "000000000000", region: "us-east-1", stack_name: "orderflow" };
@@ -253,7 +254,7 @@ fn routes_have_the_default_authorizer_unless_they_say_otherwise() {
     };
     let route = |method: &str, path: &str, authorizer, timeout_s| Route {
         method: method.to_owned(),
-        path: path.to_owned(),
+        path: RoutePath::parse(path).expect("a good path"),
         function: "Place".to_owned(),
         authorizer,
         timeout: Duration::from_secs(timeout_s),

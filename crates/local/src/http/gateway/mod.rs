@@ -40,7 +40,6 @@ use sam_template::{Authorizer, Cors, Route};
 use serde_json::{Map, Value, json};
 use tracing::Instrument as _;
 
-pub use self::routes::RouteError;
 use self::{event::RoutedCall, routes::Routes};
 use crate::ground::{
     StackClock,
@@ -91,20 +90,17 @@ struct Gateway {
 
 /// The API as a service. Whatever none of `routes` takes is answered 404, so the router can be merged with
 /// others that have no fallback.
-///
-/// # Errors
-/// A route that an HTTP API would refuse, or that is not supported here, by name.
 pub fn router(
     routes: Vec<Route>,
     cors: Option<Cors>,
     tokens: Arc<Tokens>,
     invoker: Arc<dyn Invoker>,
     clock: StackClock,
-) -> Result<Router, RouteError> {
-    let routes = Routes::new(routes)?;
+) -> Router {
+    let routes = Routes::new(routes);
     let requests = AtomicU64::new(fastrand::u64(..));
     let gateway = Gateway { routes, cors, tokens, invoker, clock, requests };
-    Ok(Router::new().fallback(handle).with_state(Arc::new(gateway)))
+    Router::new().fallback(handle).with_state(Arc::new(gateway))
 }
 
 async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {

@@ -8,6 +8,8 @@ use serde_json::json;
 use time::macros::datetime;
 use tower::ServiceExt as _;
 
+use sam_template::RoutePath;
+
 use super::*;
 use crate::ground::{
     Store,
@@ -65,7 +67,7 @@ impl GatewayWorld {
         let (tokens, functions) = (Arc::new(tokens), Arc::new(ScriptedFunctions::default()));
         let route = |method: &str, path: &str, function: &str, guarded: bool| Route {
             method: method.to_owned(),
-            path: path.to_owned(),
+            path: RoutePath::parse(path).unwrap(),
             function: function.to_owned(),
             authorizer: guarded.then(|| Authorizer {
                 name: "Jwt".to_owned(),
@@ -83,7 +85,7 @@ impl GatewayWorld {
             routes.push(route("GET", &format!("/{function}"), function, false));
         }
         let invoker: Arc<dyn Invoker> = functions.clone();
-        let api = router(routes, None, Arc::clone(&tokens), invoker, clock).unwrap();
+        let api = router(routes, None, Arc::clone(&tokens), invoker, clock);
         Self { api, tokens, functions }
     }
 
