@@ -50,7 +50,7 @@ impl AdjustInventory {
         let name: Option<Name> = body.text("name");
         let unit_price: Option<UnitPrice> = body.unit_price("unit_price");
         faults.append(&mut body.finish());
-        Error::unless(faults)?;
+        Error::reject_if_any(faults)?;
         let (Some(sku), Some(name), Some(unit_price)) = (sku, name, unit_price) else {
             return Err(Error::Invalid(Vec::new()));
         };
@@ -74,7 +74,7 @@ impl AdjustInventory {
         let delta: Option<Delta> = body.integer("delta");
         let reason: Option<Reason> = body.text("reason");
         faults.append(&mut body.finish());
-        Error::unless(faults)?;
+        Error::reject_if_any(faults)?;
         let (Some(sku), Some(key), Some(delta), Some(reason)) = (sku, key, delta, reason) else {
             return Err(Error::Invalid(Vec::new()));
         };
@@ -87,7 +87,7 @@ impl AdjustInventory {
                 Ok(Response::json(200, &stock)?.header("idempotent-replayed", "true"))
             }
             Adjusted::KeyReused => Err(Error::IdempotencyKeyReused),
-            Adjusted::Missing => Err(Error::NotFound("SKU")),
+            Adjusted::NotFound => Err(Error::NotFound("SKU")),
             Adjusted::BelowZero => Err(Error::BelowZero),
             Adjusted::AboveLimit => Err(Error::AboveLimit { limit: MAX_AVAILABLE }),
         }

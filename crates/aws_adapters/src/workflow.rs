@@ -39,7 +39,7 @@ impl Workflow {
         const DOING: &str = "running the order workflow";
         let unreadable = |source: serde_json::Error| {
             let place = format!("line {} column {}", source.line(), source.column());
-            Error::Broken {
+            Error::Internal {
                 doing: DOING,
                 source: format!("a message is not of the expected form at {place}").into(),
             }

@@ -121,7 +121,7 @@ impl ChangeOrder {
                     | Outcome::KeyReused
                     | Outcome::Refused(_) => {
                         let source = "the workflow answered a change as if it were a placement".into();
-                        Err(Error::Broken { doing: "changing an order", source })
+                        Err(Error::Internal { doing: "changing an order", source })
                     }
                 };
             }

@@ -13,7 +13,7 @@ pub(crate) fn cancel(request: &Request) -> Result<Option<Reason>, Error> {
     }
     let mut body = request.body()?;
     let reason = body.optional_text("reason");
-    Error::unless(body.finish())?;
+    Error::reject_if_any(body.finish())?;
     Ok(reason)
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn patch(request: &Request) -> Result<(Status, Option<u32>), Error> {
         let names = BY_REQUEST.map(Status::as_str).join(", ");
         body.fault("status", format!("must be one of {names}: the others are the workflow's own"));
     }
-    Error::unless(body.finish())?;
+    Error::reject_if_any(body.finish())?;
     let Some(status) = status else {
         return Err(Error::Invalid(vec![Fault::new("status", "is required")]));
     };

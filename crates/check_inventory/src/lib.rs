@@ -36,7 +36,7 @@ impl Step for CheckInventory {
         let (stock, customer) = self.stocks.with_customer(&self.users, &asked.user_id, skus).await?;
         let Some(customer) = customer else { return Ok(Checked::Refused(Refusal::UserNotRegistered)) };
         Ok(match quote(&asked.lines, &stock, asked.expected_total)? {
-            Quote::Quoted(quoted) => Checked::Quoted(QuotedFor { quoted, topic_arn: customer.topic_arn }),
+            Quote::Priced(quoted) => Checked::Quoted(QuotedFor { quoted, topic_arn: customer.topic_arn }),
             Quote::Refused(refusal) => Checked::Refused(refusal),
         })
     }

@@ -64,7 +64,7 @@ impl CreateOrder {
             Placed::Exists(existing) => Ok(repeated(*existing, &placement.fingerprint)),
             Placed::Stored | Placed::Short(_) => {
                 let order = placement.order;
-                let unannounced = || Error::Broken {
+                let unannounced = || Error::Internal {
                     doing: "rejecting an order",
                     source: "it has nothing to announce".into(),
                 };

@@ -58,7 +58,7 @@ impl CreateUser {
         let email = caller.verified_email()?;
         let mut body = request.body()?;
         let name: Option<Name> = body.text("name");
-        Error::unless(body.finish())?;
+        Error::reject_if_any(body.finish())?;
         let Some(name) = name else { return Err(Error::Invalid(Vec::new())) };
 
         let created_at = self.clock.now();
@@ -105,7 +105,7 @@ impl CreateUser {
                 lambda_shell::count(Count::EmailsUnavailable, 1);
                 Ok(Notifications::Unavailable)
             }
-            Subscribed::Asked(subscription) => {
+            Subscribed::Made(subscription) => {
                 // A repeat may have found a subscription that was confirmed long ago.
                 let state =
                     if new { Notifications::Pending } else { self.topics.state_of(&subscription).await? };

@@ -116,7 +116,7 @@ pub enum Error {
     },
     /// The set-up is wrong or a row cannot be read: nobody but an operator can mend it.
     #[error("{doing} failed for good")]
-    Broken {
+    Internal {
         /// What was being done.
         doing: &'static str,
         /// What is wrong.
@@ -152,7 +152,7 @@ impl Error {
             Self::AboveLimit { .. } => "above_limit",
             Self::StockContention => "StockContention",
             Self::Unavailable { .. } => "try_again",
-            Self::Broken { .. } => "internal",
+            Self::Internal { .. } => "internal",
         }
     }
 
@@ -184,7 +184,7 @@ impl Error {
     ];
 
     /// Gathers faults: `Ok` when there are none.
-    pub fn unless(faults: Vec<Fault>) -> Result<(), Self> {
+    pub fn reject_if_any(faults: Vec<Fault>) -> Result<(), Self> {
         if faults.is_empty() { Ok(()) } else { Err(Self::Invalid(faults)) }
     }
 }

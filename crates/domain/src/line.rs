@@ -112,7 +112,7 @@ pub fn merge(lines: Vec<RequestedLine>) -> Result<Vec<RequestedLine>, Error> {
             )),
         }
     }
-    Error::unless(faults)?;
+    Error::reject_if_any(faults)?;
     Ok(lines)
 }
 

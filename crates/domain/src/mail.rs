@@ -129,7 +129,7 @@ mod tests {
                 quantity: Quantity::try_from(2).unwrap(),
             })
             .collect();
-        let Ok(Quote::Quoted(quoted)) = quote(&wanted, &stock, None) else { panic!("it can be priced") };
+        let Ok(Quote::Priced(quoted)) = quote(&wanted, &stock, None) else { panic!("it can be priced") };
         let user = UserId::try_from("user-1".to_owned()).unwrap();
         let reference = reference.map(|text| Reference::try_from(text.to_owned()).unwrap());
         let id = OrderId::derive(&user, &IdempotencyKey::try_from("key-1".to_owned()).unwrap());

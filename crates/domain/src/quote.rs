@@ -22,7 +22,7 @@ pub struct Quoted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Quote {
     /// It can be priced.
-    Quoted(Quoted),
+    Priced(Quoted),
     /// It cannot be ordered so.
     Refused(Refusal),
 }
@@ -103,7 +103,7 @@ pub fn quote(
         Some(expected) if expected != total => {
             Quote::Refused(Refusal::PriceChanged { expected, quoted: total })
         }
-        _ => Quote::Quoted(Quoted { lines, total, shortages }),
+        _ => Quote::Priced(Quoted { lines, total, shortages }),
     })
 }
 
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn lines_add_up_and_shortages_are_named_beside_the_price() {
         let shop = [stock("A", 250, "EUR", 5), stock("B", 99, "EUR", 1)];
-        let Quote::Quoted(quoted) = quote(&lines(&[("A", 2), ("B", 3)]), &shop, None).unwrap() else {
+        let Quote::Priced(quoted) = quote(&lines(&[("A", 2), ("B", 3)]), &shop, None).unwrap() else {
             panic!()
         };
         assert_eq!(quoted.total, eur(797));
@@ -177,7 +177,7 @@ mod tests {
                 quantity: Quantity::try_from(1000).unwrap(),
             })
             .collect();
-        let Quote::Quoted(quoted) = quote(&wanted, &shop, None).unwrap() else { panic!() };
+        let Quote::Priced(quoted) = quote(&wanted, &shop, None).unwrap() else { panic!() };
         assert_eq!(quoted.total.amount(), 50_000_000_000_000);
         assert!(quoted.total.amount() < 1 << 53, "JSONata counts in doubles");
     }

@@ -85,7 +85,7 @@ pub(crate) fn failure(error: &Error, status: Option<u16>) {
     let code = error.code();
     let cause = error.source().map(ToString::to_string);
     match error {
-        Error::Unavailable { .. } | Error::Broken { .. } => {
+        Error::Unavailable { .. } | Error::Internal { .. } => {
             tracing::error!(code, status, cause, "{error}");
         }
         Error::StockContention => tracing::warn!(code, status, "{error}"),

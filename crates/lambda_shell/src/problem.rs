@@ -29,7 +29,7 @@ fn status_and_title(error: &Error) -> (u16, &'static str) {
         Error::UnknownSku(_) => (422, "Unknown SKU"),
         Error::IdempotencyKeyReused => (422, "The Idempotency-Key was used before"),
         Error::StockContention | Error::Unavailable { .. } => (503, "Try again"),
-        Error::Broken { .. } => (500, "Internal error"),
+        Error::Internal { .. } => (500, "Internal error"),
     }
 }
 
@@ -66,7 +66,7 @@ fn details(error: &Error) -> Value {
         | Error::IdempotencyKeyReused
         | Error::StockContention
         | Error::Unavailable { .. }
-        | Error::Broken { .. } => json!({}),
+        | Error::Internal { .. } => json!({}),
     }
 }
 

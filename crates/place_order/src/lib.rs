@@ -102,7 +102,7 @@ impl PlaceOrder {
             Outcome::Refused(Refusal::UserNotRegistered) => Error::UserNotRegistered,
             Outcome::Changed { .. } | Outcome::Illegal { .. } | Outcome::Stale { .. } => {
                 let source = "the workflow answered a placement as if it were a change".into();
-                return Err(Error::Broken { doing: "placing an order", source });
+                return Err(Error::Internal { doing: "placing an order", source });
             }
         };
         // An order that was placed under this key wins over everything, also over what has changed since: a price,

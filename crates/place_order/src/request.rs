@@ -42,7 +42,7 @@ fn parse(mut body: Body) -> Result<Wanted, Error> {
     if let (Err(Error::Invalid(of_merging)), false) = (&merged, faults.is_empty()) {
         faults.extend(of_merging.iter().cloned());
     }
-    Error::unless(faults)?;
+    Error::reject_if_any(faults)?;
     Ok(Wanted { lines: merged?, reference, expected_total })
 }
 

@@ -102,8 +102,8 @@ impl SweepOrders {
         let order_id = due.order_id;
         // A run may take most of a minute: a claim counts from when it is made, not from when the run began.
         let resume = match self.orders.claim(&due, self.clock.now()).await {
-            Ok(Claim::Ours(version)) => Command::Resume(Resume { order_id, claimed_version: Some(version) }),
-            Ok(Claim::Theirs) => return End::Theirs,
+            Ok(Claim::Claimed(version)) => Command::Resume(Resume { order_id, claimed_version: Some(version) }),
+            Ok(Claim::Lost) => return End::Theirs,
             Ok(Claim::GivenUp) => {
                 tracing::error!(%order_id, "given up: POST /orders/{{order_id}}/resume takes it up again");
                 return End::GivenUp;

@@ -1,7 +1,7 @@
 //! The workflow step `UpdateStatus`: one guarded transition, and what it does to stock. Only the call that made a
 //! transition announces it; whoever finds the order there already says nothing.
 
-use aws_adapters::{Advanced, Due, Orders, Stocks, Users, database};
+use aws_adapters::{Advanced, DueTime, Orders, Stocks, Users, database};
 use domain::{
     Error, Order, OrderId, Status,
     workflow::{Announcement, Change, ChangeOutcome, Resume, Topic, UpdateStatus, Updated},
@@ -46,7 +46,7 @@ impl Step for UpdateOrderStatus {
         match asked {
             UpdateStatus::Place { order_id, topic, replayed } => {
                 lambda_shell::concerning(order_id);
-                self.confirm(order_id, topic, if replayed { Due::Anew } else { Due::AsItIs }).await
+                self.confirm(order_id, topic, if replayed { DueTime::Renew } else { DueTime::Keep }).await
             }
             UpdateStatus::Change(change) => {
                 lambda_shell::concerning(change.order_id);
@@ -61,11 +61,11 @@ impl Step for UpdateOrderStatus {
 }
 
 impl UpdateOrderStatus {
-    async fn confirm(&self, order_id: OrderId, topic: Topic, due: Due) -> Result<Updated, Error> {
+    async fn confirm(&self, order_id: OrderId, topic: Topic, due: DueTime) -> Result<Updated, Error> {
         match self.orders.confirm(order_id, self.clock.now(), due).await? {
-            Advanced::Moved(order) => self.announce(&order, order.clone(), topic).await,
-            Advanced::NotThere(order) => Ok(unannounced(ChangeOutcome::Changed, order)),
-            Advanced::Missing => Err(Error::NotFound("order")),
+            Advanced::Done(order) => self.announce(&order, order.clone(), topic).await,
+            Advanced::Conflict(order) => Ok(unannounced(ChangeOutcome::Changed, order)),
+            Advanced::NotFound => Err(Error::NotFound("order")),
         }
     }
 
@@ -90,10 +90,10 @@ impl UpdateOrderStatus {
                 Err(other) => return Err(other),
             };
             match self.orders.advance(&before, &after, &self.stocks).await? {
-                Advanced::Moved(order) => return self.announce(&order, order.clone(), Topic::Unknown).await,
+                Advanced::Done(order) => return self.announce(&order, order.clone(), Topic::Unknown).await,
                 // Somebody was faster: look again, since the wish may still be possible, or met.
-                Advanced::NotThere(_) => {}
-                Advanced::Missing => return Err(Error::NotFound("order")),
+                Advanced::Conflict(_) => {}
+                Advanced::NotFound => return Err(Error::NotFound("order")),
             }
         }
         Err(Error::StockContention)
@@ -105,7 +105,7 @@ impl UpdateOrderStatus {
         let stored = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?;
         let order = stored.order;
         if order.status == Status::Pending {
-            return self.confirm(order_id, Topic::Unknown, Due::AsItIs).await;
+            return self.confirm(order_id, Topic::Unknown, DueTime::Keep).await;
         }
         let Some(version) = stored.unsent.first() else {
             self.orders.settle(order_id).await?;
@@ -115,7 +115,7 @@ impl UpdateOrderStatus {
             // Made since the claim, by an execution that is announcing it, and due again if that is cut off.
             return Ok(unannounced(ChangeOutcome::Changed, order));
         }
-        let then = order.as_of(*version).ok_or_else(|| Error::Broken {
+        let then = order.as_of(*version).ok_or_else(|| Error::Internal {
             doing: "announcing a status",
             source: "the order never had the version that waits to be announced".into(),
         })?;
