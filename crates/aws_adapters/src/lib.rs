@@ -22,4 +22,4 @@ pub use reconcile::{Difference, Reconciled, reconcile};
 pub use stock::{Adjusted, Page, Stocks};
 pub use topics::{Subscribed, TopicWiring, Topics, Wish, notifications_of};
 pub use users::{Customer, Registered, Subscription, UserRow, Users};
-pub use workflow::{Ran, Workflow};
+pub use workflow::Workflow;

@@ -265,7 +265,7 @@ impl Stocks {
             .table_name(&self.table)
             .set_key(Some(key(&line.sku, STOCK)))
             .update_expression(match effect {
-                StockEffect::Ship | StockEffect::None => "SET reserved = reserved - :q",
+                StockEffect::Ship => "SET reserved = reserved - :q",
                 StockEffect::Release => "SET reserved = reserved - :q, available = available + :q",
             })
             .condition_expression("reserved >= :q")

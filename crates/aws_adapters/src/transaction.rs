@@ -60,8 +60,9 @@ pub(crate) async fn transact(
                     )
                 };
                 if !reasons.iter().any(held) {
-                    let known =
-                        |reason: &CancellationReason| condition_failed(reason) || reason.code() == Some(NO_FAULT);
+                    let known = |reason: &CancellationReason| {
+                        condition_failed(reason) || reason.code() == Some(NO_FAULT)
+                    };
                     if reasons.iter().any(condition_failed) && reasons.iter().all(known) {
                         return Ok(Transacted::ConditionFailed(reasons.to_vec()));
                     }

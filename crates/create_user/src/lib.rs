@@ -57,9 +57,8 @@ impl CreateUser {
     async fn register(&self, request: &Request, caller: Caller) -> Result<Response, Error> {
         let email = caller.verified_email()?;
         let mut body = request.body()?;
-        let name: Option<Name> = body.text("name");
-        Error::reject_if_any(body.finish())?;
-        let Some(name) = name else { return Err(Error::Invalid(Vec::new())) };
+        let name = body.text("name");
+        let (name,): (Name,) = body.finish((name,))?;
 
         let created_at = self.clock.now();
         let wanted = UserRow { user_id: caller.user_id, name, email, created_at, subscription: None };

@@ -88,7 +88,7 @@ pub(crate) fn failure(error: &Error, status: Option<u16>) {
         Error::Unavailable { .. } | Error::Internal { .. } => {
             tracing::error!(code, status, cause, "{error}");
         }
-        Error::StockContention => tracing::warn!(code, status, "{error}"),
+        Error::StockContention | Error::StatusContention => tracing::warn!(code, status, "{error}"),
         Error::MalformedJson(_)
         | Error::BadCursor
         | Error::BodyTooLarge { .. }

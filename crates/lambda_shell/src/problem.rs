@@ -28,7 +28,7 @@ fn status_and_title(error: &Error) -> (u16, &'static str) {
         Error::Invalid(_) => (422, "The request is not valid"),
         Error::UnknownSku(_) => (422, "Unknown SKU"),
         Error::IdempotencyKeyReused => (422, "The Idempotency-Key was used before"),
-        Error::StockContention | Error::Unavailable { .. } => (503, "Try again"),
+        Error::StockContention | Error::StatusContention | Error::Unavailable { .. } => (503, "Try again"),
         Error::Internal { .. } => (500, "Internal error"),
     }
 }
@@ -65,6 +65,7 @@ fn details(error: &Error) -> Value {
         | Error::BodyTooLarge { .. }
         | Error::IdempotencyKeyReused
         | Error::StockContention
+        | Error::StatusContention
         | Error::Unavailable { .. }
         | Error::Internal { .. } => json!({}),
     }

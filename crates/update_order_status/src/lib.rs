@@ -8,9 +8,9 @@ use domain::{
 };
 use lambda_shell::{Clock, Env, SdkConfig, SetupFault, Step};
 
-/// How often a change is tried anew when others change the same order meanwhile. Each of them moved it on, and an
-/// order has few statuses: so often does nobody lose.
-const MAX_TRIES: u32 = 6;
+/// Tries of a change while others change the same order. Each lost try means that the order took another status, and
+/// it takes each status at most once.
+const MAX_TRIES: usize = Status::ALL.len();
 
 /// The function behind `UpdateStatus`.
 #[derive(Debug)]
@@ -75,11 +75,11 @@ impl UpdateOrderStatus {
             let before = self.orders.get(*order_id).await?.ok_or(Error::NotFound("order"))?.order;
             // A repeat by the same actor is success, one version after the one that they had read.
             let repeated =
-                before.repeats(*to, actor) && if_version.is_none_or(|read| before.version == read + 1);
+                before.repeats(*to, actor) && if_version.is_none_or(|read| before.version() == read + 1);
             if repeated {
                 return Ok(unannounced(ChangeOutcome::Changed, before));
             }
-            if if_version.is_some_and(|read| read != before.version) {
+            if if_version.is_some_and(|read| read != before.version()) {
                 return Ok(unannounced(ChangeOutcome::Stale, before));
             }
             let after = match before.advance(*to, self.clock.now(), actor.clone(), reason.clone()) {
@@ -96,7 +96,7 @@ impl UpdateOrderStatus {
                 Advanced::NotFound => return Err(Error::NotFound("order")),
             }
         }
-        Err(Error::StockContention)
+        Err(Error::StatusContention)
     }
 
     /// Confirms what is PENDING, or announces the earliest status that was not; more are the next run's.
@@ -104,7 +104,7 @@ impl UpdateOrderStatus {
         let Resume { order_id, claimed_version } = *resume;
         let stored = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?;
         let order = stored.order;
-        if order.status == Status::Pending {
+        if order.status() == Status::Pending {
             return self.confirm(order_id, Topic::Unknown, DueTime::Keep).await;
         }
         let Some(version) = stored.unsent.first() else {

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
-use domain::{Actor, Error, HistoryEntry, Order, OrderId, Status, StockEffect, Timestamp};
+use domain::{Actor, Error, HistoryEntry, Order, OrderId, Status, Timestamp};
 
 use super::{DUE_AFTER, Item, Orders, key, stored};
 use crate::{
@@ -58,12 +58,10 @@ impl Orders {
     /// sweeper from a minute later on.
     pub async fn advance(&self, before: &Order, after: &Order, stocks: &Stocks) -> Result<Advanced, Error> {
         const DOING: &str = "changing an order";
-        let entry = after.history.last().cloned().ok_or_else(|| incomplete(DOING))?;
-        let transition = Transition::new(before.status, entry, Some(before.order_id))?;
-        let effect = after.status.effect();
-        if effect == StockEffect::None {
+        let transition = Transition::new(before.status(), after.latest().clone(), Some(before.order_id))?;
+        let Some(effect) = after.status().stock_effect() else {
             return self.update(before.order_id, transition).await;
-        }
+        };
         let update = transition
             .values
             .into_iter()
@@ -114,9 +112,7 @@ impl Orders {
                 Ok(Advanced::Done(stored(item)?.order))
             }
             Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(existing)) => {
-                    conflict(existing.item())
-                }
+                Some(UpdateItemError::ConditionalCheckFailedException(existing)) => conflict(existing.item()),
                 _ => Err(failed(DOING)(error)),
             },
         }

@@ -162,9 +162,9 @@ fn row(placement: &Placement) -> Result<Item, Error> {
     let mut text = |name: &str, value: String| item.insert(name.to_owned(), AttributeValue::S(value));
     text("due_at", order.created_at.after(DUE_AFTER).to_string());
     text("due_shard", order.order_id.due_shard().to_owned());
-    if order.status != Status::Pending {
-        text("listed_at", order.updated_at.to_string());
-        item.insert("unsent".to_owned(), AttributeValue::Ns(vec![order.version.to_string()]));
+    if order.status() != Status::Pending {
+        text("listed_at", order.updated_at().to_string());
+        item.insert("unsent".to_owned(), AttributeValue::Ns(vec![order.version().to_string()]));
     }
     item.insert("fingerprint".to_owned(), fingerprint);
     Ok(item)
