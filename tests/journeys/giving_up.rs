@@ -137,7 +137,10 @@ async fn a_resumption_that_does_not_run_is_the_sweepers_and_the_log_says_why() {
     drop(guard);
     let said = lines.text();
     let why = said.lines().find(|line| line.contains("could not be resumed")).expect("a line");
-    assert!(why.contains("\"code\":\"try_again\"") && why.contains(&id), "{why}");
+    assert!(
+        why.contains("running the order workflow failed: the service refused") && why.contains(&id),
+        "{why}"
+    );
     shop.stack.faults().clear();
     shop.sweep_after(Duration::from_secs(61)).await;
     Books::read(&shop).await.settled(Mailed::Once);

@@ -252,7 +252,7 @@ async fn another_instance_of_the_function_finds_the_topic_that_the_first_one_mad
         let email = EmailAddress::try_from(format!("{name}@example.com")).expect("an address");
         shop.stack.faults().record();
         let subscribed = fresh.subscribe(&users, &user, &email, &Wish::Any).await.expect("an answer");
-        let Subscribed::Asked(subscription) = subscribed else { panic!("there is room") };
+        let Subscribed::Made(subscription) = subscribed else { panic!("there is room") };
         (subscription.topic_arn, Shop::counted(&shop.stack.faults().recorded()))
     };
     let counted = |expected: &[(&str, usize)]| {

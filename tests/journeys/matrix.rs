@@ -222,3 +222,18 @@ async fn a_repeat_by_the_same_actor_is_success_and_by_anybody_else_it_is_not() {
     books.balance();
     books.settled(Mailed::Once);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_user_whose_id_reads_workflow_stays_a_user() {
+    let shop = Shop::open().await.stocked(SKUS[0], 10).await;
+    let namesake = shop.signed_in_as("workflow", "namesake@example.com");
+    assert_eq!(shop.register(&namesake, "Namesake").await.status, 201);
+    let placed = shop.place(&namesake, "key-1", &[(SKUS[0], 2)]).await;
+    let cancelled = shop.cancel(&namesake, placed.order_id()).await;
+
+    let history = cancelled.body["history"].as_array().expect("a history");
+    let actors: Vec<&str> = history.iter().filter_map(|entry| entry["actor"].as_str()).collect();
+    assert_eq!(actors, ["workflow", "workflow", "user:workflow"]);
+    let again = shop.cancel(&namesake, placed.order_id()).await;
+    assert_eq!((again.status, &again.body), (200, &cancelled.body));
+}

@@ -147,13 +147,14 @@ impl Books {
 
 /// Every order's history is a path of the transition table, made by those who may.
 fn lived_by_the_rules(order: &Value) {
-    let owner = &order["user_id"];
+    let owner = format!("user:{}", order["user_id"].as_str().expect("an owner"));
     let history = order["history"].as_array().expect("a history");
     let (mut before, mut since) = ("", "");
     for (entry, version) in history.iter().zip(1..) {
         let text = |name: &str| entry[name].as_str().expect("a text");
         let (status, actor, at) = (text("status"), text("actor"), text("at"));
         let by_workflow = actor == "workflow";
+        assert!(by_workflow || actor.starts_with("user:"), "{actor}");
         let may = match (before, status) {
             ("", "PENDING" | "REJECTED") | ("PENDING", "CONFIRMED") => by_workflow,
             ("PENDING" | "CONFIRMED", "CANCELLED") => !by_workflow,

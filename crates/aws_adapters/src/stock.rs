@@ -18,7 +18,7 @@ use crate::{
     Customer, Users,
     batch::read_batch,
     failure::{failed, incomplete, unreadable},
-    transaction::{Transacted, refused, transact},
+    transaction::{Transacted, condition_failed, transact},
 };
 
 type Item = HashMap<String, AttributeValue>;
@@ -49,7 +49,7 @@ pub enum Adjusted {
     /// Its key was used before, for another adjustment.
     KeyReused,
     /// There is no such SKU.
-    Missing,
+    NotFound,
     /// It would leave less than nothing.
     BelowZero,
     /// It would leave more than may be available.
@@ -218,14 +218,14 @@ impl Stocks {
             TransactWriteItem::builder().update(update).build(),
         ];
         let replayed = match transact(&self.client, DOING, actions, 0).await? {
-            Transacted::Done => false,
-            Transacted::Refused(reasons) => {
+            Transacted::Committed => false,
+            Transacted::ConditionFailed(reasons) => {
                 let [of_ledger, of_stock] = &reasons[..] else { return Err(incomplete(DOING)) };
-                if !refused(of_ledger) {
+                if !condition_failed(of_ledger) {
                     return Ok(match of_stock.item() {
                         Some(item) if !item.is_empty() && delta < 0 => Adjusted::BelowZero,
                         Some(item) if !item.is_empty() => Adjusted::AboveLimit,
-                        _ => Adjusted::Missing,
+                        _ => Adjusted::NotFound,
                     });
                 }
                 let made = of_ledger.item().cloned().ok_or_else(|| incomplete(DOING))?;
@@ -265,7 +265,7 @@ impl Stocks {
             .table_name(&self.table)
             .set_key(Some(key(&line.sku, STOCK)))
             .update_expression(match effect {
-                StockEffect::Ship | StockEffect::None => "SET reserved = reserved - :q",
+                StockEffect::Ship => "SET reserved = reserved - :q",
                 StockEffect::Release => "SET reserved = reserved - :q, available = available + :q",
             })
             .condition_expression("reserved >= :q")

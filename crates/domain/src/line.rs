@@ -96,7 +96,7 @@ pub struct RequestedLine {
 
 /// Merges lines of one SKU and sorts by SKU: a transaction may hold one action per row, and two requests that
 /// mean the same must look the same.
-pub fn merge(lines: Vec<RequestedLine>) -> Result<Vec<RequestedLine>, Error> {
+pub(crate) fn merge(lines: Vec<RequestedLine>) -> Result<Vec<RequestedLine>, Error> {
     let mut merged: BTreeMap<Sku, i64> = BTreeMap::new();
     for line in lines {
         *merged.entry(line.sku).or_default() += i64::from(line.quantity);
@@ -112,7 +112,7 @@ pub fn merge(lines: Vec<RequestedLine>) -> Result<Vec<RequestedLine>, Error> {
             )),
         }
     }
-    Error::unless(faults)?;
+    Error::reject_if_any(faults)?;
     Ok(lines)
 }
 

@@ -85,10 +85,10 @@ pub(crate) fn failure(error: &Error, status: Option<u16>) {
     let code = error.code();
     let cause = error.source().map(ToString::to_string);
     match error {
-        Error::Unavailable { .. } | Error::Broken { .. } => {
+        Error::Unavailable { .. } | Error::Internal { .. } => {
             tracing::error!(code, status, cause, "{error}");
         }
-        Error::StockContention => tracing::warn!(code, status, "{error}"),
+        Error::StockContention | Error::StatusContention => tracing::warn!(code, status, "{error}"),
         Error::MalformedJson(_)
         | Error::BadCursor
         | Error::BodyTooLarge { .. }

@@ -28,8 +28,8 @@ fn status_and_title(error: &Error) -> (u16, &'static str) {
         Error::Invalid(_) => (422, "The request is not valid"),
         Error::UnknownSku(_) => (422, "Unknown SKU"),
         Error::IdempotencyKeyReused => (422, "The Idempotency-Key was used before"),
-        Error::StockContention | Error::Unavailable { .. } => (503, "Try again"),
-        Error::Broken { .. } => (500, "Internal error"),
+        Error::StockContention | Error::StatusContention | Error::Unavailable { .. } => (503, "Try again"),
+        Error::Internal { .. } => (500, "Internal error"),
     }
 }
 
@@ -65,8 +65,9 @@ fn details(error: &Error) -> Value {
         | Error::BodyTooLarge { .. }
         | Error::IdempotencyKeyReused
         | Error::StockContention
+        | Error::StatusContention
         | Error::Unavailable { .. }
-        | Error::Broken { .. } => json!({}),
+        | Error::Internal { .. } => json!({}),
     }
 }
 

@@ -39,7 +39,7 @@ impl<'a> PageRequest<'a> {
         list: &'a str,
         caller: &'a UserId,
     ) -> Result<Self, Error> {
-        Error::unless(Self::faults(query, filters))?;
+        Error::reject_if_any(Self::faults(query, filters))?;
         let limit = query.get("limit").and_then(|text| read_limit(text)).unwrap_or(DEFAULT_LIMIT);
         let after = query.get("cursor").map(|text| cursor::read(list, caller, text)).transpose()?;
         Ok(Self { limit, after, list, caller })
