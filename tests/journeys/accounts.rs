@@ -407,13 +407,13 @@ async fn what_is_no_call_of_cognito_is_told_so() {
     assert_eq!(body, expected);
 }
 
-const README: &str = include_str!("../../README.md");
+const SIGN_IN: &str = include_str!("../../docs/sign_in.md");
 
-/// The lines of the README that sign somebody up, as far as a shell would not be needed.
+/// The lines of the docs that sign somebody up, as far as a shell would not be needed.
 #[tokio::test(start_paused = true)]
-async fn the_readme_signs_somebody_up_and_in() {
+async fn the_docs_sign_somebody_up_and_in() {
     let shop = Shop::open().await;
-    let (_, section) = README.split_once("\n## Sign in\n").expect("a section");
+    let (_, section) = SIGN_IN.split_once("\n## A customer\n").expect("a section");
     let (_, lines) = section.split_once("\n```sh\n").expect("lines");
     let lines = lines.split_once("\n```\n").expect("an end").0;
     let mut tokens = Value::Null;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
 
-const README: &str = "README.md";
+const COSTS: &str = "docs/costs.md";
 pub(super) const RUNBOOK: &str = "docs/runbook.md";
 const COUNTS: &str = "crates/lambda_shell/src/metrics.rs";
 
@@ -302,13 +302,13 @@ fn alarms(house: &House) -> Result<Complaints, String> {
     Ok(found)
 }
 
-/// The README says what the alarms cost, by the metrics that they watch.
+/// The docs say what the alarms cost, by the metrics that they watch.
 fn cost(house: &House) -> Result<Complaints, String> {
     let metrics = alarm_metrics(&Written::of(house)?).len();
     let said =
         format!("- the alarms ${}.{}0: $0.10 for each of the {metrics} metrics", metrics / 10, metrics % 10);
-    let right = house.text(README).contains(&said);
-    Ok(if right { Vec::new() } else { vec![format!("{README} does not say {said:?}")] })
+    let right = house.text(COSTS).contains(&said);
+    Ok(if right { Vec::new() } else { vec![format!("{COSTS} does not say {said:?}")] })
 }
 
 /// The runbook's sections, by their headings.
