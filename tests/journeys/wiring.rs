@@ -10,6 +10,7 @@ mod controls;
 mod day;
 mod events;
 mod functions;
+mod logs;
 mod queries;
 mod readme;
 mod roles;
