@@ -140,6 +140,16 @@ fn is_rust(path: &str) -> bool {
     Path::new(path).extension().is_some_and(|extension| extension == "rs")
 }
 
+/// Whether a source is nothing but tests.
+fn is_test(path: &str) -> bool {
+    path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("tests.rs")
+}
+
+/// A source up to its tests, which stand last in their file.
+fn without_tests(source: &str) -> &str {
+    source.split_once("#[cfg(test)]\nmod tests {").map_or(source, |(shipped, _)| shipped)
+}
+
 /// What a check found wrong, one sentence each.
 type Complaints = Vec<String>;
 
