@@ -16,6 +16,7 @@ mod readme;
 mod roles;
 mod rooms;
 mod routes;
+mod statuses;
 mod watching;
 mod workflow;
 
