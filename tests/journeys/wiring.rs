@@ -11,6 +11,7 @@ mod day;
 mod events;
 mod functions;
 mod logs;
+mod names;
 mod queries;
 mod readme;
 mod roles;
