@@ -55,10 +55,19 @@ def rows(aws, attribute):
 def faults(aws):
     number = lambda attribute: int(attribute["N"])
     held, gone, counted, statuses = (collections.Counter() for _ in range(4))
+    # Where an order's units are, by its status. An unknown status ends the audit with its name.
+    units = {
+        "PENDING": held,
+        "CONFIRMED": held,
+        "REJECTED": None,
+        "CANCELLED": None,
+        "SHIPPED": gone,
+        "DELIVERED": gone,
+    }
     stock = {}
     for order in rows(aws, "order_id"):
         statuses[order["status"]["S"]] += 1
-        at = {"PENDING": held, "CONFIRMED": held, "SHIPPED": gone, "DELIVERED": gone}.get(order["status"]["S"])
+        at = units[order["status"]["S"]]
         for line in order["lines"]["L"] if at is not None else []:
             at[line["M"]["sku"]["S"]] += number(line["M"]["quantity"])
     for row in rows(aws, "sku"):

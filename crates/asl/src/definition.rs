@@ -56,20 +56,13 @@ impl Definition {
 #[error("{}", .0.join("\n"))]
 pub struct DefinitionError(pub(super) Vec<String>);
 
-impl DefinitionError {
-    /// The faults, one sentence each.
-    pub fn faults(&self) -> &[String] {
-        &self.0
-    }
-}
+impl DefinitionError {}
 
 /// One state.
 #[derive(Debug)]
 pub struct State {
     pub(super) name: String,
     pub(super) kind: StateKind,
-    /// Every state that may follow this one, with the field that says so.
-    pub(super) targets: Vec<(String, String)>,
 }
 
 impl State {
@@ -88,11 +81,6 @@ impl State {
             StateKind::Fail(_) => StateType::Fail,
             StateKind::Wait(_) => StateType::Wait,
         }
-    }
-
-    /// The names of the states that may follow: `Next`, `Default`, and those of choices and catchers.
-    pub fn targets(&self) -> impl Iterator<Item = &str> {
-        self.targets.iter().map(|(_, target)| target.as_str())
     }
 
     /// What a Task calls: its `Resource`.

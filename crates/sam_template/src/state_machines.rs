@@ -39,20 +39,6 @@ pub struct StateMachineResource {
     pub traced: bool,
 }
 
-impl StateMachineResource {
-    /// The definition with its placeholders replaced.
-    pub fn substituted_definition(&self) -> String {
-        let mut result = String::with_capacity(self.definition.len() * 2);
-        let mut rest = self.definition.as_str();
-        while let Some((before, name, after)) = next_placeholder(rest) {
-            result += before;
-            result += self.substitutions.get(name).map_or("", String::as_str);
-            rest = after;
-        }
-        result + rest
-    }
-}
-
 /// What changes nothing that the program can see.
 const AWS_ONLY: &[&str] = &["Name", "Logging", "Tags"];
 
@@ -103,7 +89,7 @@ fn compare(properties: &Node<'_>, definition: &str) {
     let given = properties.value.get("DefinitionSubstitutions");
     let mut used = Vec::new();
     let mut rest = definition;
-    while let Some((_, name, after)) = next_placeholder(rest) {
+    while let Some((name, after)) = next_placeholder(rest) {
         if given.is_none_or(|given| given.get(name).is_none()) {
             properties.report(format!(
                 "the definition uses ${{{name}}}, which DefinitionSubstitutions does not have"
@@ -119,13 +105,13 @@ fn compare(properties: &Node<'_>, definition: &str) {
     }
 }
 
-/// The text before the first `${Name}`, the name, and the text after it. Names are letters, digits and underscores, as
+/// The name in the first `${Name}`, and the text after it. Names are letters, digits and underscores, as
 /// on AWS; anything else in braces is the definition's own.
-fn next_placeholder(text: &str) -> Option<(&str, &str, &str)> {
+fn next_placeholder(text: &str) -> Option<(&str, &str)> {
     text.match_indices("${").find_map(|(start, opening)| {
         let (name, after) = text[start + opening.len()..].split_once('}')?;
         let is_name =
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        is_name.then_some((&text[..start], name, after))
+        is_name.then_some((name, after))
     })
 }

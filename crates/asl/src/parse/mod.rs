@@ -202,8 +202,7 @@ impl Reader<'_> {
             }
             StateType::Wait => self.wait(fields).map(StateKind::Wait),
         }?;
-        let targets = targets(state).into_iter().map(|(field, target)| (field, target.to_owned())).collect();
-        Some(State { name: name.to_owned(), kind, targets })
+        Some(State { name: name.to_owned(), kind })
     }
 
     fn kind_of(&mut self, fields: &Object) -> Option<StateType> {

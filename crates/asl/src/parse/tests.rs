@@ -58,7 +58,7 @@ fn substitutions() -> BTreeMap<String, String> {
 fn faults(definition: &Value) -> Vec<String> {
     match Definition::parse(&definition.to_string(), &substitutions(), &RESOURCES) {
         Ok(_) => Vec::new(),
-        Err(faults) => faults.faults().to_vec(),
+        Err(faults) => faults.0,
     }
 }
 
@@ -87,7 +87,6 @@ fn every_supported_field_is_read() {
         check.arguments().unwrap().pointer("/FunctionName").unwrap(),
         "arn:aws:lambda:local:1:function:Check"
     );
-    assert_eq!(check.targets().collect::<Vec<_>>(), ["Enough", "Broken", "Broken"]);
     let [first, second] = check.retriers() else { panic!("two retriers") };
     assert_eq!(first.errors, ["Lambda.ServiceException", "States.Timeout"]);
     assert_eq!((first.interval, first.max_attempts, first.backoff_rate), (Duration::from_secs(2), 0, 1.5));
@@ -293,8 +292,8 @@ fn every_fault_is_told_at_once_each_on_its_line() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    assert_eq!(text.lines().count(), faults.faults().len());
-    assert_eq!(faults.faults().len(), 5, "{text}");
+    assert_eq!(text.lines().count(), faults.0.len());
+    assert_eq!(faults.0.len(), 5, "{text}");
 }
 
 #[test]

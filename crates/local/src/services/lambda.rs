@@ -9,8 +9,6 @@ use lambda_shell::{Env, Function, SdkConfig, Settings, SetupFault};
 pub struct Deployed {
     /// Its logical id in the template.
     pub logical_id: String,
-    /// Its crate.
-    pub binary: String,
     /// The environment that the template gives it, and which names it read.
     pub env: Env,
     function: Function,
@@ -47,7 +45,6 @@ impl Functions {
         Settings::from_env(&env)?;
         let deployed = Arc::new(Deployed {
             logical_id: wiring.logical_id.clone(),
-            binary: wiring.binary.clone(),
             function: make(&wiring.binary, &env, config).await?,
             env,
             timeout: wiring.timeout,

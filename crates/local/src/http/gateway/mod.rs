@@ -70,9 +70,6 @@ pub enum InvokeFailure {
     /// It answered an error, panicked or ran out of its own time: 500.
     #[error("the function failed")]
     FunctionError,
-    /// Lambda would not start another one of it now: 503.
-    #[error("the function is throttled")]
-    Throttled,
     /// There is no such function, or the gateway may not call it: 500.
     #[error("the function cannot be invoked")]
     Refused,
@@ -183,15 +180,7 @@ impl Gateway {
                 }
                 Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why.to_owned()),
             },
-            Ok(Ok(Err(failure))) => {
-                let status = match failure {
-                    InvokeFailure::Throttled => StatusCode::SERVICE_UNAVAILABLE,
-                    InvokeFailure::FunctionError | InvokeFailure::Refused => {
-                        StatusCode::INTERNAL_SERVER_ERROR
-                    }
-                };
-                (status, failure.to_string())
-            }
+            Ok(Ok(Err(failure))) => (StatusCode::INTERNAL_SERVER_ERROR, failure.to_string()),
             Ok(Err(_panicked)) => (StatusCode::INTERNAL_SERVER_ERROR, "the function panicked".to_owned()),
             Err(_elapsed) => {
                 (StatusCode::SERVICE_UNAVAILABLE, format!("no reply within {:?}", route.timeout))

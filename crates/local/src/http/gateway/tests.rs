@@ -38,7 +38,6 @@ impl Invoker for ScriptedFunctions {
                     Ok(Bytes::from_static(br#"{"statusCode":201,"headers":{"etag":"1"},"body":"made"}"#))
                 }
                 "fails" => Err(InvokeFailure::FunctionError),
-                "throttled" => Err(InvokeFailure::Throttled),
                 "refused" => Err(InvokeFailure::Refused),
                 "babbles" => Ok(Bytes::from_static(b"not JSON")),
                 "panics" => panic!("as told"),
@@ -81,7 +80,7 @@ impl GatewayWorld {
             route("POST", "/open/{name}", "echo", false),
             route("PATCH", "/orders/{order_id}", "echo", true),
         ];
-        for function in ["fails", "throttled", "refused", "babbles", "panics", "slow"] {
+        for function in ["fails", "refused", "babbles", "panics", "slow"] {
             routes.push(route("GET", &format!("/{function}"), function, false));
         }
         let invoker: Arc<dyn Invoker> = functions.clone();
@@ -274,7 +273,6 @@ async fn the_gateway_answers_in_its_own_words() {
     world.get("/panics").await.is_own(500, "Internal Server Error");
     world.get("/refused").await.is_own(500, "Internal Server Error");
     world.get("/babbles").await.is_own(500, "Internal Server Error");
-    world.get("/throttled").await.is_own(503, "Service Unavailable");
 
     let header = |size: usize| http::Request::get("/health").header("x-large", "x".repeat(size));
     let line = "GET /health HTTP/1.1".len();
