@@ -424,7 +424,7 @@ def audit(stack, state, log_level):
             yield f"{name} does not log at {log_level}"
     rows = {key: list(audit_books.rows(database(stack.endpoint), key)) for key in ("order_id", "sku", "user_id")}
     for order in rows["order_id"]:
-        # Every order is announced by now, so its row has no mark left that it must be.
+        # Every order is announced by now, so its row must not say that it is due.
         if left := {"unsent", "due_at", "due_shard"} & order.keys():
             yield f"the order {order['order_id']['S']} still has {left}"
     known, api = state["order"], Api(state["api"])
