@@ -1,4 +1,4 @@
-"""The cases of tests/journeys/workflow_cases.json in MiniStack's Step Functions. See scripts/workflow-elsewhere.
+"""The cases of tests/journeys/contract/workflow_cases.json in MiniStack's Step Functions. See scripts/workflow-elsewhere.
 
     workflow_elsewhere.py mocks CASES DEFINITION                  prints the mock configuration
     workflow_elsewhere.py run   CASES DEFINITION --endpoint URL   runs the cases; exit status 1 where one differs

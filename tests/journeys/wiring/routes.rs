@@ -11,7 +11,7 @@ use serde_json::json;
 use time::macros::datetime;
 
 use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
-use crate::shop::Shop;
+use crate::world::Shop;
 
 /// The API, and the crate that answers each of its routes.
 const API: [(&str, &str); 15] = [

@@ -1,0 +1,237 @@
+//! Every route, every kind of caller: what each is answered, and that whoever is refused changed nothing. What is
+//! expected stands in `doors.txt`, one line for each route; here each cell is acted out in a shop of its own.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use axum::body::Body;
+use http::{Method, Request, header};
+use local::ground::tokens::{Signing, TokenRequest};
+use serde_json::{Value, json};
+
+use crate::world::{
+    shop::{Customer, Reply, Shop, TEMPLATE, thorough},
+    tables,
+};
+
+/// What is expected.
+const EXPECTED: &str = include_str!("doors.txt");
+
+const CALLERS: [&str; 11] = [
+    "no token",
+    "expired",
+    "wrong audience",
+    "other issuer",
+    "alg: none",
+    "access token",
+    "newcomer",
+    "customer",
+    "owner",
+    "other customer",
+    "admin",
+];
+
+/// The tables, whose rows nobody changes who is refused.
+const TABLES: [&str; 3] = ["UsersTable", "OrdersTable", "InventoryTable"];
+
+/// A request that would do its work, if its caller may.
+struct Knock {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+    headers: Vec<(&'static str, String)>,
+}
+
+/// The request for a line of the table: its route, with a query where there is one.
+fn knock(line: &str, owner: &Customer, order_id: &str) -> Knock {
+    let (method, path) = line.split_once(' ').expect("a method and a path");
+    let product = json!({ "name": "Chai", "unit_price": { "amount": 450, "currency": "EUR" } });
+    let body = match line {
+        "POST /users" => Some(json!({ "name": "Somebody" })),
+        "POST /orders" => Some(json!({ "lines": [{ "sku": "TEA-1", "quantity": 1 }] })),
+        "PATCH /orders/{order_id}" => Some(json!({ "status": "SHIPPED" })),
+        "PUT /inventory/{sku}" => Some(product),
+        "POST /inventory/{sku}/adjustments" => Some(json!({ "delta": 1, "reason": "count" })),
+        _ => None,
+    };
+    let headers = match line {
+        "POST /orders" | "POST /inventory/{sku}/adjustments" => vec![("idempotency-key", "key-9".to_owned())],
+        "PATCH /orders/{order_id}" => vec![("if-match", "\"2\"".to_owned())],
+        _ => Vec::new(),
+    };
+    let path =
+        path.replace("{order_id}", order_id).replace("{sku}", "TEA-1").replace("{owner}", &owner.user_id);
+    Knock { method: method.parse().expect("a method"), path, body, headers }
+}
+
+/// The bearer token of a kind of caller, if that kind has any. Whatever is wrong with a bad one, it says it is an admin.
+fn token(shop: &Shop, caller: &str, owner: &Customer) -> Option<String> {
+    let now = shop.stack.clock().unix_seconds();
+    let issue = |overrides: &Value, signing| {
+        let request =
+            TokenRequest { groups: vec!["admin".to_owned()], ..TokenRequest::new("eve@example.com") };
+        let overrides = overrides.as_object().expect("claims");
+        shop.stack.tokens().issue_with(&request, overrides, signing).expect("a token")
+    };
+    Some(match caller {
+        "no token" => return None,
+        "expired" => issue(&json!({ "exp": now - 1 }), Signing::Genuine),
+        "wrong audience" => issue(&json!({ "aud": "another-shop" }), Signing::Genuine),
+        "other issuer" => issue(&json!({ "iss": "https://issuer.example.com" }), Signing::Genuine),
+        "alg: none" => issue(&json!({}), Signing::None),
+        "access token" => issue(&json!({ "token_use": "access" }), Signing::Genuine),
+        "newcomer" => shop.signed_in("Newcomer").token,
+        "customer" => shop.signed_in("Customer").token,
+        "owner" => owner.token.clone(),
+        "other customer" => shop.signed_in("Other").token,
+        "admin" => shop.admin.token.clone(),
+        _ => panic!("{caller} is nobody"),
+    })
+}
+
+/// A shop in which the owner has an order, another customer has one too, and a third has none.
+async fn opened() -> (Shop, Customer, String) {
+    let shop = Shop::open().await.stocked("TEA-1", 5).await;
+    for name in ["Customer", "Other", "Owner"] {
+        shop.customer(name).await;
+    }
+    assert_eq!(shop.place(&shop.signed_in("Other"), "key-1", &[("TEA-1", 1)]).await.status, 201);
+    let owner = shop.signed_in("Owner");
+    let placed = shop.place(&owner, "key-1", &[("TEA-1", 1)]).await;
+    (shop, owner, placed.order_id().to_owned())
+}
+
+async fn everything(shop: &Shop) -> Vec<Value> {
+    let mut all = Vec::new();
+    for table in TABLES {
+        all.extend(tables::rows(&shop.stack, table).await);
+    }
+    all
+}
+
+/// How a route answers a kind of caller: the status and the problem's code, how many items there are, whose, and whether
+/// it says what is reserved, which is for admins.
+async fn cell(line: &str, caller: &str) -> String {
+    let (shop, owner, order_id) = opened().await;
+    let knock = knock(line, &owner, &order_id);
+    let before = everything(&shop).await;
+    let mut request = Request::builder().method(knock.method).uri(knock.path);
+    if let Some(token) = token(&shop, caller, &owner) {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    if knock.body.is_some() {
+        request = request.header(header::CONTENT_TYPE, "application/json");
+    }
+    for (name, value) in knock.headers {
+        request = request.header(name, value);
+    }
+    let body = knock.body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+    let reply = shop.send(request.body(body).expect("a request")).await;
+    if reply.status >= 400 {
+        assert_eq!(everything(&shop).await, before, "{line}, {caller}: refused, and yet something changed");
+        assert_eq!(shop.order_mail().len(), 2, "{line}, {caller}: refused, and yet there is mail");
+    }
+    said(&reply, &order_id)
+}
+
+fn said(reply: &Reply, order_id: &str) -> String {
+    let mut cell = reply.status.to_string();
+    if let Some(code) = reply.body["code"].as_str() {
+        write!(cell, " {code}").expect("a cell");
+    }
+    if let Some(items) = reply.body["items"].as_array() {
+        write!(cell, " {} items", items.len()).expect("a cell");
+        if items.iter().any(|item| item["order_id"] == order_id) {
+            cell.push_str(", owner's");
+        }
+    }
+    if reply.body.to_string().contains("\"reserved\"") {
+        cell.push_str(", reserved");
+    }
+    cell
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
+    let lines: Vec<Vec<&str>> = EXPECTED
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let routes: BTreeSet<String> = TEMPLATE
+        .apis
+        .iter()
+        .flat_map(|api| &api.routes)
+        .map(|route| format!("{} {}", route.method, route.path))
+        .collect();
+    let named = lines.iter().map(|line| line[0].split('?').next().unwrap_or_default().to_owned());
+    assert_eq!(named.collect::<BTreeSet<_>>(), routes, "the table's routes, and the template's");
+
+    let (mut expected, mut found) = (String::new(), String::new());
+    for line in lines {
+        writeln!(expected, "{}", line.join(" | ")).expect("a line");
+        write!(found, "{}", line[0]).expect("a line");
+        // What is wrong with a bad token makes no difference: they share a column.
+        let (bad, good) = CALLERS.split_at(5);
+        let mut answers = BTreeSet::new();
+        for caller in bad {
+            answers.insert(cell(line[0], caller).await);
+        }
+        write!(found, " | {}", answers.into_iter().collect::<Vec<_>>().join(" or ")).expect("a line");
+        for caller in good {
+            write!(found, " | {}", cell(line[0], caller).await).expect("a line");
+        }
+        found.push('\n');
+    }
+    assert!(found == expected, "expected:\n{expected}\nfound:\n{found}");
+}
+
+/// What can be seen of an answer from outside, less what is another in every answer.
+fn seen(reply: &Reply) -> (u16, Vec<String>, Value) {
+    let mut body = reply.body.clone();
+    if let Some(members) = body.as_object_mut() {
+        members.remove("request_id");
+    }
+    let headers = reply.headers.iter().filter(|(name, _)| *name != "apigw-requestid");
+    (reply.status, headers.map(|(name, value)| format!("{name}: {value:?}")).collect(), body)
+}
+
+#[tokio::test(start_paused = true)]
+async fn anothers_order_is_not_to_be_told_from_one_that_does_not_exist() {
+    let (shop, owner, order_id) = opened().await;
+    let mallory = shop.signed_in("Customer");
+    // A list and a read go by rows, whoever wrote them: copies are as good as orders, and are there at once.
+    let mut rows = tables::rows(&shop.stack, "OrdersTable").await;
+    rows.retain(|row| row["order_id"]["S"] == *order_id);
+    let mut row = rows.pop().expect("the order's row");
+    let count = if thorough() { 10_000 } else { 500 };
+    let mut answers = BTreeSet::new();
+    for n in 0..count {
+        let foreign = format!("{:08x}-0000-5000-8000-{n:012x}", n * 7_919);
+        let unknown = format!("{:08x}-0000-5000-8000-{:012x}", n * 7_919, n + count);
+        row["order_id"] = json!({ "S": foreign });
+        let put = json!({ "TableName": tables::name(&TEMPLATE, "OrdersTable"), "Item": row });
+        tables::call(&shop.stack, "PutItem", &put).await;
+        let mut calls = Vec::new();
+        let mut replies = Vec::new();
+        for id in [&foreign, &unknown] {
+            shop.stack.faults().record();
+            let read = shop.get(&format!("/orders/{id}"), &mallory).await;
+            let cancelled = shop.cancel(&mallory, id).await;
+            assert_eq!(
+                (read.problem(), cancelled.problem()),
+                ((404, "not_found"), (404, "not_found")),
+                "{id}"
+            );
+            calls.push(Shop::counted(&shop.stack.faults().recorded()));
+            replies.push((seen(&read), seen(&cancelled)));
+        }
+        // Nor by how long it takes: the same is done for both.
+        assert_eq!(calls[0], calls[1], "{foreign}");
+        assert_eq!(replies[0], replies[1], "{foreign}");
+        answers.insert(format!("{:?}", replies[0]));
+    }
+    assert_eq!(answers.len(), 1, "every order of others is answered alike: {answers:?}");
+    // They are there.
+    let last = row["order_id"]["S"].as_str().expect("an id");
+    assert_eq!(shop.get(&format!("/orders/{last}"), &owner).await.status, 200);
+}

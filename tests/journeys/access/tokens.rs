@@ -1,0 +1,244 @@
+//! Who gets in: what the gateway's authorizer stops, and what the functions themselves still ask of a token.
+
+use axum::body::Body;
+use http::{Method, Request, header};
+use local::ground::tokens::{Signing, TokenRequest};
+use sam_template::Route;
+use serde_json::{Value, json};
+
+use crate::world::{
+    refusals::{check, refused},
+    shop::{Customer, Reply, Shop, TEMPLATE},
+    tables,
+    watch::Watched,
+};
+
+fn routes() -> impl Iterator<Item = &'static Route> {
+    TEMPLATE.apis.iter().flat_map(|api| &api.routes)
+}
+
+/// Calls a route of the template with this `Authorization`, and nothing that it could work with.
+async fn knock(shop: &Shop, route: &Route, authorization: Option<&str>) -> Reply {
+    let path = route.path.as_str().replace("{sku}", "TEA-1").replace("{order_id}", "x");
+    assert!(!path.contains('{'), "{path} has a parameter that this test does not know");
+    let mut request = Request::builder().method(route.method.as_str()).uri(&path);
+    if let Some(authorization) = authorization {
+        request = request.header(header::AUTHORIZATION, authorization);
+    }
+    let request = request.header(header::CONTENT_TYPE, "application/json").header("idempotency-key", "key-1");
+    shop.send(request.body(Body::from("{}")).expect("a request")).await
+}
+
+/// A token whose claims or signature are other than they should be.
+fn token(shop: &Shop, overrides: &Value, signing: Signing) -> String {
+    let request = TokenRequest { groups: vec!["admin".to_owned()], ..TokenRequest::new("eve@example.com") };
+    let overrides = overrides.as_object().expect("claims");
+    shop.stack.tokens().issue_with(&request, overrides, signing).expect("a token")
+}
+
+/// Somebody with these claims.
+fn caller(shop: &Shop, overrides: &Value) -> Customer {
+    let email = "eve@example.com".to_owned();
+    let request = TokenRequest::new(&email);
+    let claims = overrides.as_object().expect("claims");
+    let token = shop.stack.tokens().issue_with(&request, claims, Signing::Genuine).expect("a token");
+    Customer { token, user_id: shop.stack.tokens().issue(&request).expect("a token").user_id, email }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_route_but_health_opens_without_a_good_token() {
+    let watched = Watched::open().await;
+    let shop = &watched.shop;
+    let now = shop.stack.clock().unix_seconds();
+    let good = token(shop, &json!({}), Signing::Genuine);
+    let [head, claims, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("{good}") };
+    let (middle, last) = claims.split_at(claims.len() / 2);
+    let mut keys = vec![
+        ("none", None),
+        ("empty", Some(String::new())),
+        ("only the scheme", Some("Bearer".to_owned())),
+        ("another scheme", Some(format!("Basic {good}"))),
+        ("no token", Some("Bearer Zanzibar".to_owned())),
+        ("without its signature", Some(format!("Bearer {head}.{claims}."))),
+        ("with other claims", Some(format!("Bearer {head}.{middle}A{last}.{signature}"))),
+        ("two", Some(format!("Bearer {good}, Bearer {good}"))),
+    ];
+    for (what, overrides, signing) in [
+        ("expired", json!({ "exp": now }), Signing::Genuine),
+        ("expired long ago", json!({ "exp": 0, "iat": 0 }), Signing::Genuine),
+        ("without an end", json!({ "exp": null }), Signing::Genuine),
+        ("not yet valid", json!({ "nbf": now + 60 }), Signing::Genuine),
+        ("issued tomorrow", json!({ "iat": now + 86_400 }), Signing::Genuine),
+        ("of another issuer", json!({ "iss": "https://issuer.example.com" }), Signing::Genuine),
+        ("of no issuer", json!({ "iss": null }), Signing::Genuine),
+        ("for another audience", json!({ "aud": "another-shop" }), Signing::Genuine),
+        ("for other audiences", json!({ "aud": ["another-shop", "orderflow2"] }), Signing::Genuine),
+        ("for no audience", json!({ "aud": null }), Signing::Genuine),
+        (
+            "an access token of another client",
+            json!({ "aud": null, "client_id": "another-shop", "token_use": "access" }),
+            Signing::Genuine,
+        ),
+        ("forged with another key", json!({}), Signing::AnotherKey),
+        ("of an unknown key", json!({}), Signing::UnknownKeyId),
+        ("not signed", json!({}), Signing::None),
+        ("signed with the public key", json!({}), Signing::PublicKeyAsSecret),
+    ] {
+        keys.push((what, Some(format!("Bearer {}", token(shop, &overrides, signing)))));
+    }
+    let mut open = Vec::new();
+    for route in routes() {
+        let name = format!("{} {}", route.method, route.path);
+        for (what, key) in &keys {
+            let reply = knock(shop, route, key.as_deref()).await;
+            if name == "GET /health" {
+                assert_eq!((reply.status, &reply.body), (200, &json!({ "status": "ok" })), "{what}");
+                continue;
+            }
+            let message = json!({ "message": "Unauthorized" });
+            assert_eq!((reply.status, &reply.body), (401, &message), "{name} with a token: {what}");
+            assert!(reply.header("www-authenticate").starts_with("Bearer"), "{name}: {what}");
+        }
+        let reply = knock(shop, route, Some(&format!("Bearer {good}"))).await;
+        assert_ne!(reply.status, 401, "{name} with a good token: {reply:?}");
+        open.push(name);
+    }
+    assert!(open.len() >= 9, "{open:?}");
+    watched.is_untouched().await;
+    watched.logged(&["answered"], &[&good, signature, "Zanzibar", "eve@example.com"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_ends_with_its_hour() {
+    let shop = Shop::open().await.stocked("TEA-1", 5).await;
+    let ada = shop.customer("Ada").await;
+    shop.stack.clock().advance(std::time::Duration::from_secs(3_590));
+    assert_eq!(shop.place(&ada, "key-1", &[("TEA-1", 1)]).await.status, 201);
+    shop.stack.clock().advance(std::time::Duration::from_secs(11));
+    let late = shop.place(&ada, "key-2", &[("TEA-1", 1)]).await;
+    assert_eq!((late.status, &late.body), (401, &json!({ "message": "Unauthorized" })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_access_token_passes_the_gateway_and_no_function() {
+    let watched = Watched::open().await;
+    // As Cognito makes them: no audience, and the client's id where the authorizer looks for it instead.
+    let client = &TEMPLATE.user_pool.as_ref().expect("a pool").clients[0].id;
+    let access = json!({ "token_use": "access", "aud": null, "client_id": client, "email": null });
+    for claims in [access, json!({ "token_use": "access" }), json!({ "token_use": "refresh" })] {
+        let token = token(&watched.shop, &claims, Signing::Genuine);
+        for route in routes().filter(|route| route.path.as_str() != "/health") {
+            let reply = knock(&watched.shop, route, Some(&format!("Bearer {token}"))).await;
+            check(&format!("{} {}", route.method, route.path), &reply, refused(401, "id_token_required"));
+        }
+    }
+    for claims in [
+        json!({ "sub": null }),
+        json!({ "sub": "" }),
+        json!({ "sub": "a b" }),
+        json!({ "sub": "x".repeat(129) }),
+    ] {
+        let nobody = caller(&watched.shop, &claims);
+        let reply = watched.shop.place(&nobody, "key-1", &[("TEA-1", 1)]).await;
+        check(&claims.to_string(), &reply, refused(401, "id_token_required"));
+    }
+    watched.is_untouched().await;
+    watched.logged(&["id_token_required"], &["eve@example.com"]);
+
+    // Issuers other than Cognito do not say what a token is for.
+    let other = caller(&watched.shop, &json!({ "token_use": null }));
+    assert_eq!(watched.shop.get("/inventory", &other).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_is_not_verified_registers_nobody() {
+    let watched = Watched::open().await;
+    let shop = &watched.shop;
+    for claims in [
+        json!({ "email_verified": false }),
+        json!({ "email_verified": "false" }),
+        json!({ "email_verified": null }),
+        json!({ "email_verified": 1 }),
+        json!({ "email_verified": "TRUE" }),
+        json!({ "email": null }),
+        json!({ "email": "nonsense" }),
+        json!({ "email": "eve@example.com\r\nbcc: all@example.com" }),
+    ] {
+        let eve = caller(shop, &claims);
+        let name = Some(json!({ "name": "Eve" }));
+        let reply = shop.call(Method::POST, "/users", &eve, name, &[]).await;
+        check(&claims.to_string(), &reply, refused(403, "email_not_verified"));
+        // It is the address that does not count: the person may look around.
+        assert_eq!(shop.get("/inventory", &eve).await.status, 200, "{claims}");
+    }
+    assert_eq!(tables::rows(&shop.stack, "UsersTable").await.len(), 1, "Ada, and nobody else");
+    watched.logged(&["email_not_verified"], &["eve@example.com", "nonsense", "bcc"]);
+
+    // As HTTP APIs hand it over: a string.
+    let eve = caller(shop, &json!({ "email_verified": "true" }));
+    let reply = shop.call(Method::POST, "/users", &eve, Some(json!({ "name": "Eve" })), &[]).await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+}
+
+/// What only admins may do.
+async fn as_admin(shop: &Shop, who: &Customer) -> [Reply; 3] {
+    let product = json!({ "name": "Chai", "unit_price": { "amount": 450, "currency": "EUR" } });
+    let adjustment = json!({ "delta": 1, "reason": "count" });
+    let key = [("idempotency-key", "key-1")];
+    [
+        shop.call(Method::PUT, "/inventory/CHAI", who, Some(product), &[]).await,
+        shop.call(Method::POST, "/inventory/CHAI/adjustments", who, Some(adjustment), &key).await,
+        // Being nobody comes before being wrong.
+        shop.call(Method::PUT, "/inventory/chai", who, Some(json!({ "x": 1 })), &[]).await,
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_exact_admin_group_is_admin() {
+    let watched = Watched::open().await;
+    let shop = &watched.shop;
+    for groups in [
+        json!(null),
+        json!([]),
+        json!(["not-admin"]),
+        json!(["admins", "staff", "admin-not", "xadmin"]),
+        json!(["ADMIN"]),
+        json!("ADMIN"),
+        json!("not admin"),
+        json!("[\"not admin\"]"),
+        json!("[\"admin \"]"),
+        json!("admin "),
+        json!(""),
+        json!(true),
+        json!({ "admin": true }),
+    ] {
+        let eve = caller(shop, &json!({ "cognito:groups": groups }));
+        for reply in as_admin(shop, &eve).await {
+            check(&groups.to_string(), &reply, refused(403, "forbidden"));
+        }
+        let seen = shop.get("/inventory/TEA-1", &eve).await;
+        assert_eq!((seen.status, seen.body.get("reserved")), (200, None), "{groups}");
+    }
+    // Another claim of that value is none.
+    let eve =
+        caller(shop, &json!({ "groups": ["admin"], "custom:role": "admin", "cognito:roles": ["admin"] }));
+    for reply in as_admin(shop, &eve).await {
+        check("another claim", &reply, refused(403, "forbidden"));
+    }
+    let placed = shop.place(&watched.ada, "key-1", &[("TEA-1", 1)]).await;
+    let others = shop.get(&format!("/orders/{}", placed.order_id()), &eve).await;
+    check("another's order", &others, refused(404, "not_found"));
+    let listed = shop.get("/inventory?limit=100", &shop.admin).await;
+    assert_eq!(listed.body["items"].as_array().map(Vec::len), Some(2), "{listed:?}");
+
+    for groups in
+        [json!(["admin"]), json!(["staff", "admin"]), json!("admin"), json!("[\"staff\", \"admin\"]")]
+    {
+        let boss = caller(
+            shop,
+            &json!({ "cognito:groups": groups, "sub": format!("boss-{groups}").replace(' ', "") }),
+        );
+        let statuses = as_admin(shop, &boss).await.map(|reply| reply.status);
+        assert!(matches!(statuses, [200 | 201, 200 | 201, 422]), "{groups}: {statuses:?}");
+    }
+}

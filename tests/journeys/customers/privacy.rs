@@ -1,0 +1,232 @@
+//! Who somebody is, is known to `UsersTable`, to SNS and to themselves: no log line, no execution, no order, no stock
+//! row and no other call repeats a name, an address, a token or a text that a client sent in vain.
+
+use axum::body::Body;
+use http::{Method, Request, header};
+use local::{
+    aws::{Fault, Recorded},
+    ground::tokens::TokenRequest,
+};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+use tracing::{level_filters::LevelFilter, subscriber::DefaultGuard};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::world::{
+    log_lines::{Lines, listen},
+    shop::{Customer, Shop},
+};
+
+/// In every name, address and text of this test that no one else may see, in whatever case.
+const MARK: &str = "zaphod";
+
+/// Keeps everything that is logged on this thread, by the shipped functions at their most talkative and by the local
+/// stack.
+fn capture(lines: &Lines) -> DefaultGuard {
+    let json = tracing_subscriber::fmt::layer().json().with_current_span(true).with_writer(lines.clone());
+    let filter = lambda_shell::log_filter(tracing::Level::TRACE).with_target("local", LevelFilter::TRACE);
+    listen(tracing_subscriber::registry().with(json).with(filter))
+}
+
+/// A shop whose every log line and call is kept.
+struct Watched {
+    shop: Shop,
+    lines: Lines,
+    tokens: Vec<String>,
+    _capture: DefaultGuard,
+}
+
+impl Watched {
+    async fn open() -> Self {
+        let lines = Lines::default();
+        let capture = capture(&lines);
+        let shop = Shop::open().await.stocked("TEA-1", 50).await;
+        shop.stack.faults().record();
+        Self { shop, lines, tokens: Vec::new(), _capture: capture }
+    }
+
+    /// The marked customer, registered under the marked name.
+    async fn customer(&mut self) -> Customer {
+        let customer = self.shop.customer("Zaphod").await;
+        self.tokens.push(customer.token.clone());
+        customer
+    }
+
+    /// Looks through everything that was kept. At least one line must contain each of `logged`: nothing is hidden
+    /// where nothing was looked at.
+    async fn search(self, logged: &[&str]) {
+        self.shop.stack.faults().clear();
+        self.shop.settle().await;
+        let calls = self.shop.stack.faults().recorded();
+        let calls: Vec<&Recorded> = calls.iter().filter(|recorded| !may_know(recorded)).collect();
+        let lines = self.lines.text();
+        for expected in logged {
+            assert!(lines.contains(expected), "no line has {expected:?}:\n{lines}");
+        }
+        let mut places: Vec<(String, String)> =
+            lines.lines().map(|line| ("a log line".to_owned(), line.to_owned())).collect();
+        for execution in self.shop.stack.aws().executions() {
+            let text = serde_json::to_string(&*execution).expect("an execution is JSON");
+            places.push(("an execution".to_owned(), text));
+        }
+        for table in ["OrdersTable", "InventoryTable"] {
+            for row in self.shop.rows(table).await {
+                places.push((table.to_owned(), row.to_string()));
+            }
+        }
+        for recorded in calls {
+            places.push((format!("{:?}", recorded.call), recorded.text.clone()));
+        }
+        for (place, text) in &places {
+            assert!(!text.to_lowercase().contains(MARK), "{place} knows who it is:\n{text}");
+            for token in &self.tokens {
+                // The claims are the middle of a token, and whoever has the whole of it is the customer.
+                let claims = token.split('.').nth(1).expect("a token has three parts");
+                assert!(!text.contains(claims), "{place} has a token:\n{text}");
+            }
+        }
+    }
+}
+
+/// Whether a call is one of those that a name or an address is for: a user's row, written and read by the functions
+/// whose it is, and their subscription.
+fn may_know(recorded: &Recorded) -> bool {
+    let call = &recorded.call;
+    let own_row = call.target.ends_with("UsersTable") && !call.target.contains(',');
+    let theirs = ["CreateUserFunction", "QueryFunction"].contains(&call.caller.as_str());
+    (own_row && theirs) || ["Subscribe", "GetSubscriptionAttributes"].contains(&call.operation.as_str())
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_but_the_users_own_row_knows_who_ordered() {
+    let mut watched = Watched::open().await;
+    let zaphod = watched.customer().await;
+    let shop = &watched.shop;
+
+    assert_eq!(shop.place(&zaphod, "zaphod-1", &[("TEA-1", 2)]).await.status, 201);
+    assert_eq!(shop.place(&zaphod, "zaphod-1", &[("TEA-1", 2)]).await.status, 200);
+    assert_eq!(shop.place(&zaphod, "zaphod-1", &[("TEA-1", 3)]).await.status, 422);
+    let short = shop.place(&zaphod, "zaphod-2", &[("TEA-1", 999)]).await;
+    assert_eq!(short.status, 409);
+    assert_eq!(shop.place(&zaphod, "zaphod-3", &[("TEA-9", 1)]).await.status, 422);
+    assert_eq!(shop.register(&zaphod, "Zaphod the Second").await.status, 200);
+    let moved = shop.signed_in_as(&zaphod.user_id, "zaphod@elsewhere.example");
+    assert_eq!(shop.register(&moved, "Zaphod").await.status, 200);
+    assert_eq!(shop.get("/users/me", &moved).await.body["email"], "zaphod@elsewhere.example");
+    assert_eq!(shop.get(&format!("/orders/{}", short.order_id()), &moved).await.status, 200);
+    assert_eq!(shop.get("/orders", &moved).await.status, 200);
+    assert_eq!(shop.order_mail().len(), 2);
+    let ended = shop.call(Method::DELETE, "/users/me", &moved, None, &[]).await;
+    assert_eq!(ended.status, 204, "{ended:?}");
+    let users = shop.rows("UsersTable").await;
+    assert!(!format!("{users:?}").to_lowercase().contains(MARK), "{users:?}");
+
+    let order_id = short.order_id().to_owned();
+    watched.search(&[&order_id, "answered", "idempotency_key_reused", "insufficient_stock"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_client_sends_in_vain_is_repeated_nowhere() {
+    let mut watched = Watched::open().await;
+    let zaphod = watched.customer().await;
+    let shop = &watched.shop;
+
+    for (path, body) in [
+        ("/users", json!({ "name": "Zaphod\u{0}" })),
+        ("/users", json!({ "name": "Zaphod", "zaphod@example.com": true })),
+        ("/users", json!("Zaphod")),
+        ("/orders", json!({ "lines": "zaphod" })),
+        ("/orders", json!({ "lines": [{ "sku": "zaphod@example.com", "quantity": 1 }] })),
+        ("/orders", json!({ "lines": [{ "sku": "TEA-1", "quantity": "Zaphod" }] })),
+        ("/orders", json!({ "lines": [{ "sku": "TEA-1", "quantity": 1, "zaphod": 1 }] })),
+        ("/orders", json!({ "lines": [{ "sku": "TEA-1", "quantity": 1 }], "reference": "für Zaphod" })),
+        ("/orders", json!({ "lines": [{ "sku": "TEA-1", "quantity": 1 }], "email": "zaphod@example.com" })),
+        (
+            "/orders",
+            json!({
+                "lines": [{ "sku": "TEA-1", "quantity": 1 }], "expected_total": { "amount": 1, "currency": "Zaphod" },
+            }),
+        ),
+    ] {
+        let refused =
+            shop.call(Method::POST, path, &zaphod, Some(body.clone()), &[("idempotency-key", "k")]).await;
+        assert!([400, 422].contains(&refused.status), "{path} {body}: {refused:?}");
+    }
+    for (text, key) in [
+        ("{\"name\": \"Zaphod\", }", "k"),
+        ("zaphod@example.com", "k"),
+        ("{\"lines\": [{\"sku\": \"TEA-1\", \"quantity\": 1}]}", "Zaphod é"),
+    ] {
+        for path in ["/users", "/orders"] {
+            let request = Request::post(path)
+                .header(header::AUTHORIZATION, format!("Bearer {}", zaphod.token))
+                .header(header::CONTENT_TYPE, "application/json")
+                .header("idempotency-key", key.as_bytes())
+                .body(Body::from(text))
+                .expect("a request");
+            let refused = shop.send(request).await;
+            assert!([400, 422].contains(&refused.status), "{path} {text}: {refused:?}");
+        }
+    }
+    for path in
+        ["/orders/zaphod", "/orders?cursor=zaphod", "/orders?zaphod=1", "/inventory/zaphod", "/zaphod"]
+    {
+        let refused = shop.get(path, &zaphod).await;
+        assert!((400..500).contains(&refused.status), "{path}: {refused:?}");
+    }
+    let request = TokenRequest { email_verified: false, ..TokenRequest::new("zaphod@unverified.example") };
+    let unverified = shop.stack.tokens().issue(&request).expect("a token");
+    let unverified = Customer { token: unverified.id_token, email: request.email, ..zaphod.clone() };
+    assert_eq!(shop.register(&unverified, "Zaphod").await.status, 403);
+    let forged = Customer { token: format!("{}zaphod", zaphod.token), ..zaphod };
+    assert_eq!(shop.register(&forged, "Zaphod").await.status, 401);
+
+    watched.tokens.push(unverified.token);
+    watched.search(&["validation_failed", "malformed_json", "email_not_verified", "refused"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_failure_tells_whom_it_happened_to() {
+    // The last is what a role without a permission gets: an internal error, for operators to mend.
+    for fault in [Fault::Before, Fault::After, Fault::Throttle, Fault::Refuse("AccessDeniedException")] {
+        for service in ["sns", "dynamodb", "lambda", "states"] {
+            let mut watched = Watched::open().await;
+            let zaphod = watched.customer().await;
+            let planted = fault.clone();
+            watched.shop.stack.faults().plant(move |call| (call.service == service).then(|| planted.clone()));
+
+            let mut failed = 0;
+            for (path, body) in [
+                ("/users", json!({ "name": "Zaphod the Second" })),
+                ("/orders", json!({ "lines": [{ "sku": "TEA-1", "quantity": 1 }] })),
+                ("/orders", json!({ "lines": [{ "sku": "TEA-1", "quantity": 999 }] })),
+            ] {
+                failed += usize::from(post(&watched.shop, &zaphod, path, &body).await >= 500);
+            }
+
+            assert!(failed > 0 || fault == Fault::After, "{fault:?} {service}");
+            let logged: &[&str] = if service == "lambda" {
+                &["invocation"]
+            } else if let Fault::Refuse(code) = fault {
+                &["failed for good", code]
+            } else if fault == Fault::Before {
+                &["try_again", "the service refused"]
+            } else {
+                &["invocation"]
+            };
+            watched.search(logged).await;
+        }
+    }
+}
+
+/// Posts, whatever comes of it: the shop's own way takes an internal error for a failed test.
+async fn post(shop: &Shop, caller: &Customer, path: &str, body: &Value) -> u16 {
+    let request = Request::post(path)
+        .header(header::AUTHORIZATION, format!("Bearer {}", caller.token))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("idempotency-key", format!("zaphod-{body}"))
+        .body(Body::from(body.to_string()))
+        .expect("a request");
+    let Ok(response) = shop.stack.router().oneshot(request).await;
+    response.status().as_u16()
+}

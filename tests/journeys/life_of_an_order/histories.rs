@@ -1,0 +1,413 @@
+//! Random histories of a shop: several customers and two admins place, repeat, cancel, ship, deliver, adjust and resume, a
+//! few of them at once, while the sweeper runs. Whatever they do, in the end the books balance and every customer was
+//! told once; with faults in the AWS calls, at least once.
+//!
+//! A history is its seed: `ORDERFLOW_SEED=17` acts the seventeenth out again, call by call.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures_util::future::join_all;
+use http::Method;
+use local::aws::Fault;
+use serde_json::{Value, json};
+
+use crate::world::{
+    faults::Storm,
+    reckoning::{Books, Mailed},
+    seeds::each_of,
+    shop::{Customer, Reply, Shop, seeds_of},
+};
+
+/// The products, and how many of each there are at first: few enough to run out of.
+const SKUS: [(&str, i64); 3] = [("TEA-1", 12), ("TEA-2", 6), ("CUP-1", 3)];
+const CUSTOMERS: [&str; 3] = ["Ada", "Bob", "Cyd"];
+const ADMINS: [&str; 2] = ["Ann", "Ben"];
+
+/// What says how many histories to act out.
+const HISTORIES: &str = "ORDERFLOW_HISTORIES";
+
+/// How many times a few act at once, and how many they are at most.
+const ROUNDS: usize = 8;
+const AT_ONCE: usize = 4;
+
+/// Orders among which each of the last statuses must be found.
+const MANY: usize = 200;
+
+/// Between two rounds: an order that was left is due after two of them.
+const BETWEEN: Duration = Duration::from_secs(31);
+
+#[test]
+fn whatever_happens_the_books_balance_and_every_status_is_mailed_once() {
+    let histories = each_of(seeds_of(HISTORIES, 200), async |seed| {
+        let mut history = History::begin(seed).await;
+        for _ in 0..ROUNDS {
+            history.round(Allowed::Plain).await;
+        }
+        history.run_dry().await;
+        let books = history.books().await;
+        books.settled(Mailed::Once);
+        history.answers_came_true(&books);
+        Tally::of(&books)
+    });
+    Tally::sum(&histories).has_everything();
+}
+
+#[test]
+fn with_faults_in_three_calls_of_ten_the_books_balance_and_every_status_is_mailed() {
+    // Half as many as without faults: they take longer, and an unoptimised build is to be tested within a minute.
+    let histories = each_of(seeds_of(HISTORIES, 100), async |seed| {
+        let mut history = History::begin(seed).await;
+        let storm = Storm::over(&history.shop, seed);
+        for _ in 0..ROUNDS {
+            history.round(Allowed::Unknown).await;
+        }
+        let lost = storm.end(&history.shop);
+        history.run_dry().await;
+        let books = history.books().await;
+        books.settled(Mailed::AtLeastOnce { repeats: lost });
+        history.answers_came_true(&books);
+        Tally { repeats: books.repeated_mails(), ..Tally::of(&books) }
+    });
+    let all = Tally::sum(&histories);
+    all.has_everything();
+}
+
+#[test]
+fn a_seed_acts_the_same_history_out_again() {
+    let traces: Vec<_> = (0..2)
+        .flat_map(|_| {
+            each_of(seeds_of(HISTORIES, 2).take(2), async |seed| {
+                let mut history = History::begin(seed).await;
+                history.shop.stack.faults().record();
+                let storm = Storm::over(&history.shop, seed);
+                for _ in 0..ROUNDS {
+                    history.round(Allowed::Unknown).await;
+                }
+                storm.end(&history.shop);
+                history.run_dry().await;
+                let calls = history.shop.stack.faults().recorded().into_iter();
+                calls.map(|recorded| format!("{:?}", recorded.call)).collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    let (once, again) = traces.split_at(traces.len() / 2);
+    for (once, again) in once.iter().zip(again) {
+        let parted = once.iter().zip(again).position(|(one, other)| one != other);
+        assert_eq!(parted, None, "of {} and {} calls", once.len(), again.len());
+        assert_eq!(once.len(), again.len());
+    }
+}
+
+/// Without this a seed would act out differently beside other tests.
+#[tokio::test(start_paused = true)]
+async fn the_failures_of_one_shop_cost_another_none_of_its_retries() {
+    let (poor, rich) = (Shop::open_with(1).await, Shop::open_with(2).await.stocked("TEA-1", 1).await);
+    poor.stack.faults().plant(|_call| Some(Fault::Before));
+    for _ in 0..60 {
+        let nothing = poor.get("/inventory/TEA-1", &poor.admin).await;
+        assert_eq!(nothing.problem(), (503, "try_again"));
+    }
+
+    let mut first = true;
+    rich.stack.faults().plant(move |_call| std::mem::take(&mut first).then_some(Fault::Before));
+
+    assert_eq!(rich.get("/inventory/TEA-1", &rich.admin).await.status, 200);
+}
+
+/// Which answers are in order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Allowed {
+    /// The table's.
+    Plain,
+    /// Also those that say that the outcome is unknown, and that a request was a repeat of itself.
+    Unknown,
+}
+
+/// Something that somebody does.
+#[derive(Clone, Debug)]
+enum Deed {
+    Place { order: usize },
+    PlaceOther { order: usize },
+    Cancel { order: usize, by: Who },
+    Patch { order: usize, by: usize, status: &'static str, version: u64 },
+    Adjust { sku: usize, key: u64, delta: i64 },
+    Resume { order: usize, by: usize },
+    Sweep,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Who {
+    Owner,
+    Stranger,
+    Admin(usize),
+}
+
+/// An order that somebody wants, stored or not.
+#[derive(Clone, Debug)]
+struct Wish {
+    owner: usize,
+    key: String,
+    lines: Vec<(&'static str, i64)>,
+    /// The version that was seen last; 0 when there was no order yet.
+    version: u64,
+    order_id: String,
+}
+
+struct History {
+    shop: Shop,
+    random: Rng,
+    wishes: Vec<Wish>,
+    /// Every order that was answered.
+    answers: Vec<Value>,
+}
+
+impl History {
+    async fn begin(seed: u64) -> Self {
+        let mut shop = Shop::open_with(seed).await;
+        for (sku, count) in SKUS {
+            shop = shop.stocked(sku, count).await;
+        }
+        for name in CUSTOMERS {
+            shop.customer(name).await;
+        }
+        Self { shop, random: Rng::with_seed(seed), wishes: Vec::new(), answers: Vec::new() }
+    }
+
+    /// A few deeds at once, then a while in which nothing happens.
+    async fn round(&mut self, allowed: Allowed) {
+        let count = self.random.usize(1..=AT_ONCE);
+        let deeds: Vec<Deed> = (0..count).map(|_| self.think_up()).collect();
+        let acts = deeds.iter().map(|deed| self.act(deed));
+        let replies = join_all(acts).await;
+        for (deed, reply) in deeds.iter().zip(replies) {
+            let Some(reply) = reply else { continue };
+            let answer = reply.problem();
+            let fine = expected(deed).contains(&answer)
+                || (allowed == Allowed::Unknown && beyond(deed).contains(&answer));
+            assert!(fine, "{deed:?}: {reply:?}");
+            self.learn(deed, &reply);
+        }
+        self.shop.stack.clock().advance(BETWEEN);
+    }
+
+    fn think_up(&mut self) -> Deed {
+        let random = &mut self.random;
+        let known = self.wishes.len();
+        if known == 0 || random.u8(..) < 70 {
+            let mut lines: Vec<_> = SKUS.iter().map(|(sku, _)| (*sku, random.i64(1..=3))).collect();
+            random.shuffle(&mut lines);
+            lines.truncate(random.usize(1..=SKUS.len()));
+            let owner = random.usize(..CUSTOMERS.len());
+            let key = format!("key-{known}");
+            self.wishes.push(Wish { owner, key, lines, version: 0, order_id: String::new() });
+            return Deed::Place { order: known };
+        }
+        // Mostly what was wanted lately.
+        let order = known - 1 - random.usize(..known).min(random.usize(..known));
+        let by = random.usize(..ADMINS.len());
+        let seen = self.wishes[order].version;
+        match random.u8(..16) {
+            0 | 1 => Deed::Place { order },
+            2 if !self.wishes[order].order_id.is_empty() => Deed::PlaceOther { order },
+            3 | 4 => Deed::Cancel { order, by: Who::Owner },
+            5 => Deed::Cancel { order, by: Who::Admin(by) },
+            6 => Deed::Cancel { order, by: Who::Stranger },
+            7..=9 => Deed::Patch { order, by, status: "SHIPPED", version: seen },
+            10 | 11 => Deed::Patch { order, by, status: "DELIVERED", version: seen },
+            12 => Deed::Patch { order, by, status: "CANCELLED", version: seen },
+            13 => Deed::Adjust {
+                sku: random.usize(..SKUS.len()),
+                key: random.u64(..6),
+                delta: random.i64(-4..=6),
+            },
+            14 => Deed::Resume { order, by },
+            _ => Deed::Sweep,
+        }
+    }
+
+    async fn act(&self, deed: &Deed) -> Option<Reply> {
+        let shop = &self.shop;
+        let admin = |by: usize| shop.another_admin(ADMINS[by]);
+        let reply = match deed {
+            Deed::Place { order } => {
+                let wish = &self.wishes[*order];
+                shop.place(&self.owner(wish), &wish.key, &wish.lines).await
+            }
+            Deed::PlaceOther { order } => {
+                let wish = &self.wishes[*order];
+                shop.place(&self.owner(wish), &wish.key, &[("TEA-1", 7)]).await
+            }
+            Deed::Cancel { order, by } => {
+                let wish = &self.wishes[*order];
+                let by = match by {
+                    Who::Owner => self.owner(wish),
+                    Who::Stranger => shop.signed_in(CUSTOMERS[(wish.owner + 1) % CUSTOMERS.len()]),
+                    Who::Admin(by) => admin(*by),
+                };
+                shop.cancel(&by, &wish.id()).await
+            }
+            Deed::Patch { order, by, status, version } => {
+                shop.patch(&admin(*by), &self.wishes[*order].id(), status, *version).await
+            }
+            Deed::Adjust { sku, key, delta } => {
+                let delta = if *delta == 0 { 1 } else { *delta };
+                // A key is used again, with another delta too.
+                let body = json!({ "delta": delta, "reason": "counted" });
+                let path = format!("/inventory/{}/adjustments", SKUS[*sku].0);
+                let key = format!("count-{key}");
+                let headers = [("idempotency-key", key.as_str())];
+                shop.call(Method::POST, &path, &admin(0), Some(body), &headers).await
+            }
+            Deed::Resume { order, by } => shop.resume(&admin(*by), &self.wishes[*order].id()).await,
+            Deed::Sweep => {
+                // A run that fails is the next run's.
+                shop.stack.run_schedules().await;
+                return None;
+            }
+        };
+        Some(reply)
+    }
+
+    /// The owner of an order, newly signed in: a token lasts an hour of the shop's clock.
+    fn owner(&self, wish: &Wish) -> Customer {
+        self.shop.signed_in(CUSTOMERS[wish.owner])
+    }
+
+    /// Remembers what was answered.
+    fn learn(&mut self, deed: &Deed, reply: &Reply) {
+        let (Deed::Place { order }
+        | Deed::PlaceOther { order }
+        | Deed::Cancel { order, .. }
+        | Deed::Patch { order, .. }
+        | Deed::Resume { order, .. }) = deed
+        else {
+            return;
+        };
+        let wish = &mut self.wishes[*order];
+        if !reply.order_id().is_empty() {
+            reply.order_id().clone_into(&mut wish.order_id);
+        }
+        if (200..300).contains(&reply.status) {
+            wish.version = wish.version.max(reply.body["version"].as_u64().expect("a version"));
+            self.answers.push(reply.body.clone());
+        }
+    }
+
+    /// Lets the sweeper work until nothing is due, hours if need be, with all of AWS in order.
+    async fn run_dry(&self) {
+        for _ in 0..20 {
+            self.shop.sweep_after(Duration::from_secs(3_601)).await;
+            let books = self.books().await;
+            let admin = self.shop.admin_again();
+            for given_up in books.given_up() {
+                assert_eq!(self.shop.resume(&admin, &given_up).await.status, 202);
+            }
+            if books.is_settled() {
+                return;
+            }
+        }
+        panic!("the sweeper does not come to an end: {:#?}", self.books().await);
+    }
+
+    async fn books(&self) -> Books {
+        let books = Books::read(&self.shop).await;
+        books.balance();
+        books
+    }
+
+    /// What was answered about an order, it still has behind it.
+    fn answers_came_true(&self, books: &Books) {
+        for wish in self.wishes.iter().filter(|wish| !wish.order_id.is_empty()) {
+            assert!(books.orders.contains_key(&wish.order_id), "answered, and not stored: {wish:?}");
+        }
+        for answer in &self.answers {
+            let id = answer["order_id"].as_str().expect("an id");
+            let stored =
+                books.orders.get(id).unwrap_or_else(|| panic!("answered, and not stored: {answer:#}"));
+            let (told, history) = (answer["history"].as_array(), stored["history"].as_array());
+            let (told, history) = (told.expect("a history"), history.expect("a history"));
+            assert!(history.starts_with(told), "answered {answer:#}\nstored {stored:#}");
+        }
+    }
+}
+
+impl Wish {
+    /// The order's id, or one that there is no order of.
+    fn id(&self) -> String {
+        let nobodys = "00000000-0000-0000-0000-000000000000";
+        if self.order_id.is_empty() { nobodys.to_owned() } else { self.order_id.clone() }
+    }
+}
+
+/// Status and code of every answer that the table has for a deed.
+fn expected(deed: &Deed) -> &'static [(u16, &'static str)] {
+    match deed {
+        Deed::Place { .. } => &[(201, ""), (200, ""), (409, "insufficient_stock")],
+        Deed::PlaceOther { .. } => &[(422, "idempotency_key_reused")],
+        Deed::Cancel { by: Who::Stranger, .. } => &[(404, "not_found")],
+        Deed::Cancel { .. } => &[(200, ""), (404, "not_found"), (409, "illegal_transition")],
+        Deed::Patch { .. } => {
+            &[(200, ""), (404, "not_found"), (409, "illegal_transition"), (412, "stale_version")]
+        }
+        Deed::Adjust { .. } => &[(201, ""), (200, ""), (409, "below_zero"), (422, "idempotency_key_reused")],
+        Deed::Resume { .. } => &[(202, ""), (404, "not_found"), (409, "nothing_due")],
+        Deed::Sweep => &[],
+    }
+}
+
+/// Status and code of every further answer that a deed has when AWS fails.
+fn beyond(deed: &Deed) -> &'static [(u16, &'static str)] {
+    match deed {
+        Deed::Place { .. } => &[(202, ""), (503, "try_again")],
+        Deed::PlaceOther { .. }
+        | Deed::Cancel { .. }
+        | Deed::Patch { .. }
+        | Deed::Adjust { .. }
+        | Deed::Resume { .. } => &[(503, "try_again")],
+        Deed::Sweep => &[],
+    }
+}
+
+/// How many orders came to what, so that histories in which nothing happens are noticed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    confirmed: usize,
+    rejected: usize,
+    cancelled: usize,
+    shipped: usize,
+    delivered: usize,
+    repeats: usize,
+}
+
+impl Tally {
+    fn of(books: &Books) -> Self {
+        let count = |status: &str| books.orders.values().filter(|order| order["status"] == status).count();
+        Self {
+            confirmed: count("CONFIRMED"),
+            rejected: count("REJECTED"),
+            cancelled: count("CANCELLED"),
+            shipped: count("SHIPPED"),
+            delivered: count("DELIVERED"),
+            repeats: 0,
+        }
+    }
+
+    fn sum(all: &[Self]) -> Self {
+        let sum = |of: fn(&Self) -> usize| all.iter().map(of).sum();
+        Self {
+            confirmed: sum(|tally| tally.confirmed),
+            rejected: sum(|tally| tally.rejected),
+            cancelled: sum(|tally| tally.cancelled),
+            shipped: sum(|tally| tally.shipped),
+            delivered: sum(|tally| tally.delivered),
+            repeats: sum(|tally| tally.repeats),
+        }
+    }
+
+    fn has_everything(self) {
+        let Self { confirmed, rejected, cancelled, shipped, delivered, repeats: _ } = self;
+        let counts = [confirmed, rejected, cancelled, shipped, delivered];
+        assert!(counts.iter().sum::<usize>() < MANY || counts.iter().all(|count| *count > 0), "{self:?}");
+    }
+}

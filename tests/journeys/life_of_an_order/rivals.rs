@@ -1,0 +1,377 @@
+//! Two who want the same order at once. Over many seeds each side wins at times, exactly one does, the other one is told
+//! why, and the books are right.
+//!
+//! No customer is told a status twice here: these orders are in nobody's hands but the rivals'.
+
+use std::time::Duration;
+
+use asl::Execution;
+use domain::OrderId;
+use futures_util::future::join;
+use local::{
+    aws::{Call, Fault},
+    services::lambda::Invocation,
+};
+use serde_json::Value;
+
+use crate::world::{
+    reckoning::{Books, Mailed},
+    seeds::each_of,
+    shop::{Customer, Reply, Shop, seeds},
+};
+
+const SKU: &str = "TEA-1";
+
+/// Until an order that was left is due.
+const DUE: Duration = Duration::from_secs(61);
+
+/// The fewest seeds that must show both outcomes.
+const MANY: usize = 20;
+
+/// Sees to it that calls did interleave: a race that the same side always wins has raced nobody.
+fn both_won(winners: &[&str]) {
+    let mut names = winners.to_vec();
+    names.sort_unstable();
+    names.dedup();
+    assert!(names.len() > 1 || winners.len() < MANY, "of {} races, {names:?} won all", winners.len());
+}
+
+/// A shop with ten units, a customer, and an order of two.
+async fn order(seed: u64) -> (Shop, Customer, String) {
+    let shop = Shop::open_with(seed).await.stocked(SKU, 10).await;
+    let ada = shop.customer("Ada").await;
+    let placed = shop.place(&ada, "key-1", &[(SKU, 2)]).await;
+    assert_eq!((placed.status, placed.body["status"].as_str()), (201, Some("CONFIRMED")), "{placed:?}");
+    let id = placed.order_id().to_owned();
+    (shop, ada, id)
+}
+
+/// Sees to it that the order's history is this one, that the books balance and that every status was mailed once.
+async fn ended(shop: &Shop, order_id: &str, history: &[&str]) {
+    let books = Books::read(shop).await;
+    books.balance();
+    books.settled(Mailed::Once);
+    assert_eq!(statuses(&books, order_id), history);
+}
+
+fn statuses(books: &Books, order_id: &str) -> Vec<String> {
+    let history = books.orders[order_id]["history"].as_array().into_iter().flatten();
+    history.map(|entry| entry["status"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// Which of two won, when the winner was answered 200 and the loser this.
+fn winner<'a>(
+    (one, first): (&'a str, &Reply),
+    (other, second): (&'a str, &Reply),
+    lost: &[(u16, &str)],
+) -> &'a str {
+    let (won, loser) = match (first.status, second.status) {
+        (200, status) if status != 200 => (one, second),
+        (status, 200) if status != 200 => (other, first),
+        _ => panic!("one must win: {first:?} {second:?}"),
+    };
+    assert!(lost.contains(&loser.problem()), "{loser:?}");
+    won
+}
+
+#[test]
+fn of_a_cancellation_and_a_shipment_one_wins() {
+    let winners = each_of(seeds(), async |seed| {
+        let (shop, ada, id) = order(seed).await;
+
+        let (cancelled, shipped) =
+            join(shop.cancel(&ada, &id), shop.patch(&shop.admin, &id, "SHIPPED", 2)).await;
+
+        let lost = [(409, "illegal_transition"), (412, "stale_version")];
+        let winner = winner(("CANCELLED", &cancelled), ("SHIPPED", &shipped), &lost);
+        ended(&shop, &id, &["PENDING", "CONFIRMED", winner]).await;
+        assert_eq!(shop.stock(SKU).await, if winner == "SHIPPED" { (8, 0) } else { (10, 0) });
+        winner
+    });
+    both_won(&winners);
+}
+
+#[test]
+fn of_two_cancellations_by_owner_and_admin_one_wins_and_the_stock_goes_back_once() {
+    let winners = each_of(seeds(), async |seed| {
+        let (shop, ada, id) = order(seed).await;
+
+        let (owner, admin) = join(shop.cancel(&ada, &id), shop.cancel(&shop.admin, &id)).await;
+
+        let winner = winner(("owner", &owner), ("admin", &admin), &[(409, "illegal_transition")]);
+        ended(&shop, &id, &["PENDING", "CONFIRMED", "CANCELLED"]).await;
+        assert_eq!(shop.stock(SKU).await, (10, 0));
+        winner
+    });
+    both_won(&winners);
+}
+
+#[test]
+fn of_two_cancellations_by_the_owner_both_succeed_and_one_is_announced() {
+    each_of(seeds(), async |seed| {
+        let (shop, ada, id) = order(seed).await;
+
+        let (one, other) = join(shop.cancel(&ada, &id), shop.cancel(&ada, &id)).await;
+
+        assert_eq!((one.status, other.status), (200, 200), "{one:?} {other:?}");
+        assert_eq!(one.body, other.body);
+        ended(&shop, &id, &["PENDING", "CONFIRMED", "CANCELLED"]).await;
+        assert_eq!(shop.stock(SKU).await, (10, 0));
+    });
+}
+
+#[test]
+fn of_two_admins_who_have_read_the_same_version_one_wins() {
+    let winners = each_of(seeds(), async |seed| {
+        let (shop, _ada, id) = order(seed).await;
+        let (ann, ben) = (shop.another_admin("Ann"), shop.another_admin("Ben"));
+        let goals = [("SHIPPED", "SHIPPED"), ("SHIPPED", "CANCELLED")];
+        let (of_ann, of_ben) = goals[usize::from(seed % 2 == 0)];
+
+        let (first, second) = join(shop.patch(&ann, &id, of_ann, 2), shop.patch(&ben, &id, of_ben, 2)).await;
+
+        let winner = winner(("Ann", &first), ("Ben", &second), &[(412, "stale_version")]);
+        let status = if winner == "Ann" { of_ann } else { of_ben };
+        ended(&shop, &id, &["PENDING", "CONFIRMED", status]).await;
+        assert_eq!(shop.stock(SKU).await, if status == "SHIPPED" { (8, 0) } else { (10, 0) });
+        winner
+    });
+    both_won(&winners);
+}
+
+#[test]
+fn a_cancellation_that_meets_the_confirmation_comes_before_it_or_after_it() {
+    let histories = each_of(seeds(), async |seed| {
+        let shop = Shop::open_with(seed).await.stocked(SKU, 10).await;
+        let ada = shop.customer("Ada").await;
+        let id = id(&ada, "key-1");
+        let cancel = async {
+            loop {
+                // Until the order is stored there is none.
+                let reply = shop.cancel(&ada, &id).await;
+                if reply.status != 404 {
+                    return reply;
+                }
+            }
+        };
+
+        let (placed, cancelled) = join(shop.place(&ada, "key-1", &[(SKU, 2)]), cancel).await;
+
+        assert_eq!((placed.status, cancelled.status), (201, 200), "{placed:?} {cancelled:?}");
+        assert_eq!(placed.order_id(), id);
+        // When both mails were noted while the other waited too, a minute later it is found that none does.
+        shop.sweep_after(DUE).await;
+        let confirmed = statuses(&Books::read(&shop).await, &id).len() == 3;
+        let history: &[&str] =
+            if confirmed { &["PENDING", "CONFIRMED", "CANCELLED"] } else { &["PENDING", "CANCELLED"] };
+        ended(&shop, &id, history).await;
+        assert_eq!(shop.stock(SKU).await, (10, 0));
+        if confirmed { "after" } else { "before" }
+    });
+    both_won(&histories);
+}
+
+#[test]
+fn of_two_sweepers_one_resumes_an_order() {
+    for interrupted in ["UpdateStatus", "TriggerEmail"] {
+        let seen = each_of(seeds(), async |seed| {
+            let (shop, id) = left(seed, interrupted).await;
+            shop.stack.clock().advance(DUE);
+
+            let (one, other) = join(shop.stack.run_schedules(), shop.stack.run_schedules()).await;
+
+            let (one, other) = (swept(&one), swept(&other));
+            assert_eq!(one["resumed"].as_u64().zip(other["resumed"].as_u64()).map(|(a, b)| a + b), Some(1));
+            ended(&shop, &id, &["PENDING", "CONFIRMED"]).await;
+            if one["due"] == 1 && other["due"] == 1 { "both saw it" } else { "one saw it" }
+        });
+        assert!(seen.contains(&"both saw it") || seen.len() < MANY, "no two sweepers met");
+    }
+}
+
+#[test]
+fn of_a_sweeper_and_an_admin_one_resumes_an_order() {
+    let winners = each_of(seeds(), async |seed| {
+        let (shop, id) = left(seed, "TriggerEmail").await;
+        shop.stack.clock().advance(DUE);
+
+        let admin = async {
+            // The sweeper looks into four shards first.
+            for _ in 0..seed % 40 {
+                tokio::task::yield_now().await;
+            }
+            shop.resume(&shop.admin, &id).await
+        };
+        let (sweeper, admin) = join(shop.stack.run_schedules(), admin).await;
+
+        ended(&shop, &id, &["PENDING", "CONFIRMED"]).await;
+        match (swept(&sweeper)["resumed"].as_u64(), admin.problem()) {
+            (Some(1), (409, "nothing_due")) => "sweeper",
+            (Some(0), (202, "")) => "admin",
+            _ => panic!("one must win: {sweeper:?} {admin:?}"),
+        }
+    });
+    both_won(&winners);
+}
+
+#[test]
+fn of_two_admins_one_takes_up_an_order_that_was_given_up() {
+    let winners = each_of(seeds(), async |seed| {
+        let (shop, id) = left(seed, "TriggerEmail").await;
+        shop.stack.faults().plant(|call| (call.operation == "Publish").then_some(Fault::Before));
+        for _ in 0..11 {
+            shop.sweep_after(Duration::from_secs(3_601)).await;
+        }
+        shop.stack.faults().clear();
+        assert_eq!(Books::read(&shop).await.given_up(), [id.as_str()]);
+        let (ann, ben) = (shop.another_admin("Ann"), shop.another_admin("Ben"));
+
+        let (first, second) = join(shop.resume(&ann, &id), shop.resume(&ben, &id)).await;
+
+        ended(&shop, &id, &["PENDING", "CONFIRMED"]).await;
+        match (first.problem(), second.problem()) {
+            ((202, ""), (409, "nothing_due")) => "Ann",
+            ((409, "nothing_due"), (202, "")) => "Ben",
+            _ => panic!("one must win: {first:?} {second:?}"),
+        }
+    });
+    both_won(&winners);
+}
+
+/// An execution ends 20 s after it began, and its order is due after 60: they do not meet unless a clock jumps. If it
+/// does, one of them makes each transition, and what may happen twice is a mail whose sending was not noted yet.
+#[test]
+fn a_sweeper_that_meets_the_live_workflow_takes_nothing_away_from_it() {
+    let winners = each_of(seeds(), async |seed| {
+        let shop = Shop::open_with(seed).await.stocked(SKU, 10).await;
+        let ada = shop.customer("Ada").await;
+        let id = id(&ada, "key-1");
+        // The sweeper looks into four shards first: it meets what is slow before the confirmation, or before the note.
+        let slow = ["", "TransactWriteItems", "Publish"][usize::try_from(seed % 3).expect("a number")];
+        let second = Fault::Delay(Duration::from_secs(1));
+        shop.stack.faults().plant(move |call| (call.operation == slow).then(|| second.clone()));
+        let sweep = async {
+            while shop.get(&format!("/orders/{id}"), &ada).await.status == 404 {}
+            shop.sweep_after(DUE).await;
+        };
+
+        let (placed, ()) = join(shop.place(&ada, "key-1", &[(SKU, 2)]), sweep).await;
+
+        assert_eq!(placed.status, 201, "{placed:?}");
+        // Of what the sweeper may have claimed and found done, it takes note a minute later.
+        shop.sweep_after(DUE).await;
+        let books = Books::read(&shop).await;
+        books.balance();
+        assert_eq!(statuses(&books, &id), ["PENDING", "CONFIRMED"]);
+        let told: Vec<_> = shop.stack.aws().executions().into_iter().filter(|run| published(run)).collect();
+        books.settled(Mailed::AtLeastOnce { repeats: told.len() - 1 });
+        // The live workflow announces what it made; the sweeper also what it found made and not noted as mailed.
+        let (by_sweeper, live): (Vec<_>, Vec<_>) =
+            told.iter().partition(|run| run.input["command"] == "resume");
+        assert!(by_sweeper.len() <= 1 && live.len() <= 1, "{told:?}");
+        match (by_sweeper.len(), live.len()) {
+            (0, 1) => "the live workflow",
+            (1, 0) => "the sweeper",
+            _ => {
+                let found = by_sweeper[0].states.iter().find(|state| state.name == "UpdateStatus");
+                let found = found.and_then(|state| state.output.as_ref()).expect("an order");
+                let placing =
+                    live[0].states.iter().find(|state| state.name == "TriggerEmail").expect("a mail");
+                let noted = placing.left.expect("it was sent");
+                let by = by_sweeper[0].started;
+                assert!(by <= noted, "the sweeper began before it was noted: {by} {noted} {found}");
+                "both"
+            }
+        }
+    });
+    both_won(&winners);
+}
+
+/// An order that was left PENDING, and is due: its customer asks again at the moment at which the sweeper comes.
+#[test]
+fn of_a_repeated_request_and_the_sweeper_one_confirms_and_announces_what_was_left() {
+    let winners = each_of(seeds(), async |seed| {
+        let (shop, id) = left(seed, "UpdateStatus").await;
+        let ada = shop.signed_in("Ada");
+        // Whoever announces takes a while, in which the other one sees what is announced and not noted yet.
+        let while_ = Fault::Delay(Duration::from_millis(seed % 50));
+        shop.stack.faults().plant(move |call| (call.operation == "Publish").then(|| while_.clone()));
+
+        let (again, ()) = join(shop.place(&ada, "key-1", &[(SKU, 2)]), shop.sweep_after(DUE)).await;
+
+        assert_eq!(again.status, 200, "{again:?}");
+        shop.sweep_after(DUE).await;
+        ended(&shop, &id, &["PENDING", "CONFIRMED"]).await;
+        let runs = shop.stack.aws().executions();
+        let told = runs.iter().find(|run| published(run)).expect("somebody announced it");
+        if told.input["command"] == "resume" { "the sweeper" } else { "the repeated request" }
+    });
+    both_won(&winners);
+}
+
+/// An order is due, since its mail did not leave. Its resumption is started twice, as the SDK does when it does not hear
+/// that the first one was, and meanwhile the order is shipped.
+#[test]
+fn a_resumption_that_is_started_twice_leaves_what_was_changed_meanwhile_to_whoever_changed_it() {
+    let outcomes = each_of(seeds(), async |seed| {
+        let (shop, id) = left(seed, "TriggerEmail").await;
+        let (mut lost, mut random) = (false, fastrand::Rng::with_seed(seed));
+        shop.stack.faults().plant(move |call| match call.operation.as_str() {
+            "StartSyncExecution" if call.caller == "SweepOrdersFunction" && !lost => {
+                lost = true;
+                Some(Fault::After)
+            }
+            "Publish" => Some(Fault::Delay(Duration::from_millis(random.u64(..150)))),
+            _ => None,
+        });
+
+        let (shipped, ()) = join(shop.patch(&shop.admin, &id, "SHIPPED", 2), shop.sweep_after(DUE)).await;
+
+        assert_eq!(shipped.status, 200, "{shipped:?}");
+        for _ in 0..3 {
+            shop.sweep_after(DUE).await;
+        }
+        ended(&shop, &id, &["PENDING", "CONFIRMED", "SHIPPED"]).await;
+        // What the second start of the resumption found.
+        let runs = shop.stack.aws().executions();
+        let second = runs.iter().rev().filter(|run| run.input["command"] == "resume").nth(1);
+        let second = second.expect("it was started twice");
+        let found = second.states.iter().find(|state| state.name == "UpdateStatus");
+        let found = found.and_then(|state| state.output.as_ref()).expect("an order");
+        found["order"]["status"] == "SHIPPED"
+    });
+    assert!(outcomes.contains(&true) || outcomes.len() < MANY, "nothing was changed meanwhile");
+}
+
+/// Whether an execution published a mail.
+fn published(run: &Execution) -> bool {
+    run.states.iter().any(|state| state.name == "TriggerEmail" && state.error.is_none())
+}
+
+/// The id of the order that this key gives.
+fn id(customer: &Customer, key: &str) -> String {
+    let user = customer.user_id.clone().try_into().expect("a user id");
+    OrderId::derive(&user, &key.to_owned().try_into().expect("a key")).to_string()
+}
+
+/// A shop with an order that was left when this state of the workflow failed.
+async fn left(seed: u64, state: &'static str) -> (Shop, String) {
+    let shop = Shop::open_with(seed).await.stocked(SKU, 10).await;
+    let ada = shop.customer("Ada").await;
+    let of_state = move |call: &Call| match state {
+        "UpdateStatus" => call.target.ends_with("UpdateOrderStatusFunction"),
+        _ => call.operation == "Publish",
+    };
+    shop.stack.faults().plant(move |call| of_state(call).then_some(Fault::Before));
+    let placed = shop.place(&ada, "key-1", &[(SKU, 2)]).await;
+    shop.stack.faults().clear();
+    assert_eq!(placed.status, if state == "UpdateStatus" { 202 } else { 201 }, "{placed:?}");
+    let id = placed.order_id().to_owned();
+    (shop, id)
+}
+
+/// What a run of the sweeper says it did.
+fn swept(ended: &[Invocation]) -> Value {
+    let [Invocation::Answered(answer)] = ended else { panic!("the sweeper failed: {ended:?}") };
+    serde_json::from_str(answer).expect("JSON")
+}
