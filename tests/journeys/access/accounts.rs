@@ -1,25 +1,20 @@
 //! Accounts: somebody signs up, proves an address, signs in and orders, by the same calls that Cognito answers on AWS;
 //! and what whoever tries to get in otherwise is told.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
 use axum::body::Body;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::{Method, Request};
-use http_body_util::BodyExt as _;
-use local::{
-    ground::{ACCOUNT, MailKind, StackClock, tokens::TokenRequest},
-    services::cognito::CODE_SECONDS,
-    stack::{Options, Stack, parameters},
-};
-use sam_template::{Template, UserPool};
+use http::Request;
+use local::{ground::MailKind, services::cognito::CODE_SECONDS, stack::Stack};
+use sam_template::UserPool;
 use serde_json::{Value, json};
-use time::macros::datetime;
-use tower::ServiceExt as _;
 
 use crate::world::{
-    shop::{Customer, Shop, TEMPLATE},
-    watch::Watched,
+    Customer, Shop, TEMPLATE, Watched,
+    gestures::product,
+    requests::answered,
+    shop::{held_clock, start, template_with},
 };
 
 const PASSWORD: &str = "Tea-for-2-please";
@@ -59,17 +54,17 @@ impl Answer {
 
 /// Calls Cognito as a browser does: unsigned.
 async fn call(stack: &Stack, operation: &str, request: &Value) -> Answer {
-    let request = Request::builder()
-        .method("POST")
-        .uri("/")
+    send(stack, operation, request.to_string()).await
+}
+
+async fn send(stack: &Stack, operation: &str, body: String) -> Answer {
+    let request = Request::post("/")
         .header("content-type", "application/x-amz-json-1.1")
         .header("x-amz-target", format!("AWSCognitoIdentityProviderService.{operation}"))
-        .body(Body::from(request.to_string()))
+        .body(Body::from(body))
         .expect("a request");
-    let Ok(response) = stack.aws_router().oneshot(request).await;
-    let (parts, body) = response.into_parts();
+    let (parts, bytes) = answered(stack.aws_router(), request).await;
     assert_eq!(parts.headers["content-type"], "application/x-amz-json-1.1");
-    let bytes = body.collect().await.expect("a body").to_bytes();
     let body = serde_json::from_slice(&bytes).expect("JSON");
     let whole = format!("{:?} {}", parts.headers, String::from_utf8_lossy(&bytes));
     Answer { status: parts.status.as_u16(), body, whole }
@@ -141,7 +136,7 @@ async fn a_customer_signs_up_confirms_the_address_signs_in_and_orders() {
     let email = "ada@example.com";
     let signed_up = sign_up(&shop.stack, email, PASSWORD).await;
     // The same person as by the short way that only the laptop has.
-    let user_id = shop.stack.tokens().issue(&TokenRequest::new(email)).expect("a token").user_id;
+    let user_id = shop.signed_in("Ada").user_id;
     let delivery = json!({ "Destination": "a***@e***", "DeliveryMedium": "EMAIL", "AttributeName": "email" });
     let expected = json!({ "UserConfirmed": false, "UserSub": user_id, "CodeDeliveryDetails": delivery });
     assert_eq!((signed_up.status, &signed_up.body), (200, &expected));
@@ -311,26 +306,20 @@ async fn an_admin_of_the_pool_is_admin_of_the_shop() {
     let token = &answer.tokens()["IdToken"];
     assert_eq!(claims(token)["cognito:groups"], json!(["admin"]));
     let boss = caller(token, "boss@example.com");
-    let product = json!({ "name": "Chai", "unit_price": { "amount": 450, "currency": "EUR" } });
-    let listed = shop.call(Method::PUT, "/inventory/CHAI", &boss, Some(product.clone()), &[]).await;
+    let listed = shop.describe(&boss, "CHAI", &product("Chai", 450, "EUR")).await;
     assert_eq!(listed.status, 201, "{listed:?}");
     // Nobody makes themselves one.
     account(&shop.stack, "eve@example.com").await;
     let answer = sign_in(&shop.stack, "eve@example.com", PASSWORD).await;
     let eve = caller(&answer.tokens()["IdToken"], "eve@example.com");
-    let refused = shop.call(Method::PUT, "/inventory/CHAI", &eve, Some(product), &[]).await;
+    let refused = shop.describe(&eve, "CHAI", &product("Chai", 450, "EUR")).await;
     assert_eq!(refused.problem(), (403, "forbidden"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn accounts_survive_a_restart_and_passwords_are_not_in_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("orderflow.db");
-    let start = async || {
-        let clock = StackClock::held(datetime!(2026-03-01 12:00 UTC));
-        let options = Options { file: Some(file.clone()), clock, seed: None };
-        Stack::start(&TEMPLATE, options).await.expect("the stack starts")
-    };
+    let start = async || start(&TEMPLATE, Some(folder.path()), held_clock()).await;
     let stack = start().await;
     account(&stack, "ada@example.com").await;
     let refresh_token = text(&sign_in(&stack, "ada@example.com", PASSWORD).await.tokens()["RefreshToken"]);
@@ -359,17 +348,18 @@ async fn accounts_survive_a_restart_and_passwords_are_not_in_the_file() {
 async fn passwords_codes_and_tokens_are_logged_nowhere() {
     let watched = Watched::open().await;
     let stack = &watched.shop.stack;
-    stack.faults().record();
     let typo = "Tea-for-2-pleas";
-    assert_eq!(sign_up(stack, "eve@example.com", "Weak-but-secret").await.status, 400);
-    account(stack, "eve@example.com").await;
-    let code = mailed(stack, "eve@example.com");
-    assert_eq!(sign_in(stack, "eve@example.com", typo).await.status, 400);
-    let answer = sign_in(stack, "eve@example.com", PASSWORD).await;
-    let token = text(&answer.tokens()["IdToken"]);
-    let eve = caller(&answer.tokens()["IdToken"], "eve@example.com");
-    assert_eq!(watched.shop.get("/inventory", &eve).await.status, 200);
-    let calls = stack.faults().recorded();
+    let signing_in = async {
+        assert_eq!(sign_up(stack, "eve@example.com", "Weak-but-secret").await.status, 400);
+        account(stack, "eve@example.com").await;
+        let code = mailed(stack, "eve@example.com");
+        assert_eq!(sign_in(stack, "eve@example.com", typo).await.status, 400);
+        let answer = sign_in(stack, "eve@example.com", PASSWORD).await;
+        let eve = caller(&answer.tokens()["IdToken"], "eve@example.com");
+        assert_eq!(watched.shop.get("/inventory", &eve).await.status, 200);
+        (code, eve.token)
+    };
+    let ((code, token), calls) = watched.shop.recording(signing_in).await;
     assert!(calls.iter().any(|recorded| recorded.call.operation == "InitiateAuth"));
     for recorded in &calls {
         for secret in [PASSWORD, typo, "Weak-but-secret"] {
@@ -393,18 +383,8 @@ async fn what_is_no_call_of_cognito_is_told_so() {
     call(&shop.stack, "SignUp", &stranger)
         .await
         .is("ResourceNotFoundException", "User pool client another does not exist.");
-    let request = Request::builder()
-        .method("POST")
-        .uri("/")
-        .header("x-amz-target", "AWSCognitoIdentityProviderService.SignUp")
-        .body(Body::from("{\"Password\": \"Tea-for-2-please\""))
-        .expect("a request");
-    let Ok(response) = shop.stack.aws_router().oneshot(request).await;
-    assert_eq!(response.status(), 400);
-    let body = response.into_body().collect().await.expect("a body").to_bytes();
-    let body: Value = serde_json::from_slice(&body).expect("JSON");
-    let expected = json!({ "__type": "SerializationException", "message": "not JSON at line 1, column 31" });
-    assert_eq!(body, expected);
+    let unfinished = send(&shop.stack, "SignUp", "{\"Password\": \"Tea-for-2-please\"".to_owned()).await;
+    unfinished.is("SerializationException", "not JSON at line 1, column 31");
 }
 
 const README: &str = include_str!("../../../README.md");
@@ -446,28 +426,18 @@ async fn the_readme_signs_somebody_up_and_in() {
     assert_eq!(shop.register(&grace, "Grace").await.status, 201);
 }
 
-fn with_parameters(given: &[(&str, &str)]) -> Result<Template, String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/template.yaml");
-    let mut parameters = parameters();
-    parameters.extend(given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    Template::read(&path, ACCOUNT, &parameters).map_err(|faults| faults.to_string())
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_team_with_an_issuer_of_its_own_gets_no_pool() {
     let issuer = "https://issuer.example.com/shop";
-    let template =
-        with_parameters(&[("JwtIssuer", issuer), ("JwtAudience", "web-shop")]).expect("a template");
+    let template = template_with(&[("JwtIssuer", issuer), ("JwtAudience", "web-shop")]).expect("a template");
     assert_eq!(template.user_pool, None);
     assert!(!template.outputs.contains_key("UserPoolId"), "{:?}", template.outputs);
-    let clock = StackClock::held(datetime!(2026-03-01 12:00 UTC));
-    let stack = Stack::start(&template, Options { file: None, clock, seed: None }).await.expect("it starts");
-    sign_up(&stack, "ada@example.com", PASSWORD).await.is(
+    let shop = Shop::of(&template, 1).await;
+    sign_up(&shop.stack, "ada@example.com", PASSWORD).await.is(
         "ResourceNotFoundException",
         "There is no user pool: the template's parameters name another issuer of tokens",
     );
-    assert!(stack.cognito().is_none());
-    let shop = Shop::on(stack);
+    assert!(shop.stack.cognito().is_none());
     let ada = shop.signed_in("Ada");
     let ours = claims(&json!(ada.token));
     assert_eq!((&ours["iss"], &ours["aud"]), (&json!(issuer), &json!("web-shop")));
@@ -482,10 +452,10 @@ fn half_of_an_issuer_is_refused() {
         (("JwtIssuer", "https://issuer.example.com"), "JwtIssuer is given and JwtAudience is not"),
         (("JwtAudience", "web-shop"), "JwtAudience is given and JwtIssuer is not"),
     ] {
-        let refused = with_parameters(&[given]).expect_err("half of an issuer");
+        let refused = template_with(&[given]).expect_err("half of an issuer");
         assert!(refused.contains(missing), "{refused}");
     }
-    let outputs = with_parameters(&[]).expect("a template").outputs;
+    let outputs = template_with(&[]).expect("a template").outputs;
     assert_eq!((&outputs["UserPoolId"], outputs["UserPoolClientId"].as_str()), (&pool().id, client_id()));
     assert_eq!(pool().issuer, format!("https://cognito-idp.us-east-1.amazonaws.com/{}", pool().id));
 }

@@ -1,43 +1,31 @@
 //! Web pages of other origins: who may call the API out of a browser is a parameter, and by default nobody may.
 
-use std::path::Path;
+use http::Method;
 
-use axum::body::Body;
-use http::Request;
-use local::{
-    ground::{ACCOUNT, StackClock},
-    stack::{Options, Stack, parameters},
+use crate::world::{
+    Shop,
+    requests::{answered, asked, with_json},
+    shop::template_with,
 };
-use sam_template::Template;
-use time::macros::datetime;
-use tower::ServiceExt as _;
-
-use crate::world::shop::Shop;
 
 const PAGE: &str = "https://shop.example.com";
 
 /// A shop whose template is given these origins.
 async fn shop(origins: Option<&str>) -> Shop {
-    let mut parameters = parameters();
-    parameters.extend(origins.map(|origins| ("AllowedOrigins".to_owned(), origins.to_owned())));
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/template.yaml");
-    let template = Template::read(&path, ACCOUNT, &parameters).expect("the template can be read");
-    let options =
-        Options { file: None, clock: StackClock::held(datetime!(2026-03-01 12:00 UTC)), seed: Some(1) };
-    Shop::on(Stack::start(&template, options).await.expect("the stack starts"))
+    let given: Vec<_> = origins.map(|origins| ("AllowedOrigins", origins)).into_iter().collect();
+    Shop::of(&template_with(&given).expect("the template can be read"), 1).await
 }
 
 /// The status, and every header that is for the browser.
-async fn told(shop: &Shop, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, Vec<String>) {
-    let mut request = Request::builder().method(method).uri(path);
+async fn told(shop: &Shop, method: Method, path: &str, headers: &[(&str, &str)]) -> (u16, Vec<String>) {
+    let mut request = asked(method, path, None);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Body::empty()).expect("a request");
-    let Ok(response) = shop.stack.router().oneshot(request).await;
-    let told = response.headers().iter().filter(|(name, _)| name.as_str().starts_with("access-control-"));
+    let (parts, _) = answered(shop.stack.router(), with_json(request, None)).await;
+    let told = parts.headers.iter().filter(|(name, _)| name.as_str().starts_with("access-control-"));
     let told = told.map(|(name, value)| format!("{name}: {}", value.to_str().expect("text")));
-    (response.status().as_u16(), told.collect())
+    (parts.status.as_u16(), told.collect())
 }
 
 const PREFLIGHT: [(&str, &str); 3] = [
@@ -57,7 +45,7 @@ async fn a_page_of_an_allowed_origin_may_order() {
     ];
     for path in ["/orders", "/orders/1/cancel", "/inventory/TEA-1"] {
         // A browser asks without a token.
-        let (status, told) = told(&shop, "OPTIONS", path, &PREFLIGHT).await;
+        let (status, told) = told(&shop, Method::OPTIONS, path, &PREFLIGHT).await;
         assert_eq!((status, told.as_slice()), (204, &allowed.map(str::to_owned)[..]), "{path}");
     }
 
@@ -67,7 +55,7 @@ async fn a_page_of_an_allowed_origin_may_order() {
         "access-control-expose-headers: etag,location,retry-after,idempotent-replayed,apigw-requestid",
     ];
     for (path, status) in [("/orders", 200), ("/orders/1", 404)] {
-        let answer = told(&shop, "GET", path, &[("origin", PAGE), ("authorization", &bearer)]).await;
+        let answer = told(&shop, Method::GET, path, &[("origin", PAGE), ("authorization", &bearer)]).await;
         assert_eq!(answer, (status, readable.map(str::to_owned).to_vec()), "{path}");
     }
 }
@@ -76,17 +64,17 @@ async fn a_page_of_an_allowed_origin_may_order() {
 async fn a_page_of_another_origin_is_told_nothing() {
     let shop = shop(Some(PAGE)).await;
     let evil = [("origin", "https://evil.example"), ("access-control-request-method", "POST")];
-    assert_eq!(told(&shop, "OPTIONS", "/orders", &evil).await, (204, Vec::new()));
-    assert_eq!(told(&shop, "GET", "/health", &evil[..1]).await, (200, Vec::new()));
+    assert_eq!(told(&shop, Method::OPTIONS, "/orders", &evil).await, (204, Vec::new()));
+    assert_eq!(told(&shop, Method::GET, "/health", &evil[..1]).await, (200, Vec::new()));
     // Whoever is no browser names no origin.
-    assert_eq!(told(&shop, "GET", "/health", &[]).await, (200, Vec::new()));
+    assert_eq!(told(&shop, Method::GET, "/health", &[]).await, (200, Vec::new()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn by_default_no_page_may_call() {
     for origins in [None, Some("")] {
         let shop = shop(origins).await;
-        assert_eq!(told(&shop, "OPTIONS", "/orders", &PREFLIGHT).await, (404, Vec::new()));
-        assert_eq!(told(&shop, "GET", "/health", &PREFLIGHT[..1]).await, (200, Vec::new()));
+        assert_eq!(told(&shop, Method::OPTIONS, "/orders", &PREFLIGHT).await, (404, Vec::new()));
+        assert_eq!(told(&shop, Method::GET, "/health", &PREFLIGHT[..1]).await, (200, Vec::new()));
     }
 }

@@ -3,14 +3,15 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use axum::body::Body;
-use http::{Method, Request, header};
-use local::ground::tokens::{Signing, TokenRequest};
+use http::Method;
+use local::ground::tokens::Signing;
 use serde_json::{Value, json};
 
 use crate::world::{
-    shop::{Customer, Reply, Shop, TEMPLATE, thorough},
-    tables,
+    Customer, Reply, Shop, TEMPLATE,
+    gestures::{lines, product},
+    requests::{asked, with_json},
+    seeds::thorough,
 };
 
 /// What is expected.
@@ -30,9 +31,6 @@ const CALLERS: [&str; 11] = [
     "admin",
 ];
 
-/// The tables, whose rows nobody changes who is refused.
-const TABLES: [&str; 3] = ["UsersTable", "OrdersTable", "InventoryTable"];
-
 /// A request that would do its work, if its caller may.
 struct Knock {
     method: Method,
@@ -44,12 +42,11 @@ struct Knock {
 /// The request for a line of the table: its route, with a query where there is one.
 fn knock(line: &str, owner: &Customer, order_id: &str) -> Knock {
     let (method, path) = line.split_once(' ').expect("a method and a path");
-    let product = json!({ "name": "Chai", "unit_price": { "amount": 450, "currency": "EUR" } });
     let body = match line {
         "POST /users" => Some(json!({ "name": "Somebody" })),
-        "POST /orders" => Some(json!({ "lines": [{ "sku": "TEA-1", "quantity": 1 }] })),
+        "POST /orders" => Some(lines(&[("TEA-1", 1)])),
         "PATCH /orders/{order_id}" => Some(json!({ "status": "SHIPPED" })),
-        "PUT /inventory/{sku}" => Some(product),
+        "PUT /inventory/{sku}" => Some(product("Chai", 450, "EUR")),
         "POST /inventory/{sku}/adjustments" => Some(json!({ "delta": 1, "reason": "count" })),
         _ => None,
     };
@@ -66,12 +63,7 @@ fn knock(line: &str, owner: &Customer, order_id: &str) -> Knock {
 /// The bearer token of a kind of caller, if that kind has any. Whatever is wrong with a bad one, it says it is an admin.
 fn token(shop: &Shop, caller: &str, owner: &Customer) -> Option<String> {
     let now = shop.stack.clock().unix_seconds();
-    let issue = |overrides: &Value, signing| {
-        let request =
-            TokenRequest { groups: vec!["admin".to_owned()], ..TokenRequest::new("eve@example.com") };
-        let overrides = overrides.as_object().expect("claims");
-        shop.stack.tokens().issue_with(&request, overrides, signing).expect("a token")
-    };
+    let issue = |claims: &Value, signing| shop.eves_admin_token(claims, signing);
     Some(match caller {
         "no token" => return None,
         "expired" => issue(&json!({ "exp": now - 1 }), Signing::Genuine),
@@ -100,34 +92,19 @@ async fn opened() -> (Shop, Customer, String) {
     (shop, owner, placed.order_id().to_owned())
 }
 
-async fn everything(shop: &Shop) -> Vec<Value> {
-    let mut all = Vec::new();
-    for table in TABLES {
-        all.extend(tables::rows(&shop.stack, table).await);
-    }
-    all
-}
-
 /// How a route answers a kind of caller: the status and the problem's code, how many items there are, whose, and whether
 /// it says what is reserved, which is for admins.
 async fn cell(line: &str, caller: &str) -> String {
     let (shop, owner, order_id) = opened().await;
     let knock = knock(line, &owner, &order_id);
-    let before = everything(&shop).await;
-    let mut request = Request::builder().method(knock.method).uri(knock.path);
-    if let Some(token) = token(&shop, caller, &owner) {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-    }
-    if knock.body.is_some() {
-        request = request.header(header::CONTENT_TYPE, "application/json");
-    }
+    let before = shop.everything().await;
+    let mut request = asked(knock.method, &knock.path, token(&shop, caller, &owner).as_deref());
     for (name, value) in knock.headers {
         request = request.header(name, value);
     }
-    let body = knock.body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-    let reply = shop.send(request.body(body).expect("a request")).await;
+    let reply = shop.send(with_json(request, knock.body.as_ref())).await;
     if reply.status >= 400 {
-        assert_eq!(everything(&shop).await, before, "{line}, {caller}: refused, and yet something changed");
+        assert_eq!(shop.everything().await, before, "{line}, {caller}: refused, and yet something changed");
         assert_eq!(shop.order_mail().len(), 2, "{line}, {caller}: refused, and yet there is mail");
     }
     said(&reply, &order_id)
@@ -200,29 +177,28 @@ async fn anothers_order_is_not_to_be_told_from_one_that_does_not_exist() {
     let (shop, owner, order_id) = opened().await;
     let mallory = shop.signed_in("Customer");
     // A list and a read go by rows, whoever wrote them: copies are as good as orders, and are there at once.
-    let mut rows = tables::rows(&shop.stack, "OrdersTable").await;
-    rows.retain(|row| row["order_id"]["S"] == *order_id);
-    let mut row = rows.pop().expect("the order's row");
+    let mut row = shop.row(&order_id).await;
     let count = if thorough() { 10_000 } else { 500 };
     let mut answers = BTreeSet::new();
     for n in 0..count {
         let foreign = format!("{:08x}-0000-5000-8000-{n:012x}", n * 7_919);
         let unknown = format!("{:08x}-0000-5000-8000-{:012x}", n * 7_919, n + count);
-        row["order_id"] = json!({ "S": foreign });
-        let put = json!({ "TableName": tables::name(&TEMPLATE, "OrdersTable"), "Item": row });
-        tables::call(&shop.stack, "PutItem", &put).await;
+        row["order_id"] = json!(foreign);
+        shop.put_order(&row).await;
         let mut calls = Vec::new();
         let mut replies = Vec::new();
         for id in [&foreign, &unknown] {
-            shop.stack.faults().record();
-            let read = shop.get(&format!("/orders/{id}"), &mallory).await;
-            let cancelled = shop.cancel(&mallory, id).await;
+            let both = async {
+                let read = shop.get(&format!("/orders/{id}"), &mallory).await;
+                (read, shop.cancel(&mallory, id).await)
+            };
+            let ((read, cancelled), recorded) = shop.recording(both).await;
             assert_eq!(
                 (read.problem(), cancelled.problem()),
                 ((404, "not_found"), (404, "not_found")),
                 "{id}"
             );
-            calls.push(Shop::counted(&shop.stack.faults().recorded()));
+            calls.push(Shop::counted(&recorded));
             replies.push((seen(&read), seen(&cancelled)));
         }
         // Nor by how long it takes: the same is done for both.
@@ -232,6 +208,6 @@ async fn anothers_order_is_not_to_be_told_from_one_that_does_not_exist() {
     }
     assert_eq!(answers.len(), 1, "every order of others is answered alike: {answers:?}");
     // They are there.
-    let last = row["order_id"]["S"].as_str().expect("an id");
+    let last = row["order_id"].as_str().expect("an id");
     assert_eq!(shop.get(&format!("/orders/{last}"), &owner).await.status, 200);
 }

@@ -1,16 +1,17 @@
 //! Who gets in: what the gateway's authorizer stops, and what the functions themselves still ask of a token.
 
-use axum::body::Body;
-use http::{Method, Request, header};
-use local::ground::tokens::{Signing, TokenRequest};
+use std::time::Duration;
+
+use http::{Method, header};
+use local::ground::tokens::Signing;
 use sam_template::Route;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::world::{
+    Customer, Reply, Shop, TEMPLATE, Watched,
+    gestures::product,
     refusals::{check, refused},
-    shop::{Customer, Reply, Shop, TEMPLATE},
-    tables,
-    watch::Watched,
+    requests::{asked, with_text},
 };
 
 fn routes() -> impl Iterator<Item = &'static Route> {
@@ -21,28 +22,12 @@ fn routes() -> impl Iterator<Item = &'static Route> {
 async fn knock(shop: &Shop, route: &Route, authorization: Option<&str>) -> Reply {
     let path = route.path.as_str().replace("{sku}", "TEA-1").replace("{order_id}", "x");
     assert!(!path.contains('{'), "{path} has a parameter that this test does not know");
-    let mut request = Request::builder().method(route.method.as_str()).uri(&path);
+    let method: Method = route.method.as_str().parse().expect("a method");
+    let mut request = asked(method, &path, None);
     if let Some(authorization) = authorization {
         request = request.header(header::AUTHORIZATION, authorization);
     }
-    let request = request.header(header::CONTENT_TYPE, "application/json").header("idempotency-key", "key-1");
-    shop.send(request.body(Body::from("{}")).expect("a request")).await
-}
-
-/// A token whose claims or signature are other than they should be.
-fn token(shop: &Shop, overrides: &Value, signing: Signing) -> String {
-    let request = TokenRequest { groups: vec!["admin".to_owned()], ..TokenRequest::new("eve@example.com") };
-    let overrides = overrides.as_object().expect("claims");
-    shop.stack.tokens().issue_with(&request, overrides, signing).expect("a token")
-}
-
-/// Somebody with these claims.
-fn caller(shop: &Shop, overrides: &Value) -> Customer {
-    let email = "eve@example.com".to_owned();
-    let request = TokenRequest::new(&email);
-    let claims = overrides.as_object().expect("claims");
-    let token = shop.stack.tokens().issue_with(&request, claims, Signing::Genuine).expect("a token");
-    Customer { token, user_id: shop.stack.tokens().issue(&request).expect("a token").user_id, email }
+    shop.send(with_text(request.header("idempotency-key", "key-1"), "{}")).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,7 +35,7 @@ async fn no_route_but_health_opens_without_a_good_token() {
     let watched = Watched::open().await;
     let shop = &watched.shop;
     let now = shop.stack.clock().unix_seconds();
-    let good = token(shop, &json!({}), Signing::Genuine);
+    let good = shop.genuine_admin_token();
     let [head, claims, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("{good}") };
     let (middle, last) = claims.split_at(claims.len() / 2);
     let mut keys = vec![
@@ -84,7 +69,7 @@ async fn no_route_but_health_opens_without_a_good_token() {
         ("not signed", json!({}), Signing::None),
         ("signed with the public key", json!({}), Signing::PublicKeyAsSecret),
     ] {
-        keys.push((what, Some(format!("Bearer {}", token(shop, &overrides, signing)))));
+        keys.push((what, Some(format!("Bearer {}", shop.eves_admin_token(&overrides, signing)))));
     }
     let mut open = Vec::new();
     for route in routes() {
@@ -112,9 +97,9 @@ async fn no_route_but_health_opens_without_a_good_token() {
 async fn a_token_ends_with_its_hour() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
-    shop.stack.clock().advance(std::time::Duration::from_secs(3_590));
+    shop.wait(Duration::from_secs(3_590));
     assert_eq!(shop.place(&ada, "key-1", &[("TEA-1", 1)]).await.status, 201);
-    shop.stack.clock().advance(std::time::Duration::from_secs(11));
+    shop.wait(Duration::from_secs(11));
     let late = shop.place(&ada, "key-2", &[("TEA-1", 1)]).await;
     assert_eq!((late.status, &late.body), (401, &json!({ "message": "Unauthorized" })));
 }
@@ -126,7 +111,7 @@ async fn an_access_token_passes_the_gateway_and_no_function() {
     let client = &TEMPLATE.user_pool.as_ref().expect("a pool").clients[0].id;
     let access = json!({ "token_use": "access", "aud": null, "client_id": client, "email": null });
     for claims in [access, json!({ "token_use": "access" }), json!({ "token_use": "refresh" })] {
-        let token = token(&watched.shop, &claims, Signing::Genuine);
+        let token = watched.shop.eves_admin_token(&claims, Signing::Genuine);
         for route in routes().filter(|route| route.path.as_str() != "/health") {
             let reply = knock(&watched.shop, route, Some(&format!("Bearer {token}"))).await;
             check(&format!("{} {}", route.method, route.path), &reply, refused(401, "id_token_required"));
@@ -138,7 +123,7 @@ async fn an_access_token_passes_the_gateway_and_no_function() {
         json!({ "sub": "a b" }),
         json!({ "sub": "x".repeat(129) }),
     ] {
-        let nobody = caller(&watched.shop, &claims);
+        let nobody = watched.shop.eve(&claims);
         let reply = watched.shop.place(&nobody, "key-1", &[("TEA-1", 1)]).await;
         check(&claims.to_string(), &reply, refused(401, "id_token_required"));
     }
@@ -146,7 +131,7 @@ async fn an_access_token_passes_the_gateway_and_no_function() {
     watched.logged(&["id_token_required"], &["eve@example.com"]);
 
     // Issuers other than Cognito do not say what a token is for.
-    let other = caller(&watched.shop, &json!({ "token_use": null }));
+    let other = watched.shop.eve(&json!({ "token_use": null }));
     assert_eq!(watched.shop.get("/inventory", &other).await.status, 200);
 }
 
@@ -164,32 +149,28 @@ async fn an_address_that_is_not_verified_registers_nobody() {
         json!({ "email": "nonsense" }),
         json!({ "email": "eve@example.com\r\nbcc: all@example.com" }),
     ] {
-        let eve = caller(shop, &claims);
-        let name = Some(json!({ "name": "Eve" }));
-        let reply = shop.call(Method::POST, "/users", &eve, name, &[]).await;
+        let eve = shop.eve(&claims);
+        let reply = shop.register(&eve, "Eve").await;
         check(&claims.to_string(), &reply, refused(403, "email_not_verified"));
         // It is the address that does not count: the person may look around.
         assert_eq!(shop.get("/inventory", &eve).await.status, 200, "{claims}");
     }
-    assert_eq!(tables::rows(&shop.stack, "UsersTable").await.len(), 1, "Ada, and nobody else");
+    assert_eq!(shop.rows("UsersTable").await.len(), 1, "Ada, and nobody else");
     watched.logged(&["email_not_verified"], &["eve@example.com", "nonsense", "bcc"]);
 
     // As HTTP APIs hand it over: a string.
-    let eve = caller(shop, &json!({ "email_verified": "true" }));
-    let reply = shop.call(Method::POST, "/users", &eve, Some(json!({ "name": "Eve" })), &[]).await;
+    let eve = shop.eve(&json!({ "email_verified": "true" }));
+    let reply = shop.register(&eve, "Eve").await;
     assert_eq!(reply.status, 201, "{reply:?}");
 }
 
 /// What only admins may do.
 async fn as_admin(shop: &Shop, who: &Customer) -> [Reply; 3] {
-    let product = json!({ "name": "Chai", "unit_price": { "amount": 450, "currency": "EUR" } });
-    let adjustment = json!({ "delta": 1, "reason": "count" });
-    let key = [("idempotency-key", "key-1")];
     [
-        shop.call(Method::PUT, "/inventory/CHAI", who, Some(product), &[]).await,
-        shop.call(Method::POST, "/inventory/CHAI/adjustments", who, Some(adjustment), &key).await,
+        shop.describe(who, "CHAI", &product("Chai", 450, "EUR")).await,
+        shop.adjust_with(who, "CHAI", Some("key-1"), &json!({ "delta": 1, "reason": "count" })).await,
         // Being nobody comes before being wrong.
-        shop.call(Method::PUT, "/inventory/chai", who, Some(json!({ "x": 1 })), &[]).await,
+        shop.describe(who, "chai", &json!({ "x": 1 })).await,
     ]
 }
 
@@ -212,7 +193,7 @@ async fn only_the_exact_admin_group_is_admin() {
         json!(true),
         json!({ "admin": true }),
     ] {
-        let eve = caller(shop, &json!({ "cognito:groups": groups }));
+        let eve = shop.eve(&json!({ "cognito:groups": groups }));
         for reply in as_admin(shop, &eve).await {
             check(&groups.to_string(), &reply, refused(403, "forbidden"));
         }
@@ -220,8 +201,7 @@ async fn only_the_exact_admin_group_is_admin() {
         assert_eq!((seen.status, seen.body.get("reserved")), (200, None), "{groups}");
     }
     // Another claim of that value is none.
-    let eve =
-        caller(shop, &json!({ "groups": ["admin"], "custom:role": "admin", "cognito:roles": ["admin"] }));
+    let eve = shop.eve(&json!({ "groups": ["admin"], "custom:role": "admin", "cognito:roles": ["admin"] }));
     for reply in as_admin(shop, &eve).await {
         check("another claim", &reply, refused(403, "forbidden"));
     }
@@ -234,10 +214,8 @@ async fn only_the_exact_admin_group_is_admin() {
     for groups in
         [json!(["admin"]), json!(["staff", "admin"]), json!("admin"), json!("[\"staff\", \"admin\"]")]
     {
-        let boss = caller(
-            shop,
-            &json!({ "cognito:groups": groups, "sub": format!("boss-{groups}").replace(' ', "") }),
-        );
+        let boss =
+            shop.eve(&json!({ "cognito:groups": groups, "sub": format!("boss-{groups}").replace(' ', "") }));
         let statuses = as_admin(shop, &boss).await.map(|reply| reply.status);
         assert!(matches!(statuses, [200 | 201, 200 | 201, 422]), "{groups}: {statuses:?}");
     }

@@ -2,13 +2,14 @@
 //! was sent in a log.
 
 use axum::body::Body;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderValue, Method, header};
 use serde_json::{Value, json};
 
 use crate::world::{
+    Customer, Reply, Shop, Watched,
+    gestures::product,
     refusals::{Refused, check, invalid},
-    shop::{Customer, Reply, Shop},
-    watch::Watched,
+    requests::asked,
 };
 
 /// A word that is in whatever is sent and must be in no log.
@@ -27,10 +28,7 @@ fn sent(body: impl Into<Vec<u8>>) -> Sent<'static> {
 }
 
 async fn post(shop: &Shop, customer: &Customer, sent: Sent<'_>) -> Reply {
-    let mut request = Request::builder()
-        .method(Method::POST)
-        .uri("/orders")
-        .header(header::AUTHORIZATION, format!("Bearer {}", customer.token));
+    let mut request = asked(Method::POST, "/orders", Some(&customer.token));
     if let Some(key) = sent.key {
         request = request.header("idempotency-key", HeaderValue::from_bytes(key).expect("a header value"));
     }
@@ -279,9 +277,8 @@ async fn all_faults_of_header_and_body_are_named_at_once() {
 #[tokio::test(start_paused = true)]
 async fn an_order_that_cannot_be_as_it_is_asked_for_stores_nothing() {
     let watched = Watched::open().await;
-    let dollars = json!({ "name": "Root beer", "unit_price": { "amount": 450, "currency": "USD" } });
-    let listed =
-        watched.shop.call(Method::PUT, "/inventory/BEER", &watched.shop.admin, Some(dollars), &[]).await;
+    let dollars = product("Root beer", 450, "USD");
+    let listed = watched.shop.describe(&watched.shop.admin, "BEER", &dollars).await;
     assert_eq!(listed.status, 201, "{listed:?}");
     let post = |body: String| post(&watched.shop, &watched.ada, sent(body));
 
@@ -345,9 +342,7 @@ async fn a_mails_subject_is_one_short_ascii_line_whatever_the_product_is_called(
     ];
     for (n, name) in names.iter().enumerate() {
         let sku = format!("ODD-{n}");
-        let product = json!({ "name": name, "unit_price": { "amount": 1, "currency": "EUR" } });
-        let listed =
-            shop.call(Method::PUT, &format!("/inventory/{sku}"), &shop.admin, Some(product), &[]).await;
+        let listed = shop.describe(&shop.admin, &sku, &product(name, 1, "EUR")).await;
         assert_eq!((listed.status, &listed.body["name"]), (201, &json!(name)), "{name:?}");
         shop.adjust(&sku, "opening", 1).await;
         // The second order is short: a rejection has its own subject.

@@ -4,10 +4,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::world::{
+    Customer, Reply, Shop, Watched,
     refusals::{Refused, check, invalid, refused},
-    shop::{Reply, Shop, TEMPLATE},
-    tables,
-    watch::Watched,
 };
 
 /// A word that is in whatever is sent and must be in no log.
@@ -41,14 +39,9 @@ fn bad_names() -> Vec<Value> {
     names
 }
 
-async fn put(shop: &Shop, path: &str, body: &Value) -> Reply {
-    shop.call(Method::PUT, path, &shop.admin, Some(body.clone()), &[]).await
-}
-
+/// Posts an adjustment, as the admin.
 async fn adjust(shop: &Shop, sku: &str, key: Option<&str>, body: &Value) -> Reply {
-    let headers: Vec<(&str, &str)> = key.into_iter().map(|key| ("idempotency-key", key)).collect();
-    let path = format!("/inventory/{sku}/adjustments");
-    shop.call(Method::POST, &path, &shop.admin, Some(body.clone()), &headers).await
+    shop.adjust_with(&shop.admin, sku, key, body).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -66,7 +59,7 @@ async fn a_name_that_would_break_a_line_or_a_limit_registers_nobody() {
         (json!({ "nmae": MARK, "role": "admin" }), invalid(&["name", "nmae", "role"])),
     ]);
     for (body, expected) in cases {
-        let reply = watched.shop.call(Method::POST, "/users", &eve, Some(body.clone()), &[]).await;
+        let reply = watched.shop.register_with(&eve, body.clone()).await;
         check(&body.to_string(), &reply, expected);
     }
     let unregistered = watched.shop.get("/users/me", &eve).await;
@@ -75,7 +68,7 @@ async fn a_name_that_would_break_a_line_or_a_limit_registers_nobody() {
     watched.logged(&["validation_failed"], &[MARK, &eve.email, &eve.token]);
 
     let longest = "ö".repeat(100);
-    let reply = watched.shop.call(Method::POST, "/users", &eve, Some(json!({ "name": longest })), &[]).await;
+    let reply = watched.shop.register(&eve, &longest).await;
     assert_eq!((reply.status, &reply.body["name"]), (201, &json!(longest)), "{reply:?}");
     watched.logged(&["\"status\":201"], &["öö", &eve.email, &eve.token]);
 }
@@ -86,6 +79,8 @@ async fn a_product_that_breaks_a_rule_is_not_listed() {
     let of_amount: &[&str] = &["unit_price.amount"];
     let of_currency: &[&str] = &["unit_price.currency"];
     let of_price: &[&str] = &["unit_price", "unit_price.amount", "unit_price.currency"];
+    let describe =
+        async |sku: &str, product: &Value| watched.shop.describe(&watched.shop.admin, sku, product).await;
     let product = |amount: Value, currency: Value| json!({ "name": "Chai", "unit_price": { "amount": amount, "currency": currency } });
     let mut cases: Vec<(Value, Refused<'_>)> = bad_names()
         .into_iter()
@@ -116,13 +111,13 @@ async fn a_product_that_breaks_a_rule_is_not_listed() {
         ),
     ]);
     for (body, expected) in cases {
-        check(&body.to_string(), &put(&watched.shop, "/inventory/CHAI", &body).await, expected);
+        check(&body.to_string(), &describe("CHAI", &body).await, expected);
     }
     let good = product(json!(450), json!("EUR"));
     for sku in
         ["chai", "-CHAI", "CHAI%201", "CH%C3%84I", "CHAI%0A", "CHAI%2F1", "%F0%9F%AB%96", &"C".repeat(65)]
     {
-        check(sku, &put(&watched.shop, &format!("/inventory/{sku}"), &good).await, invalid(&["sku"]));
+        check(sku, &describe(sku, &good).await, invalid(&["sku"]));
     }
     check(
         "nothing was listed",
@@ -133,7 +128,7 @@ async fn a_product_that_breaks_a_rule_is_not_listed() {
     watched.logged(&["validation_failed"], &[MARK]);
 
     for (amount, status) in [(1_000_000_000, 201), (0, 200)] {
-        let listed = put(&watched.shop, "/inventory/CHAI", &product(json!(amount), json!("EUR"))).await;
+        let listed = describe("CHAI", &product(json!(amount), json!("EUR"))).await;
         assert_eq!((listed.status, &listed.body["unit_price"]["amount"]), (status, &json!(amount)));
     }
 }
@@ -212,13 +207,7 @@ async fn an_adjustment_that_breaks_a_rule_moves_nothing() {
 #[tokio::test(start_paused = true)]
 async fn no_more_than_a_thousand_million_can_be_available() {
     let watched = Watched::open().await;
-    let update = json!({
-        "TableName": tables::name(&TEMPLATE, "InventoryTable"),
-        "Key": { "sku": { "S": "TEA-1" }, "kind": { "S": "STOCK" } },
-        "UpdateExpression": "SET available = :most",
-        "ExpressionAttributeValues": { ":most": { "N": "999000000" } },
-    });
-    tables::call(&watched.shop.stack, "UpdateItem", &update).await;
+    watched.shop.set_stock("TEA-1", "available", 999_000_000).await;
     let by = |delta: i64| json!({ "delta": delta, "reason": "count" });
     let filled = adjust(&watched.shop, "TEA-1", Some("fill"), &by(1_000_000)).await;
     assert_eq!((filled.status, &filled.body["available"]), (201, &json!(1_000_000_000)), "{filled:?}");
@@ -237,7 +226,7 @@ async fn a_page_that_cannot_be_is_refused() {
         async move { shop.get(&path, &ada).await }
     };
     let first = get("limit=1").await;
-    let cursor = first.body["next_cursor"].as_str().expect("a second page").to_owned();
+    let cursor = first.next_cursor().expect("a second page").to_owned();
     assert_eq!(get(&format!("limit=1&cursor={cursor}")).await.status, 200);
     for limit in ["0", "101", "-1", "x", "", "1.5", "+1x", "99999999999", "1&limit=2", "%31%20"] {
         check(limit, &get(&format!("limit={limit}")).await, invalid(&["limit"]));
@@ -246,7 +235,7 @@ async fn a_page_that_cannot_be_is_refused() {
     check("unknown and bad", &get("offset=1&limit=0&LIMIT=5").await, invalid(&["limit", "offset", "LIMIT"]));
     let flipped = cursor.chars().rev().collect::<String>();
     let others = watched.shop.get("/inventory?limit=1", &watched.shop.admin).await;
-    let others = others.body["next_cursor"].as_str().expect("the admin's").to_owned();
+    let others = others.next_cursor().expect("the admin's").to_owned();
     for forged in [
         "",
         "x",
@@ -298,7 +287,7 @@ async fn an_order_has_one_id_and_no_other_spelling_of_it() {
 #[tokio::test(start_paused = true)]
 async fn an_unknown_route_or_method_is_the_gateways_404() {
     let watched = Watched::open().await;
-    let nobody = crate::world::shop::Customer { token: "x".to_owned(), ..watched.ada.clone() };
+    let nobody = Customer { token: "x".to_owned(), ..watched.ada.clone() };
     for (method, path) in [
         (Method::PUT, "/orders"),
         (Method::DELETE, "/orders"),

@@ -5,7 +5,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -14,12 +13,13 @@ use domain::{
     Reason, Reference, Sku, Status, UserId,
 };
 use http::{HeaderMap, HeaderValue, Method};
-use local::aws::Fault;
 use serde_json::{Value, json};
 
 use crate::world::{
+    Customer, Reply, Shop, TEMPLATE,
+    gestures::{lines, product},
     openapi::{DOCUMENT, OPENAPI, Sent, at, judge, validator},
-    shop::{Customer, Reply, Shop, TEMPLATE},
+    waiting::DUE,
 };
 
 /// Whether the code takes a text.
@@ -276,12 +276,11 @@ async fn every_success_that_is_described_is_answered_as_described() {
         answered.insert((operation.method.clone(), operation.path.clone(), reply.status));
         reply
     };
-    let product = || json!({ "name": "Tea", "unit_price": { "amount": 450, "currency": "EUR" } });
     let order = || json!({ "lines": [{ "sku": "TEA-1", "quantity": 1 }], "reference": "PO-1" });
 
     for _twice in 0..2 {
         call(&ada, "POST /users", "", json!({ "name": "Ada" })).await;
-        call(&admin, "PUT /inventory/TEA-1", "", product()).await;
+        call(&admin, "PUT /inventory/TEA-1", "", product("Tea", 450, "EUR")).await;
         call(&admin, "POST /inventory/TEA-1/adjustments", "k", json!({ "delta": 9, "reason": "new" })).await;
         call(&ada, "POST /orders", "shipped", order()).await;
     }
@@ -295,14 +294,14 @@ async fn every_success_that_is_described_is_answered_as_described() {
             call(&ada, "POST /orders", &format!("cancelled-{body}").replace(' ', ""), order()).await;
         call(&ada, &format!("POST /orders/{}/cancel", cancelled.order_id()), "", body).await;
     }
-    shop.stack.faults().plant(|call| (call.operation == "UpdateItem").then_some(Fault::Before));
+    shop.fail_confirmations();
     let pending = call(&ada, "POST /orders", "pending", order()).await;
     assert_eq!((pending.status, pending.header("idempotent-replayed")), (202, ""));
     let pending = call(&ada, "POST /orders", "pending", order()).await;
     assert_eq!((pending.status, pending.header("idempotent-replayed")), (202, "true"));
-    shop.stack.faults().clear();
+    shop.heal();
     // Until then the execution that was cut off might be at it still.
-    shop.stack.clock().advance(Duration::from_secs(61));
+    shop.wait(DUE);
     call(&admin, &format!("POST /orders/{}/resume", pending.order_id()), "", Value::Null).await;
     for request in [
         "GET /health",
@@ -342,7 +341,7 @@ async fn a_changed_answer_is_noticed() {
     let ada = shop.customer("Ada").await;
     let placed = shop.place(&ada, "key-1", &[("TEA-1", 2)]).await;
     let refused = shop.place(&ada, "key-2", &[("TEA-1", 9)]).await;
-    let body = json!({ "lines": [{ "sku": "TEA-1", "quantity": 2 }] });
+    let body = lines(&[("TEA-1", 2)]);
     let sent = |body: &Value| Sent {
         method: "POST".to_owned(),
         path: "/orders".to_owned(),
@@ -411,7 +410,7 @@ async fn a_request_that_is_accepted_against_its_description_is_noticed() {
         };
         OPENAPI.check(&sent, &placed).expect_err("a breach")
     };
-    let good = || json!({ "lines": [{ "sku": "TEA-1", "quantity": 2 }] });
+    let good = || lines(&[("TEA-1", 2)]);
     assert!(check("", None, good()).contains("accepted without Idempotency-Key"));
     assert!(check("", Some("a b"), good()).contains("accepted with Idempotency-Key"));
     assert!(check("dry_run=1", Some("key-1"), good()).contains("dry_run"));

@@ -1,5 +1,5 @@
 //! What is published holds: the description of the API, the Postman collection, the cases of the workflow.
 
 mod description;
-pub(crate) mod postman;
+mod postman;
 mod workflow_cases;

@@ -1,15 +1,15 @@
 //! The Postman collection covers the API: every route that is described occurs in it, every request of it is a route
 //! and asserts something, and its environments set what it needs. That it passes is `scripts/newman`'s to show.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::world::{openapi::OPENAPI, shop::TEMPLATE};
+use crate::world::{
+    TEMPLATE,
+    openapi::OPENAPI,
+    postman::{admin_of_the_laptop, read, value_of},
+};
 
 /// Requests that are no route of the API, with what they are for.
 const OTHERS: [&str; 4] = [
@@ -92,20 +92,6 @@ fn the_environments_and_the_collection_name_every_variable_that_is_used() {
         let read = format!("pm.environment.get('{name}')");
         assert!(text.contains(&read) || text.contains(&format!("{{{{{name}}}}}")), "{name} is of no use");
     }
-}
-
-/// What an environment says of a variable.
-fn value_of(environment: &str, name: &str) -> String {
-    let values = read(&format!("{environment}.postman_environment.json"))["values"].take();
-    let mut values = values.as_array().expect("values").iter();
-    let value = values.find(|value| value["key"] == name).expect("a variable of the environment");
-    value["value"].as_str().expect("a text").to_owned()
-}
-
-/// The line by which `orderflow` prints the admin whom the environment `local` signs in as.
-pub(crate) fn admin_of_the_laptop() -> String {
-    let of = |what: &str| value_of("local", &format!("admin_{what}"));
-    format!("  admin {}, password {}\n", of("username"), of("password"))
 }
 
 #[test]
@@ -193,10 +179,4 @@ fn takes(route: &str, request: &str) -> bool {
     method == of_method
         && wanted.len() == given.len()
         && wanted.iter().zip(given).all(|(wanted, given)| *wanted == given || wanted.starts_with('{'))
-}
-
-fn read(file: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../postman").join(file);
-    let text = fs::read_to_string(&path).expect("a file of postman/");
-    serde_json::from_str(&text).expect("JSON")
 }

@@ -4,44 +4,17 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use http::{Method, Request};
-use local::{
-    aws::{Call, Fault},
-    ground::MailKind,
-    services::sns::Limits,
-};
+use http::Request;
+use local::{aws::Fault, ground::MailKind, services::sns::Limits};
 use serde_json::json;
-use tower::ServiceExt as _;
 
 use crate::world::{
-    shop::{Customer, Reply, Shop},
-    tables,
+    Customer, Shop,
+    faults::operation,
+    requests::{answered, signature},
 };
 
 impl Shop {
-    async fn leave(&self, customer: &Customer) -> Reply {
-        self.call(Method::DELETE, "/users/me", customer, None, &[]).await
-    }
-
-    /// What `GET /users/me` says of a customer's subscription.
-    pub(crate) async fn notifications(&self, customer: &Customer) -> String {
-        let me = self.get("/users/me", customer).await;
-        assert_eq!(me.status, 200, "{me:?}");
-        me.body["notifications"].as_str().expect("a text").to_owned()
-    }
-
-    /// Places an order and answers whom it was mailed to.
-    pub(crate) async fn told(&self, customer: &Customer, key: &str) -> Vec<String> {
-        let before = self.order_mail().len();
-        let placed = self.place(customer, key, &[("TEA-1", 1)]).await;
-        assert_eq!(placed.status, 201, "{placed:?}");
-        self.order_mail().split_off(before).into_iter().map(|mail| mail.to).collect()
-    }
-
-    fn confirm_all(&self) {
-        self.stack.sns().confirm_all().expect("subscriptions can be confirmed");
-    }
-
     /// Ends a subscription as its owner does with the link in a mail, or an operator: through SNS, not the shop.
     async fn unsubscribed_elsewhere(&self, customer: &Customer) {
         let subscriptions = self.stack.sns().subscriptions();
@@ -51,19 +24,16 @@ impl Shop {
             format!("Action=Unsubscribe&Version=2010-03-31&SubscriptionArn={}", arn.replace(':', "%3A"));
         let request = Request::post("/")
             .header("content-type", "application/x-www-form-urlencoded")
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=ada/20260301/us-east-1/sns/aws4_request")
+            .header("authorization", signature("ada", "sns"))
             .body(Body::from(form))
             .expect("a request");
-        let Ok(answer) = self.stack.aws_router().oneshot(request).await;
-        assert_eq!(answer.status(), 200);
+        let (answer, _) = answered(self.stack.aws_router(), request).await;
+        assert_eq!(answer.status, 200);
     }
 
     /// Whether any row of the shop's tables holds any of these texts, in whatever case.
     async fn holds(&self, texts: &[&str]) -> bool {
-        let mut all = String::new();
-        for table in ["UsersTable", "OrdersTable", "InventoryTable"] {
-            all.push_str(&format!("{:?}", tables::rows(&self.stack, table).await).to_lowercase());
-        }
+        let all = format!("{:?}", self.everything().await).to_lowercase();
         texts.iter().any(|text| all.contains(&text.to_lowercase()))
     }
 }
@@ -95,9 +65,9 @@ async fn who_leaves_is_erased_and_written_to_no_more_and_their_orders_stay_under
     let before = shop.order_mail();
     assert_eq!(shop.patch(&shop.admin, shipped.order_id(), "SHIPPED", 2).await.status, 200);
     assert_eq!(shop.cancel(&ada, cancelled.order_id()).await.status, 200);
-    shop.sweep_after(Duration::from_secs(61)).await;
+    shop.sweep_when_due().await;
     assert_eq!(shop.order_mail(), before);
-    for row in tables::rows(&shop.stack, "OrdersTable").await {
+    for row in shop.rows("OrdersTable").await {
         assert!(row.get("unsent").is_none() && row.get("due_at").is_none(), "{row}");
     }
     assert_eq!(shop.stock("TEA-1").await, (8, 0));
@@ -110,15 +80,13 @@ async fn who_leaves_is_erased_and_written_to_no_more_and_their_orders_stay_under
 async fn an_e_mail_that_was_not_sent_when_its_customer_left_is_never_sent() {
     let shop = Shop::open().await.stocked("TEA-1", 9).await;
     let ada = shop.customer("Ada").await;
-    shop.stack.faults().plant(|call| (call.operation == "Publish").then_some(Fault::Before));
-    assert_eq!(shop.place(&ada, "key-1", &[("TEA-1", 1)]).await.status, 201);
-    shop.stack.faults().clear();
+    shop.place_unsent(&ada, "key-1", &[("TEA-1", 1)]).await;
 
     assert_eq!(shop.leave(&ada).await.status, 204);
-    shop.sweep_after(Duration::from_secs(61)).await;
+    shop.sweep_when_due().await;
 
     assert_eq!(shop.order_mail(), []);
-    assert_eq!(tables::rows(&shop.stack, "OrdersTable").await[0].get("unsent"), None);
+    assert_eq!(shop.rows("OrdersTable").await[0].get("unsent"), None);
 }
 
 /// SNS ends no subscription that is pending, so its confirmation can still be clicked: to no effect.
@@ -129,7 +97,7 @@ async fn who_leaves_before_confirming_is_not_written_to_when_the_confirmation_co
     let placed = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
 
     assert_eq!(shop.leave(&ada).await.status, 204);
-    shop.confirm_all();
+    shop.confirm_mails();
 
     assert_eq!(shop.patch(&shop.admin, placed.order_id(), "SHIPPED", 2).await.status, 200);
     assert_eq!(shop.order_mail(), []);
@@ -143,7 +111,7 @@ async fn who_comes_back_is_a_new_user_and_gets_mail_again_about_old_orders_too()
         let ada = if confirmed_before { shop.customer("Ada").await } else { shop.registered("Ada").await };
         let old = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
         assert_eq!(shop.leave(&ada).await.status, 204);
-        shop.stack.clock().advance(Duration::from_mins(10));
+        shop.wait(Duration::from_mins(10));
 
         let back = shop.register(&ada, "Ada Lovelace").await;
 
@@ -153,7 +121,7 @@ async fn who_comes_back_is_a_new_user_and_gets_mail_again_about_old_orders_too()
             (&back.body["name"], &back.body["notifications"]),
             (&json!("Ada Lovelace"), &json!("pending"))
         );
-        shop.confirm_all();
+        shop.confirm_mails();
         assert_eq!(shop.notifications(&ada).await, "confirmed");
         assert_eq!(shop.told(&ada, "key-2").await, ["ada@example.com"]);
         let before = shop.order_mail().len();
@@ -175,9 +143,7 @@ async fn who_was_never_registered_cannot_leave() {
 async fn whichever_call_of_leaving_fails_repeating_it_ends_it() {
     let shop = Shop::open().await;
     let ada = shop.customer("Ada").await;
-    shop.stack.faults().record();
-    shop.leave(&ada).await;
-    let calls: Vec<Call> = shop.stack.faults().recorded().into_iter().map(|one| one.call).collect();
+    let calls = shop.calls_of(shop.leave(&ada)).await;
     assert_eq!(calls.len(), 3, "{calls:?}");
     for call in calls {
         for fault in [Fault::Before, Fault::After, Fault::Throttle] {
@@ -186,19 +152,15 @@ async fn whichever_call_of_leaving_fails_repeating_it_ends_it() {
                 let shop = Shop::open().await.stocked("TEA-1", 5).await;
                 let ada = shop.customer("Ada").await;
                 let placed = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
-                let (failing, how, mut left) = (call.clone(), fault.clone(), times);
-                shop.stack.faults().plant(move |made| {
-                    let hit = left > 0 && *made == failing;
-                    left -= usize::from(hit);
-                    hit.then(|| how.clone())
-                });
+                let failing = call.clone();
+                shop.plant_times(times, fault.clone(), move |made| *made == failing);
 
                 let first = shop.leave(&ada).await;
 
                 // The SDK's own second attempt mends a single failure, whatever it did; it makes none when SNS throttles.
                 let mended = times == 1 && (fault != Fault::Throttle || call.service != "sns");
                 assert_eq!(first.status, if mended { 204 } else { 503 }, "{of}: {first:?}");
-                shop.stack.faults().clear();
+                shop.heal();
                 let again = shop.leave(&ada).await.status;
                 let erased_before = mended || (call.operation == "DeleteItem" && fault == Fault::After);
                 assert_eq!(again, if erased_before { 404 } else { 204 }, "{of}");
@@ -217,16 +179,14 @@ async fn notifications_say_what_sns_says() {
     let shop = Shop::open().await.stocked("TEA-1", 9).await;
     let ada = shop.registered("Ada").await;
     assert_eq!(shop.notifications(&ada).await, "pending");
-    shop.confirm_all();
+    shop.confirm_mails();
     assert_eq!(shop.notifications(&ada).await, "confirmed");
 
-    shop.stack
-        .faults()
-        .plant(|call| (call.operation == "GetSubscriptionAttributes").then_some(Fault::Before));
+    shop.plant_times(usize::MAX, Fault::Before, operation("GetSubscriptionAttributes"));
     let me = shop.get("/users/me", &ada).await;
     assert_eq!((me.status, &me.body["notifications"]), (200, &json!("unavailable")));
     assert_eq!((&me.body["name"], &me.body["email"]), (&json!("Ada"), &json!("ada@example.com")));
-    shop.stack.faults().clear();
+    shop.heal();
 
     shop.unsubscribed_elsewhere(&ada).await;
     assert_eq!(shop.notifications(&ada).await, "none");
@@ -235,7 +195,7 @@ async fn notifications_say_what_sns_says() {
     let again = shop.register(&ada, "Ada").await;
     assert_eq!((again.status, &again.body["notifications"]), (200, &json!("pending")));
     assert_eq!(shop.notifications(&ada).await, "pending");
-    shop.confirm_all();
+    shop.confirm_mails();
     assert_eq!(shop.notifications(&ada).await, "confirmed");
     assert_eq!(shop.told(&ada, "key-2").await, ["ada@example.com"]);
 }
@@ -244,10 +204,10 @@ async fn notifications_say_what_sns_says() {
 async fn a_subscription_that_lapsed_is_none_any_more() {
     let shop = Shop::open().await;
     let ada = shop.registered("Ada").await;
-    shop.stack.clock().advance(Duration::from_hours(47));
+    shop.wait(Duration::from_hours(47));
     let ada = shop.signed_in_as(&ada.user_id, &ada.email);
     assert_eq!(shop.notifications(&ada).await, "pending");
-    shop.stack.clock().advance(Duration::from_hours(2));
+    shop.wait(Duration::from_hours(2));
     let ada = shop.signed_in_as(&ada.user_id, &ada.email);
     assert_eq!(shop.notifications(&ada).await, "none");
 }
@@ -270,7 +230,7 @@ async fn a_repeat_finds_the_unconfirmed_subscription_also_when_its_topic_is_full
     };
     assert_eq!(arns(shop.stack.sns().subscriptions()), arns(before));
     assert_eq!(shop.stack.mailbox().mails(Some(MailKind::SubscriptionConfirmation), None).len(), 4);
-    shop.confirm_all();
+    shop.confirm_mails();
     assert_eq!(shop.told(&ada, "key-1").await, ["ada@example.com"]);
     assert_eq!(shop.told(&bob, "key-1").await, ["bob@example.com"]);
 }
@@ -287,13 +247,13 @@ async fn an_old_address_that_confirms_after_it_was_changed_gets_nothing() {
         assert_eq!(changed.body["email"], customer.email);
     }
     // Whoever has any of the mails clicks.
-    shop.confirm_all();
+    shop.confirm_mails();
     assert_eq!(shop.told(&third, "key-1").await, ["ada@third.example"]);
     assert_eq!(shop.notifications(&third).await, "confirmed");
     // Back to an address that has confirmed long ago: its subscription is there already.
     let back = shop.register(&first, "Ada").await;
     assert_eq!((back.status, &back.body["email"]), (200, &json!("ada@example.com")));
-    shop.confirm_all();
+    shop.confirm_mails();
     assert_eq!(shop.told(&first, "key-2").await, ["ada@example.com"]);
 }
 
@@ -315,6 +275,6 @@ async fn who_could_not_be_subscribed_is_told_so_until_there_is_room() {
     assert_eq!(shop.leave(&ada).await.status, 204);
     let now = shop.register(&bob, "Bob").await;
     assert_eq!((now.status, &now.body["notifications"]), (200, &json!("pending")));
-    shop.confirm_all();
+    shop.confirm_mails();
     assert_eq!(shop.told(&bob, "key-2").await, ["bob@example.com"]);
 }

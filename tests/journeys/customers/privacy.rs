@@ -1,48 +1,33 @@
 //! Who somebody is, is known to `UsersTable`, to SNS and to themselves: no log line, no execution, no order, no stock
 //! row and no other call repeats a name, an address, a token or a text that a client sent in vain.
 
-use axum::body::Body;
-use http::{Method, Request, header};
-use local::{
-    aws::{Fault, Recorded},
-    ground::tokens::TokenRequest,
-};
+use http::Method;
+use local::aws::{Fault, Recorded};
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
-use tracing::{level_filters::LevelFilter, subscriber::DefaultGuard};
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing::subscriber::DefaultGuard;
 
 use crate::world::{
-    log_lines::{Lines, listen},
-    shop::{Customer, Shop},
+    Customer, Lines, Shop, logs,
+    requests::{answered, asked, with_json, with_text},
 };
 
 /// In every name, address and text of this test that no one else may see, in whatever case.
 const MARK: &str = "zaphod";
 
-/// Keeps everything that is logged on this thread, by the shipped functions at their most talkative and by the local
-/// stack.
-fn capture(lines: &Lines) -> DefaultGuard {
-    let json = tracing_subscriber::fmt::layer().json().with_current_span(true).with_writer(lines.clone());
-    let filter = lambda_shell::log_filter(tracing::Level::TRACE).with_target("local", LevelFilter::TRACE);
-    listen(tracing_subscriber::registry().with(json).with(filter))
-}
-
 /// A shop whose every log line and call is kept.
-struct Watched {
+struct Observed {
     shop: Shop,
     lines: Lines,
     tokens: Vec<String>,
-    _capture: DefaultGuard,
+    _guard: DefaultGuard,
 }
 
-impl Watched {
+impl Observed {
     async fn open() -> Self {
-        let lines = Lines::default();
-        let capture = capture(&lines);
+        let (lines, guard) = logs::keep();
         let shop = Shop::open().await.stocked("TEA-1", 50).await;
         shop.stack.faults().record();
-        Self { shop, lines, tokens: Vec::new(), _capture: capture }
+        Self { shop, lines, tokens: Vec::new(), _guard: guard }
     }
 
     /// The marked customer, registered under the marked name.
@@ -55,7 +40,7 @@ impl Watched {
     /// Looks through everything that was kept. At least one line must contain each of `logged`: nothing is hidden
     /// where nothing was looked at.
     async fn search(self, logged: &[&str]) {
-        self.shop.stack.faults().clear();
+        self.shop.heal();
         self.shop.settle().await;
         let calls = self.shop.stack.faults().recorded();
         let calls: Vec<&Recorded> = calls.iter().filter(|recorded| !may_know(recorded)).collect();
@@ -99,9 +84,9 @@ fn may_know(recorded: &Recorded) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_but_the_users_own_row_knows_who_ordered() {
-    let mut watched = Watched::open().await;
-    let zaphod = watched.customer().await;
-    let shop = &watched.shop;
+    let mut observed = Observed::open().await;
+    let zaphod = observed.customer().await;
+    let shop = &observed.shop;
 
     assert_eq!(shop.place(&zaphod, "zaphod-1", &[("TEA-1", 2)]).await.status, 201);
     assert_eq!(shop.place(&zaphod, "zaphod-1", &[("TEA-1", 2)]).await.status, 200);
@@ -116,20 +101,20 @@ async fn nothing_but_the_users_own_row_knows_who_ordered() {
     assert_eq!(shop.get(&format!("/orders/{}", short.order_id()), &moved).await.status, 200);
     assert_eq!(shop.get("/orders", &moved).await.status, 200);
     assert_eq!(shop.order_mail().len(), 2);
-    let ended = shop.call(Method::DELETE, "/users/me", &moved, None, &[]).await;
+    let ended = shop.leave(&moved).await;
     assert_eq!(ended.status, 204, "{ended:?}");
     let users = shop.rows("UsersTable").await;
     assert!(!format!("{users:?}").to_lowercase().contains(MARK), "{users:?}");
 
     let order_id = short.order_id().to_owned();
-    watched.search(&[&order_id, "answered", "idempotency_key_reused", "insufficient_stock"]).await;
+    observed.search(&[&order_id, "answered", "idempotency_key_reused", "insufficient_stock"]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_client_sends_in_vain_is_repeated_nowhere() {
-    let mut watched = Watched::open().await;
-    let zaphod = watched.customer().await;
-    let shop = &watched.shop;
+    let mut observed = Observed::open().await;
+    let zaphod = observed.customer().await;
+    let shop = &observed.shop;
 
     for (path, body) in [
         ("/users", json!({ "name": "Zaphod\u{0}" })),
@@ -158,13 +143,9 @@ async fn what_a_client_sends_in_vain_is_repeated_nowhere() {
         ("{\"lines\": [{\"sku\": \"TEA-1\", \"quantity\": 1}]}", "Zaphod é"),
     ] {
         for path in ["/users", "/orders"] {
-            let request = Request::post(path)
-                .header(header::AUTHORIZATION, format!("Bearer {}", zaphod.token))
-                .header(header::CONTENT_TYPE, "application/json")
-                .header("idempotency-key", key.as_bytes())
-                .body(Body::from(text))
-                .expect("a request");
-            let refused = shop.send(request).await;
+            let request = asked(Method::POST, path, Some(&zaphod.token));
+            let request = request.header("idempotency-key", key.as_bytes());
+            let refused = shop.send(with_text(request, text)).await;
             assert!([400, 422].contains(&refused.status), "{path} {text}: {refused:?}");
         }
     }
@@ -174,15 +155,13 @@ async fn what_a_client_sends_in_vain_is_repeated_nowhere() {
         let refused = shop.get(path, &zaphod).await;
         assert!((400..500).contains(&refused.status), "{path}: {refused:?}");
     }
-    let request = TokenRequest { email_verified: false, ..TokenRequest::new("zaphod@unverified.example") };
-    let unverified = shop.stack.tokens().issue(&request).expect("a token");
-    let unverified = Customer { token: unverified.id_token, email: request.email, ..zaphod.clone() };
+    let unverified = shop.signed_in_unverified("zaphod@unverified.example");
     assert_eq!(shop.register(&unverified, "Zaphod").await.status, 403);
     let forged = Customer { token: format!("{}zaphod", zaphod.token), ..zaphod };
     assert_eq!(shop.register(&forged, "Zaphod").await.status, 401);
 
-    watched.tokens.push(unverified.token);
-    watched.search(&["validation_failed", "malformed_json", "email_not_verified", "refused"]).await;
+    observed.tokens.push(unverified.token);
+    observed.search(&["validation_failed", "malformed_json", "email_not_verified", "refused"]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,10 +169,10 @@ async fn no_failure_tells_whom_it_happened_to() {
     // The last is what a role without a permission gets: an internal error, for operators to mend.
     for fault in [Fault::Before, Fault::After, Fault::Throttle, Fault::Refuse("AccessDeniedException")] {
         for service in ["sns", "dynamodb", "lambda", "states"] {
-            let mut watched = Watched::open().await;
-            let zaphod = watched.customer().await;
+            let mut observed = Observed::open().await;
+            let zaphod = observed.customer().await;
             let planted = fault.clone();
-            watched.shop.stack.faults().plant(move |call| (call.service == service).then(|| planted.clone()));
+            observed.shop.plant(move |call| (call.service == service).then(|| planted.clone()));
 
             let mut failed = 0;
             for (path, body) in [
@@ -201,7 +180,7 @@ async fn no_failure_tells_whom_it_happened_to() {
                 ("/orders", json!({ "lines": [{ "sku": "TEA-1", "quantity": 1 }] })),
                 ("/orders", json!({ "lines": [{ "sku": "TEA-1", "quantity": 999 }] })),
             ] {
-                failed += usize::from(post(&watched.shop, &zaphod, path, &body).await >= 500);
+                failed += usize::from(post(&observed.shop, &zaphod, path, &body).await >= 500);
             }
 
             assert!(failed > 0 || fault == Fault::After, "{fault:?} {service}");
@@ -214,19 +193,15 @@ async fn no_failure_tells_whom_it_happened_to() {
             } else {
                 &["invocation"]
             };
-            watched.search(logged).await;
+            observed.search(logged).await;
         }
     }
 }
 
 /// Posts, whatever comes of it: the shop's own way takes an internal error for a failed test.
 async fn post(shop: &Shop, caller: &Customer, path: &str, body: &Value) -> u16 {
-    let request = Request::post(path)
-        .header(header::AUTHORIZATION, format!("Bearer {}", caller.token))
-        .header(header::CONTENT_TYPE, "application/json")
-        .header("idempotency-key", format!("zaphod-{body}"))
-        .body(Body::from(body.to_string()))
-        .expect("a request");
-    let Ok(response) = shop.stack.router().oneshot(request).await;
-    response.status().as_u16()
+    let request = asked(Method::POST, path, Some(&caller.token));
+    let request = request.header("idempotency-key", format!("zaphod-{body}"));
+    let (parts, _) = answered(shop.stack.router(), with_json(request, Some(body))).await;
+    parts.status.as_u16()
 }

@@ -1,30 +1,19 @@
 //! Registering: `POST /users`, its repeats, a changed address, and SNS failing at every call of it.
 
-use http::Method;
+use std::time::Duration;
+
 use local::{
     aws::{Call, Fault},
-    ground::{MailKind, tokens::TokenRequest},
+    ground::MailKind,
 };
 use serde_json::json;
 
-use crate::world::shop::{Customer, Shop};
+use crate::world::{Customer, Shop};
 
 /// The addresses that were asked to confirm a subscription, oldest first.
 fn asked(shop: &Shop) -> Vec<String> {
     let mails = shop.stack.mailbox().mails(Some(MailKind::SubscriptionConfirmation), None);
     mails.into_iter().map(|mail| mail.to).collect()
-}
-
-fn confirm(shop: &Shop) {
-    shop.stack.sns().confirm_all().expect("subscriptions can be confirmed");
-}
-
-/// Places an order and answers who was mailed about it.
-async fn told_of_an_order(shop: &Shop, customer: &Customer, key: &str) -> Vec<String> {
-    let before = shop.order_mail().len();
-    let placed = shop.place(customer, key, &[("TEA-1", 1)]).await;
-    assert_eq!(placed.status, 201, "{placed:?}");
-    shop.order_mail().split_off(before).into_iter().map(|mail| mail.to).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,7 +33,7 @@ async fn a_repeat_asks_again_until_the_address_is_confirmed() {
     assert_eq!((again.status, &again.body), (200, &user));
     assert_eq!(asked(&shop), ["ada@example.com", "ada@example.com"]);
 
-    confirm(&shop);
+    shop.confirm_mails();
     let confirmed = shop.register(&ada, "Ada").await;
 
     assert_eq!((confirmed.status, &confirmed.body["notifications"]), (200, &json!("confirmed")));
@@ -56,7 +45,7 @@ async fn a_repeat_asks_again_until_the_address_is_confirmed() {
 async fn a_repeat_takes_the_new_name_and_keeps_the_rest() {
     let shop = Shop::open().await;
     let ada = shop.customer("Ada").await;
-    shop.stack.clock().advance(std::time::Duration::from_mins(10));
+    shop.wait(Duration::from_mins(10));
 
     let renamed = shop.register(&ada, "Ada Lovelace").await;
 
@@ -71,21 +60,21 @@ async fn a_subscription_that_lapsed_unconfirmed_is_made_anew() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.registered("Ada").await;
     // SNS forgets an unconfirmed subscription after two days. By then the token is stale, too.
-    shop.stack.clock().advance(std::time::Duration::from_hours(49));
+    shop.wait(Duration::from_hours(49));
     let ada = shop.signed_in_as(&ada.user_id, &ada.email);
 
     let again = shop.register(&ada, "Ada").await;
 
     assert_eq!((again.status, &again.body["notifications"]), (200, &json!("pending")), "{again:?}");
-    confirm(&shop);
-    assert_eq!(told_of_an_order(&shop, &ada, "key-1").await, ["ada@example.com"]);
+    shop.confirm_mails();
+    assert_eq!(shop.told(&ada, "key-1").await, ["ada@example.com"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_changed_address_gets_the_mail_and_the_old_one_no_more() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let before = shop.customer("Ada").await;
-    assert_eq!(told_of_an_order(&shop, &before, "key-1").await, ["ada@example.com"]);
+    assert_eq!(shop.told(&before, "key-1").await, ["ada@example.com"]);
 
     let after = shop.signed_in_as(&before.user_id, "ada@new.example");
     let changed = shop.register(&after, "Ada").await;
@@ -95,13 +84,9 @@ async fn a_changed_address_gets_the_mail_and_the_old_one_no_more() {
         (&changed.body["email"], &changed.body["notifications"]),
         (&json!("ada@new.example"), &json!("pending"))
     );
-    assert_eq!(
-        told_of_an_order(&shop, &after, "key-2").await,
-        [""; 0],
-        "neither the old nor the unconfirmed new one"
-    );
-    confirm(&shop);
-    assert_eq!(told_of_an_order(&shop, &after, "key-3").await, ["ada@new.example"]);
+    assert_eq!(shop.told(&after, "key-2").await, [""; 0], "neither the old nor the unconfirmed new one");
+    shop.confirm_mails();
+    assert_eq!(shop.told(&after, "key-3").await, ["ada@new.example"]);
 }
 
 /// SNS cannot delete a subscription that is pending: what it can do is never to be asked to confirm it.
@@ -131,22 +116,16 @@ async fn two_users_of_one_address_are_each_mailed_about_their_own_orders() {
     let registered = shop.register(&other, "Ada's other account").await;
 
     assert_eq!((registered.status, &registered.body["notifications"]), (201, &json!("pending")));
-    assert_eq!(
-        told_of_an_order(&shop, &other, "key-1").await,
-        [""; 0],
-        "the other's confirmation does not count"
-    );
-    confirm(&shop);
-    assert_eq!(told_of_an_order(&shop, &other, "key-2").await, ["ada@example.com"]);
-    assert_eq!(told_of_an_order(&shop, &ada, "key-1").await, ["ada@example.com"]);
+    assert_eq!(shop.told(&other, "key-1").await, [""; 0], "the other's confirmation does not count");
+    shop.confirm_mails();
+    assert_eq!(shop.told(&other, "key-2").await, ["ada@example.com"]);
+    assert_eq!(shop.told(&ada, "key-1").await, ["ada@example.com"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_unverified_address_registers_nobody_and_is_mailed_nothing() {
     let shop = Shop::open().await;
-    let request = TokenRequest { email_verified: false, ..TokenRequest::new("eve@example.com") };
-    let issued = shop.stack.tokens().issue(&request).expect("a token");
-    let eve = Customer { token: issued.id_token, user_id: issued.user_id, email: request.email };
+    let eve = shop.signed_in_unverified("eve@example.com");
 
     let refused = shop.register(&eve, "Eve").await;
 
@@ -201,9 +180,7 @@ impl Before {
 async fn whichever_call_of_registering_fails_repeating_it_mends_it() {
     for before in Before::ALL {
         let (shop, ada) = before.open().await;
-        shop.stack.faults().record();
-        shop.register(&ada, "Ada L.").await;
-        let calls: Vec<Call> = shop.stack.faults().recorded().into_iter().map(|one| one.call).collect();
+        let calls = shop.calls_of(shop.register(&ada, "Ada L.")).await;
         assert!(calls.iter().any(|call| call.service == "sns"), "{before:?}: {calls:?}");
         for call in calls {
             for fault in [Fault::Before, Fault::After, Fault::Throttle] {
@@ -218,17 +195,12 @@ async fn whichever_call_of_registering_fails_repeating_it_mends_it() {
 
 async fn mended(before: Before, call: Call, fault: Fault, times: usize, of: &str) {
     let (shop, ada) = before.open().await;
-    let mut left = times;
-    shop.stack.faults().plant(move |made| {
-        let hit = left > 0 && *made == call;
-        left -= usize::from(hit);
-        hit.then(|| fault.clone())
-    });
+    shop.plant_times(times, fault, move |made| *made == call);
 
     let first = shop.register(&ada, "Ada L.").await;
 
     assert!([200, 201, 503].contains(&first.status), "{of}: {first:?}");
-    shop.stack.faults().clear();
+    shop.heal();
     let again = shop.register(&ada, "Ada L.").await;
     assert!([200, 201].contains(&again.status), "{of}: {again:?}");
     assert_eq!(
@@ -236,11 +208,11 @@ async fn mended(before: Before, call: Call, fault: Fault, times: usize, of: &str
         (&json!("Ada L."), &json!("ada@example.com")),
         "{of}"
     );
-    confirm(&shop);
+    shop.confirm_mails();
     let settled = shop.register(&ada, "Ada L.").await;
     assert_eq!((settled.status, &settled.body["notifications"]), (200, &json!("confirmed")), "{of}");
     assert_eq!(shop.rows("UsersTable").await.len(), 1, "{of}");
-    assert_eq!(told_of_an_order(&shop, &ada, "key-1").await, ["ada@example.com"], "{of}");
+    assert_eq!(shop.told(&ada, "key-1").await, ["ada@example.com"], "{of}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,7 +225,7 @@ async fn a_body_is_judged_before_anything_is_stored_or_mailed() {
         json!({ "name": 7 }),
         json!({ "name": "Ada", "email": "x@y.example" }),
     ] {
-        let refused = shop.call(Method::POST, "/users", &ada, Some(body.clone()), &[]).await;
+        let refused = shop.register_with(&ada, body.clone()).await;
         assert_eq!(refused.problem(), (422, "validation_failed"), "{body}: {refused:?}");
         assert_eq!(refused.fields().len(), 1, "{body}: {refused:?}");
     }

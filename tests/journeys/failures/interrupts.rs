@@ -2,28 +2,16 @@
 //! then on nothing succeeds. Once AWS is back, the sweeper's next runs leave nothing over, and whoever asks again gets what
 //! they asked for.
 
-use std::{
-    fmt::Write as _,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt::Write as _, time::Duration};
 
-use local::aws::{Call, Fault};
+use local::aws::Fault;
 
-use crate::world::{
-    reckoning::{Books, Mailed},
-    seeds::each_of,
-    shop::{Customer, Reply, Seed, Shop},
-};
+use crate::world::{Books, Customer, Mailed, Reply, Shop, each_of, seeds::Seed, waiting::DUE};
 
 const SKU: &str = "TEA-1";
 
 /// The sweeper's next runs: it waits longer for an order that it has tried to finish already.
-const RUNS: [Duration; 4] =
-    [Duration::from_secs(61), Duration::from_secs(61), Duration::from_secs(121), Duration::from_secs(241)];
+const RUNS: [Duration; 4] = [DUE, DUE, Duration::from_secs(121), Duration::from_secs(241)];
 
 /// How calls are cut off.
 #[derive(Clone, Copy, Debug)]
@@ -94,25 +82,18 @@ impl Scene {
             "deliver" => shop.patch(&shop.admin, order_id, "DELIVERED", 3).await,
             "resume" => shop.resume(&shop.admin, order_id).await,
             "sweep" => {
-                shop.stack.run_schedules().await;
+                shop.sweep().await;
                 return None;
             }
-            "place, and fail to confirm" => {
-                let confirms = |call: &Call| call.target.ends_with("UpdateOrderStatusFunction");
-                shop.stack.faults().plant(move |call| confirms(call).then_some(Fault::Before));
-                shop.place(ada, "key-1", &[(SKU, 2)]).await
-            }
-            "place, and fail to mail" => {
-                shop.stack.faults().plant(|call| (call.operation == "Publish").then_some(Fault::Before));
-                shop.place(ada, "key-1", &[(SKU, 2)]).await
-            }
+            "place, and fail to confirm" => shop.place_unconfirmed(ada, "key-1", &[(SKU, 2)]).await,
+            "place, and fail to mail" => shop.place_unsent(ada, "key-1", &[(SKU, 2)]).await,
             "wait" => {
-                shop.stack.clock().advance(RUNS[0]);
+                shop.wait(DUE);
                 return None;
             }
             _ => panic!("nobody knows how to {does}"),
         };
-        shop.stack.faults().clear();
+        shop.heal();
         if !reply.order_id().is_empty() {
             reply.order_id().clone_into(order_id);
         }
@@ -122,20 +103,13 @@ impl Scene {
     /// Has something cut off, `happen` calls after its beginning.
     async fn cut_off(&mut self, does: &str, cut: Cut, happen: u64) -> Option<Reply> {
         let mut number = 0;
-        self.shop.stack.faults().plant(move |_call| {
+        self.shop.plant(move |_call| {
             number += 1;
             cut.of(number, happen)
         });
         let reply = self.act(does).await;
-        self.shop.stack.faults().clear();
+        self.shop.heal();
         reply
-    }
-
-    async fn books(&self, mailed: Mailed) -> Books {
-        let books = Books::read(&self.shop).await;
-        books.balance();
-        books.settled(mailed);
-        books
     }
 }
 
@@ -160,16 +134,14 @@ fn check(deed: &Deed) {
         }
 
         let mailed = Mailed::AtLeastOnce { repeats: cut.repeats() };
-        let books = scene.books(mailed).await;
+        let books = scene.shop.audit_settled(mailed).await;
         came_true(reply.as_ref(), &books, &said);
 
         // Whoever was not told asks again.
         scene.act(deed.does).await;
-        let books = scene.books(mailed).await;
-        let order = books.orders.values().next().unwrap_or_else(|| panic!("no order: {said}"));
-        let history = order["history"].as_array().into_iter().flatten();
-        let history: Vec<_> = history.filter_map(|entry| entry["status"].as_str()).collect();
-        assert_eq!(history, deed.history, "{said}");
+        let books = scene.shop.audit_settled(mailed).await;
+        let order_id = books.orders.keys().next().unwrap_or_else(|| panic!("no order: {said}"));
+        assert_eq!(books.statuses(order_id), deed.history, "{said}");
         assert_eq!(books.orders.len(), 1, "{said}");
     });
 }
@@ -180,14 +152,8 @@ async fn calls(deed: &Deed) -> u64 {
     for before in deed.before {
         scene.act(before).await;
     }
-    let count = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&count);
-    scene.shop.stack.faults().plant(move |_call| {
-        counted.fetch_add(1, Ordering::Relaxed);
-        None
-    });
-    scene.act(deed.does).await;
-    count.load(Ordering::Relaxed)
+    let shop = scene.shop.clone();
+    shop.calls_of(scene.act(deed.does)).await.len() as u64
 }
 
 /// What a client was told is so.

@@ -1,24 +1,17 @@
 //! `kill -9` in the middle of business, again and again, on one data folder: whatever was answered stays true, what
 //! was not answered can be asked again, and the books balance at every moment that a kill can show.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fs,
-    net::SocketAddr,
-    path::Path,
-};
+use std::{collections::HashMap, fs, net::SocketAddr, path::Path};
 
-use local::{
-    ground::StackClock,
-    stack::{Options, Stack},
-};
+use local::ground::StackClock;
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::world::{
-    orderflow::{Orderflow, send},
-    shop::{Reply, TEMPLATE},
-    tables,
+    Books, Customer, Reply, TEMPLATE,
+    gestures::product,
+    orderflow::{Orderflow, send, text},
+    shop::start as start_stack,
 };
 
 /// Each product and how many there are at first. The last one runs out.
@@ -50,18 +43,11 @@ impl Attempt {
     }
 }
 
-/// Somebody who is signed in.
-#[derive(Clone)]
-struct Person {
-    token: String,
-    email: String,
-}
-
 /// Everybody, and everything that was ever asked.
 struct Business {
     folder: tempfile::TempDir,
-    admin: Person,
-    customers: Vec<Person>,
+    admin: Customer,
+    customers: Vec<Customer>,
     attempts: Vec<Attempt>,
 }
 
@@ -92,18 +78,16 @@ async fn what_was_answered_survives_kill_9_and_what_was_not_can_be_asked_again()
 }
 
 fn start(folder: &tempfile::TempDir) -> Orderflow {
-    let folder = folder.path().to_str().expect("a path of plain characters");
-    Orderflow::start(["--aws-port", "0", "--no-demo", "--data-dir", folder])
+    Orderflow::start(["--aws-port", "0", "--no-demo", "--data-dir", text(folder.path())])
 }
 
 /// Stocks the shelves and registers everybody; then the first kill comes, without anything going on.
 async fn open() -> Business {
     let folder = tempfile::tempdir().expect("a folder");
     let stack = start(&folder);
-    let admin = sign_in(&stack, "admin@shop.example", &["admin"]).await;
+    let admin = stack.signed_in("admin@shop.example", &["admin"]).await;
     for (sku, count) in STOCK {
-        let product =
-            json!({ "name": format!("The {sku}"), "unit_price": { "amount": 450, "currency": "EUR" } });
+        let product = product(&format!("The {sku}"), 450, "EUR");
         let call = format!("PUT /inventory/{sku}");
         let listed = stack.call(&call, Some(&admin.token), None, Some(&product)).await.expect("an answer");
         assert_eq!(listed.status, 201, "{listed:?}");
@@ -114,7 +98,7 @@ async fn open() -> Business {
     }
     let mut customers = Vec::new();
     for n in 0..CUSTOMERS {
-        let customer = sign_in(&stack, &format!("customer-{n}@example.com"), &[]).await;
+        let customer = stack.signed_in(&format!("customer-{n}@example.com"), &[]).await;
         let name = json!({ "name": format!("Customer {n}") });
         let registered = stack.call("POST /users", Some(&customer.token), None, Some(&name)).await;
         assert_eq!(registered.expect("an answer").status, 201);
@@ -124,13 +108,6 @@ async fn open() -> Business {
     assert_eq!(confirmed.body["confirmed"], CUSTOMERS);
     stack.kill();
     Business { folder, admin, customers, attempts: Vec::new() }
-}
-
-async fn sign_in(stack: &Orderflow, email: &str, groups: &[&str]) -> Person {
-    let wish = json!({ "email": email, "groups": groups });
-    let issued = stack.call("POST /local/token", None, None, Some(&wish)).await.expect("an answer");
-    let token = issued.body["id_token"].as_str().expect("a token").to_owned();
-    Person { token, email: email.to_owned() }
 }
 
 impl Business {
@@ -264,7 +241,7 @@ impl Business {
 }
 
 /// An order of one to three products, sometimes of the rare one.
-fn order(customer: &Person, key: String, chance: &mut fastrand::Rng) -> Attempt {
+fn order(customer: &Customer, key: String, chance: &mut fastrand::Rng) -> Attempt {
     let mut skus: Vec<&str> = STOCK.iter().map(|(sku, _)| *sku).collect();
     chance.shuffle(&mut skus);
     let lines: Vec<Value> = skus
@@ -276,13 +253,13 @@ fn order(customer: &Person, key: String, chance: &mut fastrand::Rng) -> Attempt 
 }
 
 /// One unit of something was found.
-fn count_stock(admin: &Person, key: String, chance: &mut fastrand::Rng) -> Attempt {
+fn count_stock(admin: &Customer, key: String, chance: &mut fastrand::Rng) -> Attempt {
     let (sku, _) = STOCK[chance.usize(0..3)];
     let found = json!({ "delta": 1, "reason": "found behind the shelf" });
     attempt(admin, format!("POST /inventory/{sku}/adjustments"), key, found)
 }
 
-fn attempt(person: &Person, call: String, key: String, body: Value) -> Attempt {
+fn attempt(person: &Customer, call: String, key: String, body: Value) -> Attempt {
     Attempt {
         call,
         token: person.token.clone(),
@@ -294,43 +271,15 @@ fn attempt(person: &Person, call: String, key: String, body: Value) -> Attempt {
     }
 }
 
-/// What a killed process left, in a copy of its folder that nobody has mended yet: units are available or reserved,
-/// and reserved is what open orders hold.
+/// Audits what a killed process left, in a copy of its folder, before a start repairs anything.
 async fn books_balance(folder: &Path) {
     let copy = tempfile::tempdir().expect("a folder");
     for file in fs::read_dir(folder).expect("the folder") {
         let file = file.expect("a file").path();
         fs::copy(&file, copy.path().join(file.file_name().expect("a name"))).expect("a copy");
     }
-    let file = Some(copy.path().join("orderflow.db"));
-    let stack = Stack::start(&TEMPLATE, Options { file, clock: StackClock::system(), seed: None }).await;
-    let stack = stack.expect("the stack starts");
-    let mut held: BTreeMap<String, i64> = BTreeMap::new();
-    for order in tables::rows(&stack, "OrdersTable").await {
-        if ["PENDING", "CONFIRMED"].contains(&text(&order["status"])) {
-            for line in order["lines"]["L"].as_array().expect("lines") {
-                *held.entry(text(&line["M"]["sku"]).to_owned()).or_default() +=
-                    number(&line["M"]["quantity"]);
-            }
-        }
-    }
-    let rows = tables::rows(&stack, "InventoryTable").await;
-    for (sku, _) in STOCK {
-        let of_sku = || rows.iter().filter(|row| text(&row["sku"]) == sku);
-        let row = of_sku().find(|row| text(&row["kind"]) == "STOCK").expect("its stock");
-        let moves = of_sku().filter(|row| text(&row["kind"]).starts_with("MOVE#"));
-        let counted: i64 = moves.map(|row| number(&row["delta"])).sum();
-        let (available, reserved) = (number(&row["available"]), number(&row["reserved"]));
-        assert_eq!(available + reserved, counted, "{sku}");
-        assert_eq!(reserved, held.get(sku).copied().unwrap_or_default(), "{sku}");
-        assert!(available >= 0, "{sku}");
-    }
-}
-
-fn text(attribute: &Value) -> &str {
-    attribute["S"].as_str().expect("a text")
-}
-
-fn number(attribute: &Value) -> i64 {
-    attribute["N"].as_str().and_then(|number| number.parse().ok()).expect("a number")
+    let stack = start_stack(&TEMPLATE, Some(copy.path()), StackClock::system()).await;
+    let books = Books::read(&stack).await;
+    assert!(STOCK.iter().all(|(sku, _)| books.reserved(sku) >= 0), "every product has a stock row");
+    books.balance();
 }

@@ -4,10 +4,7 @@
 
 use std::{
     fmt::Write as _,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -15,41 +12,17 @@ use futures_util::future::join_all;
 use local::aws::{Call, Fault};
 use serde_json::json;
 
-use crate::world::shop::{Customer, Shop, seeds};
-
-/// How long until an order that was left is looked after.
-const DUE: Duration = Duration::from_secs(61);
+use crate::world::{
+    Customer, Shop,
+    faults::{function, operation, sends_mail},
+    seeds,
+};
 
 /// A shop with the last unit of its one product, and a customer for it.
 async fn last_unit() -> (Shop, Customer) {
     let shop = Shop::open().await.stocked("TEA-1", 1).await;
     let ada = shop.customer("Ada").await;
     (shop, ada)
-}
-
-/// Plants `fault` on the first `times` calls that `on` picks; answers how many it hit so far.
-fn plant(
-    shop: &Shop,
-    times: usize,
-    fault: Fault,
-    mut on: impl FnMut(&Call) -> bool + Send + 'static,
-) -> Arc<AtomicUsize> {
-    let hits = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&hits);
-    shop.stack.faults().plant(move |call| {
-        let hit = counter.load(Ordering::Relaxed) < times && on(call);
-        counter.fetch_add(usize::from(hit), Ordering::Relaxed);
-        hit.then(|| fault.clone())
-    });
-    hits
-}
-
-fn operation(name: &'static str) -> impl FnMut(&Call) -> bool + Send + 'static {
-    move |call| call.operation == name
-}
-
-fn function(logical_id: &'static str) -> impl FnMut(&Call) -> bool + Send + 'static {
-    move |call| call.operation == "Invoke" && call.target.ends_with(logical_id)
 }
 
 /// How often a state of the last execution tried.
@@ -65,11 +38,11 @@ async fn the_last_unit_whose_acknowledgement_is_lost_is_sold_and_no_shortage() {
     // it, that looks like a repeat.
     for (lost, status, tries_of_the_function) in [(1, 201, 1), (2, 201, 1), (3, 200, 2), (6, 200, 3)] {
         let (shop, ada) = last_unit().await;
-        let hits = plant(&shop, lost, Fault::After, operation("TransactWriteItems"));
+        let hits = shop.plant_times(lost, Fault::After, operation("TransactWriteItems"));
 
         let placed = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
 
-        assert_eq!(hits.load(Ordering::Relaxed), lost);
+        assert_eq!(hits.count(), lost);
         assert_eq!(attempts(&shop, "CreateOrder"), tries_of_the_function, "{lost} lost");
         assert_eq!(
             (placed.status, &placed.body["status"]),
@@ -86,14 +59,14 @@ async fn the_last_unit_whose_acknowledgement_is_lost_is_sold_and_no_shortage() {
 async fn a_rejection_whose_acknowledgement_is_lost_is_still_that_rejection() {
     for lost in [1, 3, usize::MAX] {
         let (shop, ada) = last_unit().await;
-        plant(&shop, lost, Fault::After, operation("PutItem"));
+        shop.plant_times(lost, Fault::After, operation("PutItem"));
 
         let refused = shop.place(&ada, "key-1", &[("TEA-1", 2)]).await;
 
         let shortages = json!([{ "sku": "TEA-1", "requested": 2, "available": 1 }]);
         assert_eq!(refused.problem(), (409, "insufficient_stock"), "{lost} lost: {refused:?}");
         assert_eq!(refused.body["shortages"], shortages);
-        shop.stack.faults().clear();
+        shop.heal();
         let again = shop.place(&ada, "key-1", &[("TEA-1", 2)]).await;
         assert_eq!((again.problem(), again.order_id()), ((409, "insufficient_stock"), refused.order_id()));
         shop.audit(&[("TEA-1", 1)], &[&ada]).await;
@@ -106,9 +79,7 @@ async fn a_rejection_whose_acknowledgement_is_lost_is_still_that_rejection() {
 #[tokio::test(start_paused = true)]
 async fn whichever_call_fails_no_stock_is_lost_and_the_same_key_settles_it() {
     let (shop, ada) = last_unit().await;
-    shop.stack.faults().record();
-    assert_eq!(shop.place(&ada, "key-1", &[("TEA-1", 1)]).await.status, 201);
-    let calls: Vec<Call> = shop.stack.faults().recorded().into_iter().map(|recorded| recorded.call).collect();
+    let calls = shop.calls_of(shop.place(&ada, "key-1", &[("TEA-1", 1)])).await;
     let mut seen = String::new();
     for (index, call) in calls.iter().enumerate() {
         for (name, fault) in
@@ -127,18 +98,18 @@ async fn whichever_call_fails_no_stock_is_lost_and_the_same_key_settles_it() {
 
 async fn one_outage(call: Call, fault: Fault, times: usize, of: &str) -> (u16, u16, usize, usize) {
     let (shop, ada) = last_unit().await;
-    let published_twice = call.operation == "Publish" && fault == Fault::After;
+    let published_twice = sends_mail(&call) && fault == Fault::After;
     let unnoted = times > 1 && call.caller == "OrderStateMachine" && call.service != "lambda";
-    let hits = plant(&shop, times, fault, move |made| *made == call);
+    let hits = shop.plant_times(times, fault, move |made| *made == call);
 
     let first = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
 
-    assert!(hits.load(Ordering::Relaxed) > 0, "{of}: the call was never made");
+    assert!(hits.count() > 0, "{of}: the call was never made");
     assert!([200, 201, 202, 503].contains(&first.status), "{of}: {first:?}");
     if first.status == 503 {
         assert_eq!((first.problem(), first.header("retry-after")), ((503, "try_again"), "1"), "{of}");
     }
-    shop.stack.faults().clear();
+    shop.heal();
     shop.settle().await;
     shop.audit(&[("TEA-1", 1)], &[&ada]).await;
 
@@ -152,13 +123,13 @@ async fn one_outage(call: Call, fault: Fault, times: usize, of: &str) -> (u16, u
     assert!(mails <= if published_twice { 2 } else { 1 }, "{of}: {mails} mails");
     shop.audit(&[("TEA-1", 1)], &[&ada]).await;
 
-    shop.sweep_after(DUE).await;
+    shop.sweep_when_due().await;
 
     // An e-mail whose sending was not acknowledged, or not noted, is sent again; no other is.
     let swept = shop.order_mail().len();
     let expected = if unnoted { mails.max(1)..=mails + 1 } else { mails.max(1)..=mails.max(1) };
     assert!(expected.contains(&swept), "{of}: {mails} mails, then {swept}");
-    assert_eq!(shop.unfinished().await, [""; 0], "{of}");
+    assert_eq!(shop.books().await.unfinished(), [""; 0], "{of}");
     shop.audit(&[("TEA-1", 1)], &[&ada]).await;
     (first.status, second.status, mails, swept)
 }
@@ -168,12 +139,11 @@ async fn a_conflict_that_passes_is_retried_inside_the_function() {
     // Up to four times; a fifth conflict is the state machine's to retry.
     for (conflicts, tries_of_the_function) in [(1, 1), (4, 1), (5, 2)] {
         let (shop, ada) = last_unit().await;
-        plant(&shop, conflicts, Fault::Conflict, operation("TransactWriteItems"));
-        shop.stack.faults().record();
+        shop.plant_times(conflicts, Fault::Conflict, operation("TransactWriteItems"));
 
-        let placed = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
+        let (placed, recorded) = shop.recording(shop.place(&ada, "key-1", &[("TEA-1", 1)])).await;
 
-        let calls = Shop::counted(&shop.stack.faults().recorded());
+        let calls = Shop::counted(&recorded);
         assert_eq!(placed.status, 201, "{conflicts} conflicts: {placed:?}");
         assert_eq!(attempts(&shop, "CreateOrder"), tries_of_the_function, "{conflicts} conflicts");
         assert_eq!(calls["dynamodb TransactWriteItems"], conflicts + 1);
@@ -184,12 +154,12 @@ async fn a_conflict_that_passes_is_retried_inside_the_function() {
 #[tokio::test(start_paused = true)]
 async fn a_conflict_that_does_not_pass_stores_nothing_and_may_be_tried_again() {
     let (shop, ada) = last_unit().await;
-    let hits = plant(&shop, usize::MAX, Fault::Conflict, operation("TransactWriteItems"));
+    let hits = shop.plant_times(usize::MAX, Fault::Conflict, operation("TransactWriteItems"));
 
     let refused = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
 
     assert_eq!(refused.problem(), (503, "try_again"), "{refused:?}");
-    assert_eq!(hits.load(Ordering::Relaxed), 15, "five tries by each of three invocations");
+    assert_eq!(hits.count(), 15, "five tries by each of three invocations");
     settles(&shop, &ada, 0).await;
 }
 
@@ -199,14 +169,14 @@ async fn a_shortage_that_is_seen_beside_a_conflict_is_not_believed() {
     for (times, expected) in [(1, 201), (usize::MAX, 503)] {
         let shop = Shop::open().await.stocked("TEA-1", 1).await.stocked("TEA-2", 1).await;
         let ada = shop.customer("Ada").await;
-        plant(&shop, times, Fault::Cancel(reasons.clone()), operation("TransactWriteItems"));
+        shop.plant_times(times, Fault::Cancel(reasons.clone()), operation("TransactWriteItems"));
 
         let reply = shop.place(&ada, "key-1", &[("TEA-1", 1), ("TEA-2", 1)]).await;
 
         assert_eq!(reply.status, expected, "{reply:?}");
         // It is a conflict: the function itself tries again.
         assert_eq!(attempts(&shop, "CreateOrder"), if times == 1 { 1 } else { 3 });
-        shop.stack.faults().clear();
+        shop.heal();
         let again = shop.place(&ada, "key-1", &[("TEA-1", 1), ("TEA-2", 1)]).await;
         assert_eq!(again.body["status"], "CONFIRMED", "{again:?}");
         shop.audit(&[("TEA-1", 1), ("TEA-2", 1)], &[&ada]).await;
@@ -217,12 +187,12 @@ async fn a_shortage_that_is_seen_beside_a_conflict_is_not_believed() {
 async fn a_step_that_is_throttled_until_the_machine_gives_up_stores_nothing() {
     for step in ["CheckInventoryFunction", "CreateOrderFunction"] {
         let (shop, ada) = last_unit().await;
-        let hits = plant(&shop, usize::MAX, Fault::Throttle, function(step));
+        let hits = shop.plant_times(usize::MAX, Fault::Throttle, function(step));
 
         let refused = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
 
         assert_eq!(refused.problem(), (503, "try_again"), "{step}: {refused:?}");
-        assert_eq!(hits.load(Ordering::Relaxed), 3, "{step}");
+        assert_eq!(hits.count(), 3, "{step}");
         settles(&shop, &ada, 0).await;
     }
 }
@@ -230,12 +200,12 @@ async fn a_step_that_is_throttled_until_the_machine_gives_up_stores_nothing() {
 #[tokio::test(start_paused = true)]
 async fn an_order_whose_confirmation_is_throttled_until_the_machine_gives_up_is_pending_and_not_lost() {
     let (shop, ada) = last_unit().await;
-    let hits = plant(&shop, usize::MAX, Fault::Throttle, function("UpdateOrderStatusFunction"));
+    let hits = shop.plant_times(usize::MAX, Fault::Throttle, function("UpdateOrderStatusFunction"));
 
     let accepted = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
 
     assert_eq!((accepted.status, &accepted.body["status"]), (202, &json!("PENDING")), "{accepted:?}");
-    assert_eq!(hits.load(Ordering::Relaxed), 3);
+    assert_eq!(hits.count(), 3);
     settles(&shop, &ada, 1).await;
 }
 
@@ -243,7 +213,7 @@ async fn an_order_whose_confirmation_is_throttled_until_the_machine_gives_up_is_
 async fn a_customer_is_told_to_try_again_while_even_the_table_cannot_be_read() {
     let (shop, ada) = last_unit().await;
     // All is done, but neither the workflow's answer nor the order's row comes through.
-    shop.stack.faults().plant(|call| match (call.caller.as_str(), call.operation.as_str()) {
+    shop.plant(|call| match (call.caller.as_str(), call.operation.as_str()) {
         ("PlaceOrderFunction", "StartSyncExecution") => Some(Fault::After),
         ("PlaceOrderFunction", "GetItem") => Some(Fault::Before),
         _ => None,
@@ -259,7 +229,7 @@ async fn a_customer_is_told_to_try_again_while_even_the_table_cannot_be_read() {
 async fn an_answer_that_comes_too_late_is_read_from_the_table() {
     // The execution ends in time; its answer takes longer than the door waits.
     let (shop, ada) = last_unit().await;
-    plant(&shop, usize::MAX, Fault::Delay(Duration::from_secs(25)), operation("StartSyncExecution"));
+    shop.plant_times(usize::MAX, Fault::Delay(Duration::from_secs(25)), operation("StartSyncExecution"));
 
     let placed = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
 
@@ -277,7 +247,7 @@ async fn an_execution_that_times_out_is_judged_by_what_is_in_the_table() {
     ] {
         let (shop, ada) = last_unit().await;
         let mut checks = 0;
-        shop.stack.faults().plant(move |call| {
+        shop.plant(move |call| {
             let check = call.target.ends_with("CheckInventoryFunction");
             checks += usize::from(check);
             let late = call.target.ends_with(slow) || (check && checks <= 2);
@@ -290,7 +260,7 @@ async fn an_execution_that_times_out_is_judged_by_what_is_in_the_table() {
         assert_eq!(reply.body["status"].as_str().unwrap_or_default(), row, "{slow}");
         let ended = shop.stack.aws().executions()[0].status.name();
         assert_eq!(ended, if slow == "CheckInventoryFunction" { "FAILED" } else { "TIMED_OUT" }, "{slow}");
-        shop.stack.faults().clear();
+        shop.heal();
         assert_eq!(shop.rows("OrdersTable").await.len(), in_table, "{slow}");
         shop.settle().await;
         shop.audit(&[("TEA-1", 1)], &[&ada]).await;
@@ -316,7 +286,7 @@ async fn whatever_goes_wrong_at_once_stock_orders_and_mails_agree_afterwards() {
             customers.push(shop.customer(&format!("Customer{n}")).await);
         }
         let random = Mutex::new(fastrand::Rng::with_seed(seed.0));
-        shop.stack.faults().plant(move |call| chance(&random, call));
+        shop.plant(move |call| chance(&random, call));
         let wishes: Vec<_> =
             customers.iter().flat_map(|one| WISHES.map(|(key, lines)| (one, key, lines))).collect();
 
@@ -326,7 +296,7 @@ async fn whatever_goes_wrong_at_once_stock_orders_and_mails_agree_afterwards() {
         for reply in &replies {
             assert!([200, 201, 202, 409, 503].contains(&reply.status), "{reply:?}");
         }
-        shop.stack.faults().clear();
+        shop.heal();
         shop.settle().await;
         let everybody: Vec<&Customer> = customers.iter().collect();
         shop.audit(&[("TEA-1", 4), ("TEA-2", 4)], &everybody).await;
@@ -346,8 +316,8 @@ async fn whatever_goes_wrong_at_once_stock_orders_and_mails_agree_afterwards() {
         let orders = shop.rows("OrdersTable").await;
         assert_eq!(orders.len(), 8);
         assert!(orders.iter().all(|order| order["status"] != "PENDING"), "{orders:?}");
-        shop.sweep_after(DUE).await;
-        assert_eq!(shop.unfinished().await, [""; 0]);
+        shop.sweep_when_due().await;
+        assert_eq!(shop.books().await.unfinished(), [""; 0]);
         shop.audit(&[("TEA-1", 4), ("TEA-2", 4)], &everybody).await;
     }
 }
@@ -370,7 +340,7 @@ fn chance(random: &Mutex<fastrand::Rng>, call: &Call) -> Option<Fault> {
 /// With all well again, the same key gives the one order: stock moved once, mailed once. `before` is how many orders
 /// there should be by now.
 async fn settles(shop: &Shop, customer: &Customer, before: usize) {
-    shop.stack.faults().clear();
+    shop.heal();
     shop.settle().await;
     assert_eq!(shop.rows("OrdersTable").await.len(), before);
     shop.audit(&[("TEA-1", 1)], &[customer]).await;

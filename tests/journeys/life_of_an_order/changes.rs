@@ -1,14 +1,9 @@
 //! An order after it is placed: cancelled, shipped, delivered, and resumed when an execution was cut off.
 
-use std::time::Duration;
-
-use http::Method;
-use local::aws::Fault;
-
-use crate::world::shop::Shop;
-
-/// How long until an order that was left is looked after.
-const DUE: Duration = Duration::from_secs(61);
+use crate::world::{
+    Shop,
+    waiting::{ATTEMPTS, DUE, LONGEST_WAIT},
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_order_gives_its_stock_back_and_its_customer_is_told_once() {
@@ -23,8 +18,7 @@ async fn a_cancelled_order_gives_its_stock_back_and_its_customer_is_told_once() 
     assert_eq!(shop.stock("TEA-1").await, (5, 0));
     let again = shop.cancel(&ada, placed.order_id()).await;
     assert_eq!((again.status, &again.body), (200, &cancelled.body));
-    let statuses: Vec<_> = shop.order_mail().into_iter().filter_map(|mail| mail.status).collect();
-    assert_eq!(statuses, ["CONFIRMED", "CANCELLED"]);
+    assert_eq!(shop.mailed_statuses(), ["CONFIRMED", "CANCELLED"]);
     assert_eq!(shop.cancel(&shop.admin, placed.order_id()).await.problem(), (409, "illegal_transition"));
 }
 
@@ -53,21 +47,19 @@ async fn an_order_is_shipped_and_delivered_by_whoever_has_read_it_as_it_stands()
 async fn what_an_interrupted_execution_left_is_finished_a_minute_later() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
-    shop.stack.faults().plant(|call| (call.operation == "Publish").then_some(Fault::Before));
+    shop.fail_mails();
     let placed = shop.place(&ada, "key-1", &[("TEA-1", 2)]).await;
     assert_eq!(placed.status, 201);
     let cancelled = shop.cancel(&ada, placed.order_id()).await;
     assert_eq!(cancelled.status, 200);
     assert_eq!(shop.order_mail().len(), 0);
-    shop.stack.faults().clear();
+    shop.heal();
 
-    shop.sweep_after(DUE).await;
+    shop.sweep_when_due().await;
     shop.sweep_after(2 * DUE).await;
 
-    let statuses: Vec<_> = shop.order_mail().into_iter().filter_map(|mail| mail.status).collect();
-    assert_eq!(statuses, ["CONFIRMED", "CANCELLED"]);
-    let resume = format!("/orders/{}/resume", placed.order_id());
-    let nothing = shop.call(Method::POST, &resume, &shop.admin, None, &[]).await;
+    assert_eq!(shop.mailed_statuses(), ["CONFIRMED", "CANCELLED"]);
+    let nothing = shop.resume(&shop.admin, placed.order_id()).await;
     assert_eq!(nothing.problem(), (409, "nothing_due"));
 }
 
@@ -75,27 +67,19 @@ async fn what_an_interrupted_execution_left_is_finished_a_minute_later() {
 async fn an_order_that_cannot_be_finished_is_given_up_after_ten_attempts_and_waits_for_a_person() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
-    shop.stack.faults().plant(|call| (call.operation == "Publish").then_some(Fault::Before));
+    shop.fail_mails();
     let placed = shop.place(&ada, "key-1", &[("TEA-1", 2)]).await;
-    for _ in 0..10 {
-        shop.sweep_after(Duration::from_secs(3_601)).await;
-        assert_eq!(
-            shop.get("/orders?attention=true", &shop.admin_again()).await.body["items"],
-            serde_json::json!([])
-        );
+    for _ in 0..ATTEMPTS {
+        shop.sweep_after(LONGEST_WAIT).await;
+        assert_eq!(shop.waiting_for_a_person().await, [""; 0]);
     }
-    shop.sweep_after(Duration::from_secs(3_601)).await;
-    let waiting = shop.get("/orders?attention=true", &shop.admin_again()).await;
-    assert_eq!(waiting.body["items"][0]["order_id"], placed.order_id());
-    shop.stack.faults().clear();
+    shop.sweep_after(LONGEST_WAIT).await;
+    assert_eq!(shop.waiting_for_a_person().await, [placed.order_id()]);
+    shop.heal();
 
-    let resume = format!("/orders/{}/resume", placed.order_id());
-    let resumed = shop.call(Method::POST, &resume, &shop.admin_again(), None, &[]).await;
+    let resumed = shop.resume(&shop.admin_again(), placed.order_id()).await;
 
     assert_eq!(resumed.status, 202, "{resumed:?}");
     assert_eq!(shop.order_mail().len(), 1);
-    assert_eq!(
-        shop.get("/orders?attention=true", &shop.admin_again()).await.body["items"],
-        serde_json::json!([])
-    );
+    assert_eq!(shop.waiting_for_a_person().await, [""; 0]);
 }

@@ -1,14 +1,9 @@
 //! Every status, every command, everybody: what is answered, and what it does to the order, the stock, the history and
 //! the mailbox. What is expected stands in `every_command.txt`, one line for each status and command; here it is acted out.
 
-use std::{fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
 
-use local::aws::{Call, Fault};
-
-use crate::world::{
-    reckoning::{Books, Mailed},
-    shop::{Customer, Reply, Shop},
-};
+use crate::world::{Customer, Mailed, Reply, Shop, waiting::DUE};
 
 /// What is expected.
 const EXPECTED: &str = include_str!("every_command.txt");
@@ -25,9 +20,6 @@ const COMMANDS: [&str; 8] = [
     "resume",
 ];
 const CALLERS: [&str; 3] = ["the owner", "another user", "an admin"];
-
-/// Until an order that was left is due.
-const DUE: Duration = Duration::from_secs(61);
 
 const OWNER: &str = "Owner";
 
@@ -58,7 +50,7 @@ async fn every_status_answers_every_command_of_everybody_as_the_table_says() {
             table.push('\n');
         }
     }
-    Books::read(&shop).await.balance();
+    shop.books().await.balance();
     let expected = EXPECTED.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     for (line, (found, expected)) in table.lines().zip(expected.clone()).enumerate() {
         assert_eq!(found, expected, "line {line} of\n{table}");
@@ -72,7 +64,7 @@ async fn cell(shop: &Shop, status: &str, command: &str, caller: &str, key: &str)
     let owner = shop.signed_in(OWNER);
     let (order_id, version) = order_in(shop, &owner, status, key).await;
     // What was left is due by now; everything else is finished.
-    shop.stack.clock().advance(DUE);
+    shop.wait(DUE);
     let owner = shop.signed_in(OWNER);
     let caller = match caller {
         "the owner" => owner.clone(),
@@ -140,12 +132,11 @@ async fn seen(shop: &Shop, order_id: &str) -> Seen {
 
 /// A new order in this status, and its version.
 async fn order_in(shop: &Shop, owner: &Customer, status: &str, key: &str) -> (String, u64) {
-    if status == "PENDING" {
-        let confirms = |call: &Call| call.target.ends_with("UpdateOrderStatusFunction");
-        shop.stack.faults().plant(move |call| confirms(call).then_some(Fault::Before));
-    }
-    let placed = shop.place(owner, key, &[(sku(status), 2)]).await;
-    shop.stack.faults().clear();
+    let wanted = [(sku(status), 2)];
+    let placed = match status {
+        "PENDING" => shop.place_unconfirmed(owner, key, &wanted).await,
+        _ => shop.place(owner, key, &wanted).await,
+    };
     let order_id = placed.order_id().to_owned();
     let admin = shop.admin_again();
     let mut version = placed.body["version"].as_u64().unwrap_or(1);
@@ -218,7 +209,5 @@ async fn a_repeat_by_the_same_actor_is_success_and_by_anybody_else_it_is_not() {
     assert_eq!(shop.cancel(&ann, placed.order_id()).await.problem(), (409, "illegal_transition"));
     assert_eq!(shop.patch(&ann, placed.order_id(), "CANCELLED", 2).await.problem(), (412, "stale_version"));
 
-    let books = Books::read(&shop).await;
-    books.balance();
-    books.settled(Mailed::Once);
+    shop.audit_settled(Mailed::Once).await;
 }

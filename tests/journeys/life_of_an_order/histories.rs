@@ -8,15 +8,11 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures_util::future::join_all;
-use http::Method;
 use local::aws::Fault;
 use serde_json::{Value, json};
 
 use crate::world::{
-    faults::Storm,
-    reckoning::{Books, Mailed},
-    seeds::each_of,
-    shop::{Customer, Reply, Shop, seeds_of},
+    Books, Customer, Mailed, Reply, Shop, Storm, each_of, seeds::seeds_of, waiting::LONGEST_WAIT,
 };
 
 /// The products, and how many of each there are at first: few enough to run out of.
@@ -46,7 +42,7 @@ fn whatever_happens_the_books_balance_and_every_status_is_mailed_once() {
         }
         history.run_dry().await;
         let books = history.books().await;
-        books.settled(Mailed::Once);
+        books.are_settled(Mailed::Once);
         history.answers_came_true(&books);
         Tally::of(&books)
     });
@@ -65,7 +61,7 @@ fn with_faults_in_three_calls_of_ten_the_books_balance_and_every_status_is_maile
         let lost = storm.end(&history.shop);
         history.run_dry().await;
         let books = history.books().await;
-        books.settled(Mailed::AtLeastOnce { repeats: lost });
+        books.are_settled(Mailed::AtLeastOnce { repeats: lost });
         history.answers_came_true(&books);
         Tally { repeats: books.repeated_mails(), ..Tally::of(&books) }
     });
@@ -79,15 +75,17 @@ fn a_seed_acts_the_same_history_out_again() {
         .flat_map(|_| {
             each_of(seeds_of(HISTORIES, 2).take(2), async |seed| {
                 let mut history = History::begin(seed).await;
-                history.shop.stack.faults().record();
-                let storm = Storm::over(&history.shop, seed);
-                for _ in 0..ROUNDS {
-                    history.round(Allowed::Unknown).await;
-                }
-                storm.end(&history.shop);
-                history.run_dry().await;
-                let calls = history.shop.stack.faults().recorded().into_iter();
-                calls.map(|recorded| format!("{:?}", recorded.call)).collect::<Vec<_>>()
+                let shop = history.shop.clone();
+                let acted = async {
+                    let storm = Storm::over(&shop, seed);
+                    for _ in 0..ROUNDS {
+                        history.round(Allowed::Unknown).await;
+                    }
+                    storm.end(&shop);
+                    history.run_dry().await;
+                };
+                let calls = shop.calls_of(acted).await.into_iter();
+                calls.map(|call| format!("{call:?}")).collect::<Vec<_>>()
             })
         })
         .collect();
@@ -103,14 +101,14 @@ fn a_seed_acts_the_same_history_out_again() {
 #[tokio::test(start_paused = true)]
 async fn the_failures_of_one_shop_cost_another_none_of_its_retries() {
     let (poor, rich) = (Shop::open_with(1).await, Shop::open_with(2).await.stocked("TEA-1", 1).await);
-    poor.stack.faults().plant(|_call| Some(Fault::Before));
+    poor.plant(|_call| Some(Fault::Before));
     for _ in 0..60 {
         let nothing = poor.get("/inventory/TEA-1", &poor.admin).await;
         assert_eq!(nothing.problem(), (503, "try_again"));
     }
 
     let mut first = true;
-    rich.stack.faults().plant(move |_call| std::mem::take(&mut first).then_some(Fault::Before));
+    rich.plant(move |_call| std::mem::take(&mut first).then_some(Fault::Before));
 
     assert_eq!(rich.get("/inventory/TEA-1", &rich.admin).await.status, 200);
 }
@@ -188,7 +186,7 @@ impl History {
             assert!(fine, "{deed:?}: {reply:?}");
             self.learn(deed, &reply);
         }
-        self.shop.stack.clock().advance(BETWEEN);
+        self.shop.wait(BETWEEN);
     }
 
     fn think_up(&mut self) -> Deed {
@@ -254,15 +252,13 @@ impl History {
                 let delta = if *delta == 0 { 1 } else { *delta };
                 // A key is used again, with another delta too.
                 let body = json!({ "delta": delta, "reason": "counted" });
-                let path = format!("/inventory/{}/adjustments", SKUS[*sku].0);
                 let key = format!("count-{key}");
-                let headers = [("idempotency-key", key.as_str())];
-                shop.call(Method::POST, &path, &admin(0), Some(body), &headers).await
+                shop.adjust_with(&admin(0), SKUS[*sku].0, Some(&key), &body).await
             }
             Deed::Resume { order, by } => shop.resume(&admin(*by), &self.wishes[*order].id()).await,
             Deed::Sweep => {
                 // A run that fails is the next run's.
-                shop.stack.run_schedules().await;
+                shop.sweep().await;
                 return None;
             }
         };
@@ -297,13 +293,13 @@ impl History {
     /// Lets the sweeper work until nothing is due, hours if need be, with all of AWS in order.
     async fn run_dry(&self) {
         for _ in 0..20 {
-            self.shop.sweep_after(Duration::from_secs(3_601)).await;
+            self.shop.sweep_after(LONGEST_WAIT).await;
             let books = self.books().await;
             let admin = self.shop.admin_again();
             for given_up in books.given_up() {
-                assert_eq!(self.shop.resume(&admin, &given_up).await.status, 202);
+                assert_eq!(self.shop.resume(&admin, given_up).await.status, 202);
             }
-            if books.is_settled() {
+            if books.unfinished().is_empty() {
                 return;
             }
         }
@@ -311,7 +307,7 @@ impl History {
     }
 
     async fn books(&self) -> Books {
-        let books = Books::read(&self.shop).await;
+        let books = self.shop.books().await;
         books.balance();
         books
     }

@@ -8,22 +8,12 @@ use std::time::Duration;
 use asl::Execution;
 use domain::OrderId;
 use futures_util::future::join;
-use local::{
-    aws::{Call, Fault},
-    services::lambda::Invocation,
-};
+use local::{aws::Fault, services::lambda::Invocation};
 use serde_json::Value;
 
-use crate::world::{
-    reckoning::{Books, Mailed},
-    seeds::each_of,
-    shop::{Customer, Reply, Shop, seeds},
-};
+use crate::world::{Customer, Mailed, Reply, Shop, each_of, faults::sends_mail, seeds, waiting::DUE};
 
 const SKU: &str = "TEA-1";
-
-/// Until an order that was left is due.
-const DUE: Duration = Duration::from_secs(61);
 
 /// The fewest seeds that must show both outcomes.
 const MANY: usize = 20;
@@ -48,15 +38,7 @@ async fn order(seed: u64) -> (Shop, Customer, String) {
 
 /// Sees to it that the order's history is this one, that the books balance and that every status was mailed once.
 async fn ended(shop: &Shop, order_id: &str, history: &[&str]) {
-    let books = Books::read(shop).await;
-    books.balance();
-    books.settled(Mailed::Once);
-    assert_eq!(statuses(&books, order_id), history);
-}
-
-fn statuses(books: &Books, order_id: &str) -> Vec<String> {
-    let history = books.orders[order_id]["history"].as_array().into_iter().flatten();
-    history.map(|entry| entry["status"].as_str().unwrap_or_default().to_owned()).collect()
+    assert_eq!(shop.audit_settled(Mailed::Once).await.statuses(order_id), history);
 }
 
 /// Which of two won, when the winner was answered 200 and the loser this.
@@ -160,8 +142,8 @@ fn a_cancellation_that_meets_the_confirmation_comes_before_it_or_after_it() {
         assert_eq!((placed.status, cancelled.status), (201, 200), "{placed:?} {cancelled:?}");
         assert_eq!(placed.order_id(), id);
         // When both mails were noted while the other waited too, a minute later it is found that none does.
-        shop.sweep_after(DUE).await;
-        let confirmed = statuses(&Books::read(&shop).await, &id).len() == 3;
+        shop.sweep_when_due().await;
+        let confirmed = shop.books().await.statuses(&id).len() == 3;
         let history: &[&str] =
             if confirmed { &["PENDING", "CONFIRMED", "CANCELLED"] } else { &["PENDING", "CANCELLED"] };
         ended(&shop, &id, history).await;
@@ -176,9 +158,9 @@ fn of_two_sweepers_one_resumes_an_order() {
     for interrupted in ["UpdateStatus", "TriggerEmail"] {
         let seen = each_of(seeds(), async |seed| {
             let (shop, id) = left(seed, interrupted).await;
-            shop.stack.clock().advance(DUE);
+            shop.wait(DUE);
 
-            let (one, other) = join(shop.stack.run_schedules(), shop.stack.run_schedules()).await;
+            let (one, other) = join(shop.sweep(), shop.sweep()).await;
 
             let (one, other) = (swept(&one), swept(&other));
             assert_eq!(one["resumed"].as_u64().zip(other["resumed"].as_u64()).map(|(a, b)| a + b), Some(1));
@@ -193,7 +175,7 @@ fn of_two_sweepers_one_resumes_an_order() {
 fn of_a_sweeper_and_an_admin_one_resumes_an_order() {
     let winners = each_of(seeds(), async |seed| {
         let (shop, id) = left(seed, "TriggerEmail").await;
-        shop.stack.clock().advance(DUE);
+        shop.wait(DUE);
 
         let admin = async {
             // The sweeper looks into four shards first.
@@ -202,7 +184,7 @@ fn of_a_sweeper_and_an_admin_one_resumes_an_order() {
             }
             shop.resume(&shop.admin, &id).await
         };
-        let (sweeper, admin) = join(shop.stack.run_schedules(), admin).await;
+        let (sweeper, admin) = join(shop.sweep(), admin).await;
 
         ended(&shop, &id, &["PENDING", "CONFIRMED"]).await;
         match (swept(&sweeper)["resumed"].as_u64(), admin.problem()) {
@@ -218,12 +200,10 @@ fn of_a_sweeper_and_an_admin_one_resumes_an_order() {
 fn of_two_admins_one_takes_up_an_order_that_was_given_up() {
     let winners = each_of(seeds(), async |seed| {
         let (shop, id) = left(seed, "TriggerEmail").await;
-        shop.stack.faults().plant(|call| (call.operation == "Publish").then_some(Fault::Before));
-        for _ in 0..11 {
-            shop.sweep_after(Duration::from_secs(3_601)).await;
-        }
-        shop.stack.faults().clear();
-        assert_eq!(Books::read(&shop).await.given_up(), [id.as_str()]);
+        shop.fail_mails();
+        shop.sweep_until_given_up().await;
+        shop.heal();
+        assert_eq!(shop.books().await.given_up(), [id.as_str()]);
         let (ann, ben) = (shop.another_admin("Ann"), shop.another_admin("Ben"));
 
         let (first, second) = join(shop.resume(&ann, &id), shop.resume(&ben, &id)).await;
@@ -249,22 +229,22 @@ fn a_sweeper_that_meets_the_live_workflow_takes_nothing_away_from_it() {
         // The sweeper looks into four shards first: it meets what is slow before the confirmation, or before the note.
         let slow = ["", "TransactWriteItems", "Publish"][usize::try_from(seed % 3).expect("a number")];
         let second = Fault::Delay(Duration::from_secs(1));
-        shop.stack.faults().plant(move |call| (call.operation == slow).then(|| second.clone()));
+        shop.plant(move |call| (call.operation == slow).then(|| second.clone()));
         let sweep = async {
             while shop.get(&format!("/orders/{id}"), &ada).await.status == 404 {}
-            shop.sweep_after(DUE).await;
+            shop.sweep_when_due().await;
         };
 
         let (placed, ()) = join(shop.place(&ada, "key-1", &[(SKU, 2)]), sweep).await;
 
         assert_eq!(placed.status, 201, "{placed:?}");
         // Of what the sweeper may have claimed and found done, it takes note a minute later.
-        shop.sweep_after(DUE).await;
-        let books = Books::read(&shop).await;
+        shop.sweep_when_due().await;
+        let books = shop.books().await;
         books.balance();
-        assert_eq!(statuses(&books, &id), ["PENDING", "CONFIRMED"]);
+        assert_eq!(books.statuses(&id), ["PENDING", "CONFIRMED"]);
         let told: Vec<_> = shop.stack.aws().executions().into_iter().filter(|run| published(run)).collect();
-        books.settled(Mailed::AtLeastOnce { repeats: told.len() - 1 });
+        books.are_settled(Mailed::AtLeastOnce { repeats: told.len() - 1 });
         // The live workflow announces what it made; the sweeper also what it found made and not noted as mailed.
         let (by_sweeper, live): (Vec<_>, Vec<_>) =
             told.iter().partition(|run| run.input["command"] == "resume");
@@ -295,12 +275,12 @@ fn of_a_repeated_request_and_the_sweeper_one_confirms_and_announces_what_was_lef
         let ada = shop.signed_in("Ada");
         // Whoever announces takes a while, in which the other one sees what is announced and not noted yet.
         let while_ = Fault::Delay(Duration::from_millis(seed % 50));
-        shop.stack.faults().plant(move |call| (call.operation == "Publish").then(|| while_.clone()));
+        shop.plant(move |call| sends_mail(call).then(|| while_.clone()));
 
-        let (again, ()) = join(shop.place(&ada, "key-1", &[(SKU, 2)]), shop.sweep_after(DUE)).await;
+        let (again, ()) = join(shop.place(&ada, "key-1", &[(SKU, 2)]), shop.sweep_when_due()).await;
 
         assert_eq!(again.status, 200, "{again:?}");
-        shop.sweep_after(DUE).await;
+        shop.sweep_when_due().await;
         ended(&shop, &id, &["PENDING", "CONFIRMED"]).await;
         let runs = shop.stack.aws().executions();
         let told = runs.iter().find(|run| published(run)).expect("somebody announced it");
@@ -316,7 +296,7 @@ fn a_resumption_that_is_started_twice_leaves_what_was_changed_meanwhile_to_whoev
     let outcomes = each_of(seeds(), async |seed| {
         let (shop, id) = left(seed, "TriggerEmail").await;
         let (mut lost, mut random) = (false, fastrand::Rng::with_seed(seed));
-        shop.stack.faults().plant(move |call| match call.operation.as_str() {
+        shop.plant(move |call| match call.operation.as_str() {
             "StartSyncExecution" if call.caller == "SweepOrdersFunction" && !lost => {
                 lost = true;
                 Some(Fault::After)
@@ -325,11 +305,11 @@ fn a_resumption_that_is_started_twice_leaves_what_was_changed_meanwhile_to_whoev
             _ => None,
         });
 
-        let (shipped, ()) = join(shop.patch(&shop.admin, &id, "SHIPPED", 2), shop.sweep_after(DUE)).await;
+        let (shipped, ()) = join(shop.patch(&shop.admin, &id, "SHIPPED", 2), shop.sweep_when_due()).await;
 
         assert_eq!(shipped.status, 200, "{shipped:?}");
         for _ in 0..3 {
-            shop.sweep_after(DUE).await;
+            shop.sweep_when_due().await;
         }
         ended(&shop, &id, &["PENDING", "CONFIRMED", "SHIPPED"]).await;
         // What the second start of the resumption found.
@@ -358,14 +338,10 @@ fn id(customer: &Customer, key: &str) -> String {
 async fn left(seed: u64, state: &'static str) -> (Shop, String) {
     let shop = Shop::open_with(seed).await.stocked(SKU, 10).await;
     let ada = shop.customer("Ada").await;
-    let of_state = move |call: &Call| match state {
-        "UpdateStatus" => call.target.ends_with("UpdateOrderStatusFunction"),
-        _ => call.operation == "Publish",
+    let placed = match state {
+        "UpdateStatus" => shop.place_unconfirmed(&ada, "key-1", &[(SKU, 2)]).await,
+        _ => shop.place_unsent(&ada, "key-1", &[(SKU, 2)]).await,
     };
-    shop.stack.faults().plant(move |call| of_state(call).then_some(Fault::Before));
-    let placed = shop.place(&ada, "key-1", &[(SKU, 2)]).await;
-    shop.stack.faults().clear();
-    assert_eq!(placed.status, if state == "UpdateStatus" { 202 } else { 201 }, "{placed:?}");
     let id = placed.order_id().to_owned();
     (shop, id)
 }

@@ -3,13 +3,12 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
-use super::pages::items;
-use crate::world::shop::{Customer, Shop};
+use crate::world::{Customer, Shop};
 
 /// The first page's cursor of a list that has more than one row.
 async fn cursor_of(shop: &Shop, list: &str, caller: &Customer) -> String {
     let page = shop.page(list, caller, 1, None).await;
-    page.body["next_cursor"].as_str().unwrap_or_else(|| panic!("{list} has one page: {page:?}")).to_owned()
+    page.next_cursor().unwrap_or_else(|| panic!("{list} has one page: {page:?}")).to_owned()
 }
 
 /// A shop with two products, movements, and orders of two customers.
@@ -78,7 +77,7 @@ async fn a_customer_names_no_filter_and_whoever_names_one_names_it_right() {
     for (list, rows) in
         [("/orders", 4), ("/orders?limit=100", 4), ("/orders?limit=3", 3), ("/orders?limit=1", 1)]
     {
-        assert_eq!(items(&shop.get(list, &ada).await).len(), rows, "{list}");
+        assert_eq!(shop.get(list, &ada).await.items().len(), rows, "{list}");
     }
     let nobodys = shop.get("/orders?user_id=nobody", admin).await;
     assert_eq!(nobodys.body, serde_json::json!({ "items": [], "next_cursor": null }));
@@ -92,14 +91,14 @@ async fn twenty_rows_are_a_page_unless_said_otherwise() {
         shop.place(&ada, &format!("key-{n}"), &[("TEA-1", 1)]).await;
     }
     let page = shop.get("/orders", &ada).await;
-    assert_eq!((items(&page).len(), page.body["next_cursor"].is_string()), (20, true));
+    assert_eq!((page.items().len(), page.next_cursor().is_some()), (20, true));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cursor_is_good_for_its_list_and_its_caller_alone() {
     let (shop, ada, bob) = open().await;
     let admin = &*shop.admin;
-    let second_admin = shop.signed_in_as_admin("boss@shop.example");
+    let second_admin = shop.another_admin("boss");
     let (of_ada, of_bob) =
         (format!("/orders?user_id={}", ada.user_id), format!("/orders?user_id={}", bob.user_id));
     let lists = [
@@ -135,7 +134,7 @@ async fn a_cursor_is_good_for_its_list_and_its_caller_alone() {
     }
     // Another limit is no other list.
     let cursor = cursor_of(&shop, "/orders", &ada).await;
-    assert_eq!(items(&shop.page("/orders", &ada, 3, Some(&cursor)).await).len(), 3);
+    assert_eq!(shop.page("/orders", &ada, 3, Some(&cursor)).await.items().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,7 +182,7 @@ async fn a_cursor_with_the_right_digest_and_a_place_that_no_list_has_is_refused(
     // A place that a list could have is only a place in the caller's own list.
     let place = format!("2026-03-01T12:00:00.000Z {id}");
     let page = shop.page("/orders", &ada, 20, Some(&forged("orders of the caller", &ada, &place))).await;
-    assert!(items(&page).iter().all(|order| order["user_id"] == ada.user_id), "{page:?}");
+    assert!(page.items().iter().all(|order| order["user_id"] == ada.user_id), "{page:?}");
     let stolen = forged(&format!("orders by user_id {}", bob.user_id), &ada, &place);
     assert_eq!(shop.get(&format!("/orders?cursor={stolen}"), &ada).await.problem(), (400, "bad_cursor"));
 }

@@ -3,19 +3,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     time::Duration,
 };
 
-use http::Method;
 use local::aws::{Fault, Recorded};
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 
-use crate::world::{
-    shop::{Customer, Reply, Shop, TEMPLATE},
-    tables,
-};
+use crate::world::{Customer, Shop, faults::operation};
 
 /// The limits that lists are paged at.
 const LIMITS: [usize; 4] = [1, 7, 20, 100];
@@ -24,48 +18,6 @@ const LIMITS: [usize; 4] = [1, 7, 20, 100];
 const PLENTY: i64 = 100_000;
 
 impl Shop {
-    /// One page of a list.
-    pub(crate) async fn page(
-        &self,
-        list: &str,
-        caller: &Customer,
-        limit: usize,
-        cursor: Option<&str>,
-    ) -> Reply {
-        let first = if list.contains('?') { '&' } else { '?' };
-        let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-        let page = self.get(&format!("{list}{first}limit={limit}{cursor}"), caller).await;
-        assert_eq!(page.status, 200, "{list}: {page:?}");
-        assert!(items(&page).len() <= limit, "{list}: {page:?}");
-        page
-    }
-
-    /// A list to its end. `between` runs after every page.
-    async fn paged(
-        &self,
-        list: &str,
-        caller: &Customer,
-        limit: usize,
-        mut between: impl AsyncFnMut(usize),
-    ) -> Vec<Value> {
-        let (mut all, mut cursor) = (Vec::new(), None);
-        for pages in 1.. {
-            let page = self.page(list, caller, limit, cursor.as_deref()).await;
-            all.extend_from_slice(items(&page));
-            cursor = page.body["next_cursor"].as_str().map(str::to_owned);
-            if cursor.is_none() {
-                break;
-            }
-            between(pages).await;
-        }
-        all
-    }
-
-    /// A list to its end.
-    async fn whole(&self, list: &str, caller: &Customer, limit: usize) -> Vec<Value> {
-        self.paged(list, caller, limit, async |_| {}).await
-    }
-
     /// Places this many orders of one unit, of which each `per_ms` share a millisecond. Answers their ids.
     async fn placed(
         &self,
@@ -77,7 +29,7 @@ impl Shop {
         let mut ids = Vec::new();
         for n in 0..count {
             if per_ms.is_some_and(|per_ms| n % per_ms == 0) {
-                self.stack.clock().advance(Duration::from_millis(1));
+                self.wait(Duration::from_millis(1));
             }
             let placed = self.place(customer, &format!("{keys}-{n}"), &[("TEA-1", 1)]).await;
             assert_eq!(placed.status, 201, "{placed:?}");
@@ -85,10 +37,6 @@ impl Shop {
         }
         ids
     }
-}
-
-pub(crate) fn items(page: &Reply) -> &[Value] {
-    page.body["items"].as_array().expect("items")
 }
 
 fn texts<'a>(rows: &'a [Value], member: &str) -> Vec<&'a str> {
@@ -108,19 +56,16 @@ fn each_once_newest_first(rows: &[Value], expected: &[String], of: &str) {
 /// Copies an order, as its row has it, a thousand times: nine to a millisecond, all before the shop's next order. A
 /// list reads rows, whoever wrote them, and this is ten times as fast as placing them. Answers their ids.
 async fn a_thousand_like(shop: &Shop, order_id: &str) -> Vec<String> {
-    let mut row = tables::rows(&shop.stack, "OrdersTable").await;
-    row.retain(|row| row["order_id"]["S"] == order_id);
-    let mut row = row.pop().expect("the order's row");
+    let mut row = shop.row(order_id).await;
     let mut ids = Vec::new();
     for n in 0..1_000 {
         let id = format!("{:08x}-0000-5000-8000-{n:012x}", n * 7_919 % 1_009);
-        row["order_id"] = json!({ "S": id });
-        row["created_at"] = json!({ "S": format!("2026-03-01T12:00:01.{:03}Z", n / 9) });
-        let put = json!({ "TableName": tables::name(&TEMPLATE, "OrdersTable"), "Item": row });
-        tables::call(&shop.stack, "PutItem", &put).await;
+        row["order_id"] = json!(id);
+        row["created_at"] = json!(format!("2026-03-01T12:00:01.{:03}Z", n / 9));
+        shop.put_order(&row).await;
         ids.push(id);
     }
-    shop.stack.clock().advance(Duration::from_secs(2));
+    shop.wait(Duration::from_secs(2));
     ids
 }
 
@@ -187,12 +132,10 @@ async fn a_page_starts_at_the_whole_key_of_the_last_row_and_no_list_scans() {
         ("/inventory/TEA-1/movements".to_owned(), "listing", &["list_pk", "list_sk", "sku", "kind"]),
     ] {
         let first = shop.page(&list, &admin, 1, None).await;
-        let cursor = first.body["next_cursor"].as_str().unwrap_or_else(|| panic!("{list} has one row"));
-        shop.stack.faults().record();
-        let second = shop.page(&list, &admin, 1, Some(cursor)).await;
-        let recorded = shop.stack.faults().recorded();
-        assert_eq!(items(&second).len(), 1, "{list}");
-        assert_ne!(items(&first), items(&second), "{list}");
+        let cursor = first.next_cursor().unwrap_or_else(|| panic!("{list} has one row"));
+        let (second, recorded) = shop.recording(shop.page(&list, &admin, 1, Some(cursor))).await;
+        assert_eq!(second.items().len(), 1, "{list}");
+        assert_ne!(first.items(), second.items(), "{list}");
         let calls = Shop::counted(&recorded);
         let allowed = ["dynamodb BatchGetItem", "dynamodb Query"];
         assert!(calls.keys().eq(allowed), "{list}: {calls:?}");
@@ -221,13 +164,11 @@ fn query(recorded: &[Recorded]) -> (String, Vec<String>) {
 /// Places an order whose mail cannot be sent, and has the sweeper give it up.
 async fn give_up_one(shop: &Shop, customer: &Customer, key: &str) -> String {
     let customer = shop.signed_in_as(&customer.user_id, &customer.email);
-    shop.stack.faults().plant(|call| (call.operation == "Publish").then_some(Fault::Before));
+    shop.fail_mails();
     let placed = shop.place(&customer, key, &[("TEA-1", 1)]).await;
     assert_eq!(placed.status, 201, "{placed:?}");
-    for _ in 0..=10 {
-        shop.sweep_after(Duration::from_secs(3_601)).await;
-    }
-    shop.stack.faults().clear();
+    shop.sweep_until_given_up().await;
+    shop.heal();
     placed.order_id().to_owned()
 }
 
@@ -256,7 +197,7 @@ async fn an_admin_lists_one_customers_orders_those_of_a_status_or_those_that_wai
             _ => {}
         }
         expected.entry(status).or_default().push(id.to_owned());
-        shop.stack.clock().advance(Duration::from_millis(1));
+        shop.wait(Duration::from_millis(1));
     }
     for (status, mut ids) in expected {
         // Each took its last status later than the one before.
@@ -277,8 +218,7 @@ async fn an_admin_lists_one_customers_orders_those_of_a_status_or_those_that_wai
     let left = give_up_one(&shop, &ada, "left").await;
     let admin = shop.admin_again();
     assert_eq!(texts(&shop.whole("/orders?attention=true", &admin, 1).await, "order_id"), [left.as_str()]);
-    let resumed = shop.call(Method::POST, &format!("/orders/{left}/resume"), &admin, None, &[]).await;
-    assert_eq!(resumed.status, 202);
+    assert_eq!(shop.resume(&admin, &left).await.status, 202);
     assert_eq!(shop.whole("/orders?attention=true", &admin, 1).await, Vec::<Value>::new());
 }
 
@@ -340,16 +280,7 @@ async fn a_list_reads_on_past_orders_that_are_no_longer_what_the_index_says() {
         let ada = shop.customer("Ada").await;
         let mut newest_first = shop.placed(&ada, "key", 30, Some(1)).await;
         newest_first.reverse();
-        let asked = Arc::new(Notify::new());
-        let told = Arc::clone(&asked);
-        let mut first = true;
-        shop.stack.faults().plant(move |call| {
-            let lags = call.operation == "Query" && std::mem::take(&mut first);
-            lags.then(|| {
-                told.notify_one();
-                Fault::Delay(Duration::from_secs(1))
-            })
-        });
+        let asked = shop.plant_once(Fault::Delay(Duration::from_secs(1)), operation("Query"));
 
         let confirmed = by("CONFIRMED");
         let (page, ()) = tokio::join!(shop.page(&confirmed, &shop.admin, limit, None), async {
@@ -358,26 +289,22 @@ async fn a_list_reads_on_past_orders_that_are_no_longer_what_the_index_says() {
             for id in &newest_first[..14] {
                 assert_eq!(shop.cancel(&ada, id).await.status, 200);
             }
-            let gone = json!({
-                "TableName": tables::name(&TEMPLATE, "OrdersTable"),
-                "Key": { "order_id": { "S": newest_first[14] } },
-            });
-            tables::call(&shop.stack, "DeleteItem", &gone).await;
+            shop.delete_order(&newest_first[14]).await;
         });
 
         assert!(
-            items(&page).iter().all(|order| order["status"] == "CONFIRMED"),
+            page.items().iter().all(|order| order["status"] == "CONFIRMED"),
             "at limit {limit}: {page:?}"
         );
-        let mut seen: Vec<Value> = items(&page).to_vec();
+        let mut seen: Vec<Value> = page.items().to_vec();
         if limit > 1 {
             assert_eq!(seen.len(), limit, "the page was not filled: {page:?}");
         }
-        let mut cursor = page.body["next_cursor"].as_str().map(str::to_owned);
+        let mut cursor = page.next_cursor().map(str::to_owned);
         while let Some(at) = cursor {
             let page = shop.page(&confirmed, &shop.admin, limit, Some(&at)).await;
-            seen.extend_from_slice(items(&page));
-            cursor = page.body["next_cursor"].as_str().map(str::to_owned);
+            seen.extend_from_slice(page.items());
+            cursor = page.next_cursor().map(str::to_owned);
         }
         assert_eq!(texts(&seen, "order_id"), newest_first[15..], "at limit {limit}");
     }
@@ -408,8 +335,8 @@ async fn stock_is_paged_by_sku_and_only_admins_see_what_is_reserved() {
     // What is new while the list is read appears in its place, and moves nothing else.
     let first = shop.page("/inventory", &ada, 40, None).await;
     let shop = shop.stocked("B-NEW", 1).await.stocked("Z-NEW", 1).await;
-    let rest = shop.page("/inventory", &ada, 40, first.body["next_cursor"].as_str()).await;
-    let seen = [items(&first), items(&rest)].concat();
+    let rest = shop.page("/inventory", &ada, 40, first.next_cursor()).await;
+    let seen = [first.items(), rest.items()].concat();
     assert_eq!(seen.len(), skus.len() + 1);
     assert!(texts(&seen, "sku").is_sorted());
 }
@@ -420,7 +347,7 @@ async fn a_ledger_is_paged_newest_first_and_shows_exactly_the_adjustments_made()
     let mut made = vec![100];
     for n in 1..=33 {
         if n % 4 != 0 {
-            shop.stack.clock().advance(Duration::from_millis(1));
+            shop.wait(Duration::from_millis(1));
         }
         let delta = if n % 3 == 0 { -n } else { n };
         assert_eq!(shop.adjust("TEA-1", &format!("key-{n}"), delta).await.status, 201);

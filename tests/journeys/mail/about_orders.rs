@@ -1,11 +1,10 @@
 //! E-mail about orders: to the customer whose order it is, once, and to nobody else, whoever subscribes and whatever
 //! fails.
 
-use http::Method;
 use local::{aws::Fault, services::sns::FILTER_POLICIES_PER_TOPIC};
 use serde_json::{Value, json};
 
-use crate::world::shop::{Shop, TEMPLATE};
+use crate::world::{Shop, TEMPLATE, faults::operation, gestures::product};
 
 #[tokio::test(start_paused = true)]
 async fn an_order_is_mailed_to_its_own_customer_among_fifty() {
@@ -39,7 +38,7 @@ async fn a_customer_who_has_not_confirmed_is_not_mailed_and_orders_all_the_same(
     // It was published; that nobody listens yet is not for the sweeper to mend.
     assert_eq!(shop.row(placed.order_id()).await.get("unsent"), None);
     // What was published before does not come later.
-    shop.stack.sns().confirm_all().expect("subscriptions can be confirmed");
+    shop.confirm_mails();
     assert_eq!(shop.order_mail(), []);
     shop.place(&ada, "key-2", &[("TEA-1", 1)]).await;
     assert_eq!(shop.order_mail().len(), 1);
@@ -90,19 +89,19 @@ async fn a_customer_for_whom_the_topic_has_no_room_is_mailed_through_the_next_on
 async fn a_customer_for_whom_no_topic_has_room_orders_all_the_same() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     // The account's limit, which no further topic moves.
-    shop.stack
-        .faults()
-        .plant(|call| (call.operation == "Subscribe").then_some(Fault::Refuse("FilterPolicyLimitExceeded")));
+    shop.plant_times(usize::MAX, Fault::Refuse("FilterPolicyLimitExceeded"), operation("Subscribe"));
     let ada = shop.signed_in("Ada");
 
     let registered = shop.register(&ada, "Ada").await;
     assert_eq!((registered.status, &registered.body["notifications"]), (201, &json!("unavailable")));
-    shop.stack.faults().clear();
-    shop.stack.faults().record();
-    let placed = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
-    let rejected = shop.place(&ada, "key-2", &[("TEA-1", 9)]).await;
+    shop.heal();
+    let both = async {
+        let placed = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
+        (placed, shop.place(&ada, "key-2", &[("TEA-1", 9)]).await)
+    };
+    let ((placed, rejected), recorded) = shop.recording(both).await;
 
-    let calls = Shop::counted(&shop.stack.faults().recorded());
+    let calls = Shop::counted(&recorded);
     assert_eq!((placed.status, rejected.status), (201, 409), "{placed:?} {rejected:?}");
     assert_eq!(calls.get("sns Publish"), None, "{calls:?}");
     for order in [&placed, &rejected] {
@@ -119,7 +118,7 @@ async fn while_sns_is_down_orders_are_taken_and_what_is_unsent_stays_due() {
     for fault in [Fault::Before, Fault::Throttle] {
         let shop = Shop::open().await.stocked("TEA-1", 5).await;
         let ada = shop.customer("Ada").await;
-        shop.stack.faults().plant(move |call| (call.service == "sns").then(|| fault.clone()));
+        shop.plant(move |call| (call.service == "sns").then(|| fault.clone()));
 
         let placed = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
         let rejected = shop.place(&ada, "key-2", &[("TEA-1", 9)]).await;
@@ -135,7 +134,7 @@ async fn while_sns_is_down_orders_are_taken_and_what_is_unsent_stays_due() {
             assert_eq!(row["due_at"], due_at, "{row}");
             assert!(row["due_shard"].is_string(), "{row}");
         }
-        shop.stack.faults().clear();
+        shop.heal();
         shop.audit(&[("TEA-1", 5)], &[&ada]).await;
         // A repeat is answered, and leaves the e-mail to the sweeper: only who made a transition announces it.
         assert_eq!(shop.place(&ada, "key-1", &[("TEA-1", 1)]).await.status, 200);
@@ -147,7 +146,7 @@ async fn while_sns_is_down_orders_are_taken_and_what_is_unsent_stays_due() {
 async fn an_e_mail_that_could_not_be_marked_as_sent_is_sent_and_stays_due() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
-    shop.stack.faults().plant(|call| {
+    shop.plant(|call| {
         (call.caller == "OrderStateMachine" && call.operation == "UpdateItem").then_some(Fault::Before)
     });
 
@@ -171,8 +170,7 @@ async fn the_names_of_products_never_keep_an_e_mail_from_being_sent() {
     let shop = Shop::open().await.stocked("TEA-1", 50).await;
     let ada = shop.customer("Ada").await;
     for (index, name) in names.iter().enumerate() {
-        let product = json!({ "name": name, "unit_price": { "amount": 450, "currency": "EUR" } });
-        let described = shop.call(Method::PUT, "/inventory/TEA-1", &shop.admin, Some(product), &[]).await;
+        let described = shop.describe(&shop.admin, "TEA-1", &product(name, 450, "EUR")).await;
         assert_eq!(described.status, 200, "{name}: {described:?}");
         for (key, quantity) in [("few", 1), ("many", 999)] {
             let reply = shop.place(&ada, &format!("{key}-{index}"), &[("TEA-1", quantity)]).await;

@@ -1,20 +1,22 @@
 //! More customers than one topic takes: everybody is subscribed, and each order is mailed to its own customer alone.
 //! Topics are made when they are needed and no sooner, however many register at once and whatever fails meanwhile.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use aws_adapters::{Subscribed, TopicWiring, Topics, Users, Wish, database, notifications};
 use domain::{EmailAddress, UserId};
 use futures_util::{StreamExt as _, stream};
 use local::{
-    aws::{Call, Fault, sdk_config},
+    aws::{Fault, sdk_config},
     services::sns::Limits,
 };
 use serde_json::json;
-use tokio::sync::Notify;
 
 use crate::world::{
-    shop::{Customer, Reply, Shop, TEMPLATE, seeds, thorough},
+    Customer, Reply, Shop, TEMPLATE,
+    faults::{counts, operation},
+    seeds,
+    seeds::thorough,
     tables,
 };
 
@@ -57,10 +59,10 @@ impl Shop {
 
     /// The overflow topic that the table remembers.
     async fn remembered(&self) -> Option<String> {
-        let rows = tables::rows(&self.stack, "UsersTable").await;
+        let rows = self.rows("UsersTable").await;
         let row = rows.into_iter().find(|row| row.get("newest").is_some())?;
-        let arn = row["topic_arn"]["S"].as_str().expect("an ARN").to_owned();
-        assert!(arn.ends_with(&format!("-{}", row["newest"]["N"].as_str().expect("a number"))), "{row}");
+        let arn = row["topic_arn"].as_str().expect("an ARN").to_owned();
+        assert!(arn.ends_with(&format!("-{}", row["newest"])), "{row}");
         Some(arn)
     }
 }
@@ -84,7 +86,7 @@ async fn four_hundred_and_fifty_customers_need_three_topics_and_each_is_mailed_a
     assert_eq!(told(&replies), BTreeMap::from([((201, "pending".to_owned()), 450)]));
     let counts: Vec<usize> = shop.by_topic().into_values().collect();
     assert_eq!(counts, [200, 200, 50], "{:?}", shop.by_topic());
-    assert_eq!(shop.stack.sns().confirm_all().expect("they can be confirmed"), 450);
+    assert_eq!(shop.confirm_mails(), 450);
     // An order takes a while in a build for debugging: every ninth then, of each topic some.
     let every = if thorough() { 1 } else { 9 };
     let some: Vec<Customer> = customers.iter().step_by(every).cloned().collect();
@@ -105,7 +107,7 @@ async fn two_users_of_one_address_who_register_at_once_are_each_told_of_their_ow
 
         assert_eq!(told(&replies), BTreeMap::from([((201, "pending".to_owned()), 2)]));
         assert_eq!(shop.by_topic().into_values().collect::<Vec<_>>(), [1, 1]);
-        shop.stack.sns().confirm_all().expect("they can be confirmed");
+        shop.confirm_mails();
         shop.each_is_told_alone(&users, "key-1").await;
     }
 }
@@ -162,14 +164,14 @@ async fn with_the_accounts_limit_reached_users_register_and_order_and_no_topics_
     assert_eq!(told(&replies), BTreeMap::from(expected));
     // The fourth was made to find out that a further topic is of no use, once.
     assert_eq!(shop.by_topic().into_values().collect::<Vec<_>>(), [4, 4, 2, 0]);
-    shop.stack.sns().confirm_all().expect("they can be confirmed");
+    shop.confirm_mails();
     for (customer, reply) in customers.iter().zip(&replies) {
         let subscribed = reply.body["notifications"] == "pending";
         assert_eq!(shop.notifications(customer).await, if subscribed { "confirmed" } else { "unavailable" });
         let mailed = shop.told(customer, "key-1").await;
         assert_eq!(mailed, if subscribed { vec![customer.email.clone()] } else { vec![] });
     }
-    for row in tables::rows(&shop.stack, "OrdersTable").await {
+    for row in shop.rows("OrdersTable").await {
         assert!(row.get("unsent").is_none() && row.get("due_at").is_none(), "nobody can be told: {row}");
     }
     // Once there is room, whoever tries again is subscribed.
@@ -189,9 +191,8 @@ async fn a_request_makes_one_topic_at_most_and_none_while_the_newest_has_room() 
     shop.stack.sns().limit(Limits { per_topic: 3, per_account: 8 });
     let mut made = Vec::new();
     for customer in shop.crowd("customer", 11) {
-        shop.stack.faults().record();
-        shop.register(&customer, "Somebody").await;
-        let calls = Shop::counted(&shop.stack.faults().recorded());
+        let (_, recorded) = shop.recording(shop.register(&customer, "Somebody")).await;
+        let calls = Shop::counted(&recorded);
         made.push(calls.get("sns CreateTopic").copied().unwrap_or_default());
         assert!(calls.get("sns Subscribe").is_some_and(|count| *count <= 3), "{calls:?}");
     }
@@ -205,15 +206,7 @@ async fn a_note_that_comes_late_does_not_bring_an_older_topic_back() {
     shop.stack.sns().limit(Limits { per_topic: 2, per_account: 100 });
     shop.register_all(&shop.crowd("early", 2)).await;
     let (bob, others) = (shop.signed_in("Bob"), shop.crowd("late", 2));
-    let noting = Arc::new(Notify::new());
-    let (told, mut first) = (Arc::clone(&noting), true);
-    shop.stack.faults().plant(move |call| {
-        let fails = call.operation == "UpdateItem" && std::mem::take(&mut first);
-        fails.then(|| {
-            told.notify_one();
-            Fault::Before
-        })
-    });
+    let noting = shop.plant_once(Fault::Before, operation("UpdateItem"));
 
     // Bob's note that there is a second topic fails. Before the SDK tries it again, others have filled the second and
     // noted a third.
@@ -239,7 +232,7 @@ async fn another_instance_of_the_function_finds_the_topic_that_the_first_one_mad
     assert_eq!(shop.by_topic().into_values().collect::<Vec<_>>(), [2, 1]);
 
     let config = sdk_config(shop.stack.aws(), "CreateUserFunction", shop.stack.clock());
-    let users = Users::new(database(&config), tables::name(&TEMPLATE, "UsersTable").to_owned());
+    let users = Users::new(database(&config), tables::name("UsersTable").to_owned());
     let topic = TEMPLATE.topics.first().expect("a topic");
     let wiring = TopicWiring {
         first_arn: topic.arn.clone(),
@@ -250,27 +243,25 @@ async fn another_instance_of_the_function_finds_the_topic_that_the_first_one_mad
     let subscribe = async |name: &str| {
         let user = UserId::try_from(name.to_owned()).expect("an id");
         let email = EmailAddress::try_from(format!("{name}@example.com")).expect("an address");
-        shop.stack.faults().record();
-        let subscribed = fresh.subscribe(&users, &user, &email, &Wish::Any).await.expect("an answer");
+        let subscribing = fresh.subscribe(&users, &user, &email, &Wish::Any);
+        let (subscribed, recorded) = shop.recording(subscribing).await;
+        let subscribed = subscribed.expect("an answer");
         let Subscribed::Asked(subscription) = subscribed else { panic!("there is room") };
-        (subscription.topic_arn, Shop::counted(&shop.stack.faults().recorded()))
-    };
-    let counted = |expected: &[(&str, usize)]| {
-        expected.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect::<BTreeMap<_, _>>()
+        (subscription.topic_arn, Shop::counted(&recorded))
     };
 
     let (topic, calls) = subscribe("dora").await;
     assert!(topic.ends_with("-2"), "{topic}");
-    assert_eq!(calls, counted(&[("dynamodb GetItem", 1), ("sns Subscribe", 2)]));
+    assert_eq!(calls, counts(&[("dynamodb GetItem", 1), ("sns Subscribe", 2)]));
     let (topic, calls) = subscribe("emil").await;
     assert!(topic.ends_with("-3"), "{topic}");
     let once =
         [("dynamodb GetItem", 1), ("dynamodb UpdateItem", 1), ("sns CreateTopic", 1), ("sns Subscribe", 2)];
-    assert_eq!(calls, counted(&once));
+    assert_eq!(calls, counts(&once));
     // From then on it knows: one call.
     let (topic, calls) = subscribe("finn").await;
     assert!(topic.ends_with("-3"), "{topic}");
-    assert_eq!(calls, counted(&[("sns Subscribe", 1)]));
+    assert_eq!(calls, counts(&[("sns Subscribe", 1)]));
     // The shop's own instance, which knows of the second only, follows.
     shop.register_all(&shop.crowd("guest", 1)).await;
     assert_eq!(shop.by_topic().into_values().collect::<Vec<_>>(), [2, 2, 2, 1]);
@@ -286,32 +277,28 @@ async fn whichever_call_of_making_a_topic_fails_repeating_it_makes_one_and_only_
         (shop.signed_in("Bob"), shop, ada)
     };
     let (bob, shop, _) = open().await;
-    shop.stack.faults().record();
-    shop.register(&bob, "Bob").await;
-    let calls: Vec<Call> = shop.stack.faults().recorded().into_iter().map(|one| one.call).collect();
+    let calls = shop.calls_of(shop.register(&bob, "Bob")).await;
     assert!(calls.iter().any(|call| call.operation == "CreateTopic"), "{calls:?}");
     for (at, call) in calls.iter().enumerate() {
         for fault in [Fault::Before, Fault::After, Fault::Throttle] {
             for times in [1, usize::MAX] {
                 let of = format!("call {at}, {call:?}, {fault:?} {times} times");
                 let (bob, shop, ada) = open().await;
-                let (how, mut made, mut left) = (fault.clone(), 0, times);
-                shop.stack.faults().plant(move |_| {
+                let mut made = 0;
+                shop.plant_times(times, fault.clone(), move |_| {
                     made += 1;
-                    let hit = made > at && left > 0;
-                    left -= usize::from(hit);
-                    hit.then(|| how.clone())
+                    made > at
                 });
 
                 let first = shop.register(&bob, "Bob").await;
 
                 assert!([201, 200, 503].contains(&first.status), "{of}: {first:?}");
-                shop.stack.faults().clear();
+                shop.heal();
                 let again = shop.register(&bob, "Bob").await;
                 assert_eq!(again.body["notifications"], json!("pending"), "{of}: {again:?}");
                 assert_eq!(shop.by_topic().into_values().collect::<Vec<_>>(), [1, 1], "{of}");
                 assert!(shop.remembered().await.is_some_and(|arn| arn.ends_with("-2")), "{of}");
-                shop.stack.sns().confirm_all().expect("they can be confirmed");
+                shop.confirm_mails();
                 shop.each_is_told_alone(&[ada, bob], "key-1").await;
             }
         }
@@ -328,10 +315,10 @@ fn dead_letters() -> &'static str {
 async fn every_topic_has_the_key_of_the_first_and_every_subscription_the_queue_of_dead_letters() {
     let shop = Shop::open().await;
     shop.stack.sns().limit(Limits { per_topic: 2, per_account: 100 });
-    shop.stack.faults().record();
-    shop.register_all(&shop.crowd("customer", 3)).await;
+    let customers = shop.crowd("customer", 3);
 
-    let recorded = shop.stack.faults().recorded();
+    let (_, recorded) = shop.recording(shop.register_all(&customers)).await;
+
     let calls = |operation: &str| -> Vec<&str> {
         let made = recorded.iter().filter(|recorded| recorded.call.operation == operation);
         made.map(|recorded| recorded.text.as_str()).collect()

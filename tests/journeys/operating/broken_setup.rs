@@ -8,18 +8,16 @@ use std::{
     time::Duration,
 };
 
-use local::{
-    ground::StackClock,
-    stack::{Options, Stack},
-};
+use local::{ground::StackClock, stack::Stack};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::world::{
-    binaries::root,
-    orderflow::{Orderflow, command},
-    shop::TEMPLATE,
+    TEMPLATE,
+    orderflow::{Orderflow, command, text},
+    programs::root,
+    shop::start,
     tables,
 };
 
@@ -80,6 +78,9 @@ impl Project {
 
 const TEMPLATE_FILE: &str = "infra/template.yaml";
 const DEFINITION: &str = "step_function/order.asl.json";
+
+/// The table that the local stack keeps for itself.
+const OWN_TABLE: &str = "orderflow-local";
 
 #[tokio::test]
 async fn a_port_in_use_is_named_with_the_flag_that_chooses_another() {
@@ -185,13 +186,8 @@ async fn what_is_wrong_with_a_state_machine_is_named_with_its_state() {
 /// A data folder whose file a stack of this template made, and this was done to it.
 async fn data(template: &sam_template::Template) -> (TempDir, Stack) {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = Some(folder.path().join("orderflow.db"));
-    let stack = Stack::start(template, Options { file, clock: StackClock::system(), seed: None }).await;
-    (folder, stack.expect("the stack starts"))
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path of plain characters")
+    let stack = start(template, Some(folder.path()), StackClock::system()).await;
+    (folder, stack)
 }
 
 #[tokio::test]
@@ -213,11 +209,8 @@ async fn a_data_file_of_another_kind_or_version_is_refused_and_left_as_it_is() {
     }
 
     let (folder, stack) = data(&TEMPLATE).await;
-    let row = json!({
-        "TableName": "orderflow-local",
-        "Item": { "kind": { "S": "format" }, "id": { "S": "orderflow" }, "value": { "S": "1" } },
-    });
-    tables::call(&stack, "PutItem", &row).await;
+    let row = json!({ "kind": "format", "id": "orderflow", "value": "1" });
+    tables::put(&stack, OWN_TABLE, &row).await;
     drop(stack);
     let said = refusal(&root(), &["--data-dir", text(folder.path())]).await;
     says(&said, &advice);
@@ -238,8 +231,7 @@ async fn a_data_file_of_another_kind_or_version_is_refused_and_left_as_it_is() {
 async fn a_row_of_the_stacks_own_that_cannot_be_read_is_named() {
     for (kind, id) in [("format", "orderflow"), ("token_key", "es256")] {
         let (folder, stack) = data(&TEMPLATE).await;
-        let item = json!({ "kind": { "S": kind }, "id": { "S": id }, "value": { "S": "{" } });
-        tables::call(&stack, "PutItem", &json!({ "TableName": "orderflow-local", "Item": item })).await;
+        tables::put(&stack, OWN_TABLE, &json!({ "kind": kind, "id": id, "value": "{" })).await;
         drop(stack);
         let said = refusal(&root(), &["--data-dir", text(folder.path())]).await;
         says(&said, &["--data-dir", &format!("{kind}/{id}")]);

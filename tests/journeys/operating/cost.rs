@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use local::aws::{Fault, Recorded};
 use serde_json::{Value, json};
 
-use crate::world::shop::{Customer, Reply, Shop};
+use crate::world::{Customer, Shop, faults::counts, gestures::product};
 
 /// The longest SKU, and a name and a reference of the most ASCII characters.
 const LONGEST: (usize, usize, usize) = (64, 100, 64);
@@ -20,7 +20,7 @@ const LONGEST: (usize, usize, usize) = (64, 100, 64);
 async fn one_placed_order_makes_these_calls_and_no_others() {
     let (shop, ada) = open().await;
 
-    let (placed, recorded) = recorded(&shop, shop.place(&ada, "key-1", &[("TEA-1", 1)])).await;
+    let (placed, recorded) = shop.recording(shop.place(&ada, "key-1", &[("TEA-1", 1)])).await;
 
     assert_eq!(placed.status, 201, "{placed:?}");
     let expected = [
@@ -40,7 +40,7 @@ async fn one_placed_order_makes_these_calls_and_no_others() {
 async fn the_bill_of_a_placed_order_names_each_table_and_index() {
     let (shop, ada) = open().await;
 
-    let (placed, recorded) = recorded(&shop, shop.place(&ada, "key-1", &[("TEA-1", 1)])).await;
+    let (placed, recorded) = shop.recording(shop.place(&ada, "key-1", &[("TEA-1", 1)])).await;
 
     assert_eq!(placed.status, 201, "{placed:?}");
     insta::assert_snapshot!(bill(&recorded), @"
@@ -63,7 +63,7 @@ async fn a_repeat_a_rejection_and_a_refusal_cost_less() {
     assert_eq!(shop.place(&ada, "key-1", &[("TEA-1", 1)]).await.status, 201);
 
     // The transaction of a repeat is cancelled by the order's own row: nothing is written, mailed or marked.
-    let (repeat, calls) = recorded(&shop, shop.place(&ada, "key-1", &[("TEA-1", 1)])).await;
+    let (repeat, calls) = shop.recording(shop.place(&ada, "key-1", &[("TEA-1", 1)])).await;
     let expected = [
         ("states StartSyncExecution", 1),
         ("lambda Invoke", 2),
@@ -73,7 +73,7 @@ async fn a_repeat_a_rejection_and_a_refusal_cost_less() {
     assert_eq!((repeat.status, Shop::counted(&calls)), (200, counts(&expected)), "{}", bill(&calls));
 
     // A rejection moves no stock, so it needs no transaction, and nothing is left to confirm.
-    let (rejected, calls) = recorded(&shop, shop.place(&ada, "key-2", &[("TEA-1", 100)])).await;
+    let (rejected, calls) = shop.recording(shop.place(&ada, "key-2", &[("TEA-1", 100)])).await;
     let expected = [
         ("states StartSyncExecution", 1),
         ("lambda Invoke", 2),
@@ -86,7 +86,7 @@ async fn a_repeat_a_rejection_and_a_refusal_cost_less() {
     assert_eq!(units(&calls), (6, 2), "(write, read) units\n{}", bill(&calls));
 
     // The row is looked for, since an order that was placed under this key would win over the refusal.
-    let (refused, calls) = recorded(&shop, shop.place(&ada, "key-3", &[("TEA-9", 1)])).await;
+    let (refused, calls) = shop.recording(shop.place(&ada, "key-3", &[("TEA-9", 1)])).await;
     let expected = [
         ("states StartSyncExecution", 1),
         ("lambda Invoke", 1),
@@ -107,7 +107,7 @@ async fn ten_lines_are_still_one_read_one_transaction_and_one_mail() {
     let ada = shop.customer("Ada").await;
     let lines: Vec<(&str, i64)> = skus.iter().map(|sku| (sku.as_str(), 1)).collect();
 
-    let (placed, recorded) = recorded(&shop, shop.place(&ada, "key-1", &lines)).await;
+    let (placed, recorded) = shop.recording(shop.place(&ada, "key-1", &lines)).await;
 
     assert_eq!(placed.status, 201, "{placed:?}");
     let calls = Shop::counted(&recorded);
@@ -128,15 +128,14 @@ async fn a_one_line_order_stays_below_one_kilobyte_however_long_its_texts_are() 
     let (sku_length, name_length, reference_length) = LONGEST;
     let sku = "T".repeat(sku_length);
     let shop = Shop::open().await.stocked(&sku, 5).await;
-    let product = json!({ "name": "N".repeat(name_length), "unit_price": { "amount": 1_000_000_000, "currency": "EUR" } });
-    let path = format!("/inventory/{sku}");
-    shop.call(http::Method::PUT, &path, &shop.admin, Some(product), &[]).await;
+    let dearest = product(&"N".repeat(name_length), 1_000_000_000, "EUR");
+    assert_eq!(shop.describe(&shop.admin, &sku, &dearest).await.status, 200);
     let ada = shop.customer("Ada").await;
     // While it is unsent the row is at its largest, and writes are charged by the larger of before and after.
-    shop.stack.faults().plant(|call| (call.operation == "Publish").then_some(Fault::Before));
+    shop.fail_mails();
 
     let body = json!({ "lines": [{ "sku": sku, "quantity": 5 }], "reference": "R".repeat(reference_length) });
-    let (placed, recorded) = recorded(&shop, shop.order(&ada, "key-1", body)).await;
+    let (placed, recorded) = shop.recording(shop.order(&ada, "key-1", body)).await;
 
     assert_eq!(placed.status, 201, "{placed:?}");
     let row = shop.row(placed.order_id()).await;
@@ -151,18 +150,8 @@ async fn open() -> (Shop, Customer) {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
     // Time passes between calls, as it does on AWS: where it stood still, an index entry by time would not move.
-    shop.stack.faults().plant(|_| Some(Fault::Delay(Duration::from_millis(10))));
+    shop.plant(|_| Some(Fault::Delay(Duration::from_millis(10))));
     (shop, ada)
-}
-
-async fn recorded(shop: &Shop, request: impl Future<Output = Reply>) -> (Reply, Vec<Recorded>) {
-    shop.stack.faults().record();
-    let reply = request.await;
-    (reply, shop.stack.faults().recorded())
-}
-
-fn counts(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
-    expected.iter().map(|(call, times)| ((*call).to_owned(), *times)).collect()
 }
 
 /// Write and read units, of tables and indexes together.

@@ -8,12 +8,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{
-    contract::postman::admin_of_the_laptop,
-    world::{
-        binaries::root,
-        orderflow::{Orderflow, command, free_port, send},
-    },
+use crate::world::{
+    orderflow::{Orderflow, command, free_port, send},
+    postman::admin_of_the_laptop,
+    programs::root,
 };
 
 /// What is to be pasted into another terminal: the commands, in order.

@@ -8,23 +8,22 @@ use std::{
 };
 
 use axum::body::Body;
-use http::{Method, Request};
-use http_body_util::BodyExt as _;
+use http::Request;
 use local::{
     aws::{Call, Fault},
     ground::StackClock,
-    stack::{Options, Stack},
 };
 use sam_template::FunctionResource;
 use serde_json::{Value, json};
-use time::macros::datetime;
 use tokio::net::TcpListener;
-use tower::ServiceExt as _;
 
 use crate::world::{
-    binaries::root,
+    Shop, TEMPLATE,
+    gestures::{lines, product},
     lambda_runtime_api::{Answer, Ended, Running, TRACE},
-    shop::{Shop, TEMPLATE},
+    programs::root,
+    requests::answered as answered_by,
+    shop::{held_clock, start},
 };
 
 /// Words that events hold and no log may.
@@ -43,8 +42,7 @@ impl Cloud {
     }
 
     async fn open_at(clock: StackClock) -> Self {
-        let options = Options { file: None, clock, seed: None };
-        let stack = Stack::start(&TEMPLATE, options).await.expect("the stack starts");
+        let stack = start(&TEMPLATE, None, clock).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let aws = listener.local_addr().expect("its address");
         tokio::spawn(axum::serve(listener, stack.aws_router()).into_future());
@@ -150,7 +148,7 @@ async fn every_functions_program_does_its_part_of_an_order_over_http() {
 
     let program = cloud.start("adjust_inventory").await;
     let sku = [("sku", "TEA-1")];
-    let product = json!({ "name": "Sencha", "unit_price": { "amount": 450, "currency": "EUR" } });
+    let product = product("Sencha", 450, "EUR");
     let listed = program.invoke(&request("PUT /inventory/{sku}", &sku, true, Some(&product))).await;
     assert_eq!(answered(&listed).0, 201, "{listed:?}");
     let adjustment = json!({ "delta": 5, "reason": "first delivery" });
@@ -174,7 +172,7 @@ async fn every_functions_program_does_its_part_of_an_order_over_http() {
     let registered =
         program.invoke(&request("POST /users", &[], false, Some(&json!({ "name": "Grace" })))).await;
     assert_eq!(answered(&registered).0, 201, "{registered:?}");
-    cloud.shop.stack.sns().confirm_all().expect("subscriptions can be confirmed");
+    cloud.shop.confirm_mails();
     logged("create_user", &program.stop().await, &["invocation-1"]);
     served.insert("create_user");
 
@@ -293,8 +291,7 @@ fn sample(binary: &str) -> String {
 
 /// What the sample events want to be in stock, as the demo catalog has it.
 async fn stock_sencha(shop: &Shop) {
-    let product = json!({ "name": "Sencha, 100 g", "unit_price": { "amount": 850, "currency": "EUR" } });
-    let listed = shop.call(Method::PUT, "/inventory/TEA-SENCHA", &shop.admin, Some(product), &[]).await;
+    let listed = shop.describe(&shop.admin, "TEA-SENCHA", &product("Sencha, 100 g", 850, "EUR")).await;
     assert_eq!(listed.status, 201, "{listed:?}");
     assert_eq!(shop.adjust("TEA-SENCHA", "opening", 40).await.status, 201);
 }
@@ -330,30 +327,26 @@ async fn every_sample_event_can_be_sent_to_the_local_stack_without_a_signature()
     for (binary, field, expected) in SAMPLES {
         let path = format!("/2015-03-31/functions/{}/invocations", function(binary).logical_id);
         let request = Request::post(path).body(Body::from(sample(binary))).expect("a request");
-        let Ok(response) = shop.stack.aws_router().oneshot(request).await;
-        assert_eq!(response.status(), 200, "{binary}");
-        let answer = response.into_body().collect().await.expect("a body").to_bytes();
+        let (parts, answer) = answered_by(shop.stack.aws_router(), request).await;
+        assert_eq!(parts.status, 200, "{binary}");
         let answer: Value = serde_json::from_slice(&answer).expect("JSON");
         assert_eq!(answer[field].to_string(), expected, "{binary}: {answer}");
     }
     // Any other call must say who makes it.
     let request = Request::post("/").header("x-amz-target", "DynamoDB_20120810.ListTables");
-    let Ok(response) =
-        shop.stack.aws_router().oneshot(request.body(Body::from("{}")).expect("a request")).await;
-    assert_eq!(response.status(), 403);
+    let request = request.body(Body::from("{}")).expect("a request");
+    assert_eq!(answered_by(shop.stack.aws_router(), request).await.0.status, 403);
 }
 
 /// Whoever runs the workflow hands on the trace that Lambda gave the invocation.
 #[tokio::test]
 async fn the_programs_that_run_the_workflow_have_it_continue_their_trace() {
     // Long ago, so that what is left there is due for a sweeper of today.
-    let cloud = Cloud::open_at(StackClock::held(datetime!(2026-03-01 12:00 UTC))).await;
+    let cloud = Cloud::open_at(held_clock()).await;
     let shop = cloud.shop.clone().stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
-    shop.stack.faults().plant(|call| (call.operation == "Publish").then_some(Fault::Before));
-    assert_eq!(shop.place(&ada, "left", &[("TEA-1", 1)]).await.status, 201);
-    shop.stack.faults().clear();
-    let order = json!({ "lines": [{ "sku": "TEA-1", "quantity": 1 }] });
+    shop.place_unsent(&ada, "left", &[("TEA-1", 1)]).await;
+    let order = lines(&[("TEA-1", 1)]);
     let path = [("order_id", shop.place(&ada, "sold", &[("TEA-1", 1)]).await.order_id().to_owned())];
     let path = path.each_ref().map(|(name, id)| (*name, id.as_str()));
     for (binary, event) in [
@@ -362,9 +355,8 @@ async fn the_programs_that_run_the_workflow_have_it_continue_their_trace() {
         ("sweep_orders", "{}".to_owned()),
     ] {
         let program = cloud.start(binary).await;
-        shop.stack.faults().record();
-        program.invoke(&event).await.expect("an answer");
-        let recorded = shop.stack.faults().recorded();
+        let (answer, recorded) = shop.recording(program.invoke(&event)).await;
+        answer.expect("an answer");
         let runs: Vec<&str> = recorded
             .iter()
             .filter(|made| made.call.operation == "StartSyncExecution")
@@ -379,7 +371,7 @@ async fn the_programs_that_run_the_workflow_have_it_continue_their_trace() {
 #[tokio::test]
 async fn a_failure_is_reported_under_our_own_name_and_repeats_nothing_of_the_event() {
     let cloud = Cloud::open().await;
-    cloud.shop.stack.faults().plant(|call: &Call| match call.operation.as_str() {
+    cloud.shop.plant(|call: &Call| match call.operation.as_str() {
         "TransactWriteItems" => Some(Fault::Conflict),
         "BatchGetItem" => Some(Fault::Before),
         _ => None,

@@ -2,9 +2,7 @@
 //! reconcile` in each of its forms. It changes nothing, whatever it finds.
 
 use std::{
-    path::Path,
     process::{Command, Output},
-    sync::Arc,
     time::Duration,
 };
 
@@ -12,21 +10,21 @@ use aws_adapters::{Difference, Orders, Reconciled, Stocks, database};
 use local::{
     aws::{Fault, sdk_config},
     ground::StackClock,
-    stack::{Options, Stack},
 };
-use serde_json::{Value, json};
-use tokio::sync::Notify;
+
+use serde_json::json;
 
 use crate::world::{
-    orderflow::{Orderflow, command, free_port},
-    shop::{Shop, TEMPLATE},
+    Shop, TEMPLATE,
+    orderflow::{Orderflow, command, free_port, text},
+    shop::start,
     tables,
 };
 
 async fn reconcile(shop: &Shop) -> Reconciled {
     let client = database(&sdk_config(shop.stack.aws(), "Reconcile", shop.stack.clock()));
-    let orders = Orders::new(client.clone(), tables::name(&TEMPLATE, "OrdersTable").to_owned());
-    let stocks = Stocks::new(client, tables::name(&TEMPLATE, "InventoryTable").to_owned());
+    let orders = Orders::new(client.clone(), tables::name("OrdersTable").to_owned());
+    let stocks = Stocks::new(client, tables::name("InventoryTable").to_owned());
     aws_adapters::reconcile(&orders, &stocks).await.expect("it can be found out")
 }
 
@@ -34,23 +32,6 @@ async fn reconcile(shop: &Shop) -> Reconciled {
 fn differences(found: &Reconciled) -> Vec<String> {
     let shown = |Difference { sku, reserved, held }: &Difference| format!("{sku} {reserved}/{held}");
     found.differences.iter().map(shown).collect()
-}
-
-/// Changes what a stock row says is reserved.
-async fn tamper(stack: &Stack, sku: &str, reserved: u64) {
-    let request = json!({
-        "TableName": tables::name(&TEMPLATE, "InventoryTable"),
-        "Key": { "sku": { "S": sku }, "kind": { "S": "STOCK" } },
-        "UpdateExpression": "SET reserved = :reserved",
-        "ExpressionAttributeValues": { ":reserved": { "N": reserved.to_string() } },
-    });
-    tables::call(stack, "UpdateItem", &request).await;
-}
-
-async fn everything(stack: &Stack) -> Vec<Value> {
-    let mut rows = tables::rows(stack, "OrdersTable").await;
-    rows.extend(tables::rows(stack, "InventoryTable").await);
-    rows
 }
 
 /// A shop with an order in every status, one left PENDING and one that was given up while PENDING.
@@ -63,21 +44,12 @@ async fn lively() -> Shop {
         let placed = shop.place(&ada, key, &[("TEA-1", units), ("TEA-2", 1)]).await;
         placed.order_id().to_owned()
     };
-    let unconfirmed = || {
-        shop.stack.faults().plant(|call| {
-            (call.caller == "UpdateOrderStatusFunction" && call.operation == "UpdateItem")
-                .then_some(Fault::Before)
-        });
-    };
-    unconfirmed();
+    shop.fail_confirmations();
     let given_up = place("given-up", 3).await;
-    for _ in 0..=10 {
-        shop.sweep_after(Duration::from_secs(3_601)).await;
-    }
-    let waiting = shop.get("/orders?attention=true", &shop.admin_again()).await;
-    assert_eq!(waiting.body["items"][0]["order_id"], given_up.as_str(), "{waiting:?}");
+    shop.sweep_until_given_up().await;
+    assert_eq!(shop.waiting_for_a_person().await, [given_up.as_str()]);
     let pending = place("pending", 4).await;
-    shop.stack.faults().clear();
+    shop.heal();
     place("confirmed", 5).await;
     assert_eq!(shop.cancel(&shop.admin_again(), &place("cancelled", 6).await).await.status, 200);
     let shipped = [place("shipped", 7).await, place("delivered", 8).await];
@@ -96,18 +68,17 @@ async fn lively() -> Shop {
 #[tokio::test(start_paused = true)]
 async fn books_that_balance_are_found_to_whatever_the_orders_have_been_through() {
     let shop = lively().await;
-    let before = everything(&shop.stack).await;
-    shop.stack.faults().record();
+    let before = shop.everything().await;
 
-    let found = reconcile(&shop).await;
+    let (found, recorded) = shop.recording(reconcile(&shop)).await;
 
-    let calls = Shop::counted(&shop.stack.faults().recorded());
+    let calls = Shop::counted(&recorded);
     assert_eq!(found, Reconciled { skus: 3, open_orders: 3, differences: vec![] });
     assert!(
         calls.keys().eq(["dynamodb BatchGetItem", "dynamodb Query"]),
         "it reads, and scans nothing: {calls:?}"
     );
-    assert_eq!(everything(&shop.stack).await, before);
+    assert_eq!(shop.everything().await, before);
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,20 +91,16 @@ async fn every_difference_is_told_by_sku_and_nothing_is_changed() {
         ("TEA-3", 1, &["TEA-1 13/12", "TEA-2 0/3", "TEA-3 1/0"]),
         ("TEA-1", 12, &["TEA-2 0/3", "TEA-3 1/0"]),
     ] {
-        tamper(&shop.stack, sku, reserved).await;
-        let before = everything(&shop.stack).await;
+        shop.set_stock(sku, "reserved", reserved).await;
+        let before = shop.everything().await;
         let found = reconcile(&shop).await;
         assert_eq!(
             (differences(&found), found.skus, found.open_orders),
             (expected.iter().map(|text| (*text).to_owned()).collect(), 3, 3)
         );
-        assert_eq!(everything(&shop.stack).await, before);
+        assert_eq!(shop.everything().await, before);
     }
-    let gone = json!({
-        "TableName": tables::name(&TEMPLATE, "InventoryTable"),
-        "Key": { "sku": { "S": "TEA-1" }, "kind": { "S": "STOCK" } },
-    });
-    tables::call(&shop.stack, "DeleteItem", &gone).await;
+    shop.delete_stock("TEA-1").await;
     let found = reconcile(&shop).await;
     assert_eq!(
         (differences(&found), found.skus),
@@ -152,18 +119,15 @@ async fn more_orders_and_skus_than_a_page_holds_are_all_counted() {
         assert_eq!(shop.place(&ada, &format!("key-{n}"), &[("A", 2)]).await.status, 201);
     }
     // Of these one goes on being PENDING in each of the sweeper's shards, as a rule: their number is what counts.
-    shop.stack.faults().plant(|call| {
-        (call.caller == "UpdateOrderStatusFunction" && call.operation == "UpdateItem")
-            .then_some(Fault::Before)
-    });
+    shop.fail_confirmations();
     for n in 0..12 {
         let placed = shop.place(&ada, &format!("pending-{n}"), &[("A", 1)]).await;
         assert_eq!((placed.status, &placed.body["status"]), (202, &json!("PENDING")));
     }
-    shop.stack.faults().clear();
+    shop.heal();
     let found = reconcile(&shop).await;
     assert_eq!(found, Reconciled { skus: 104, open_orders: 117, differences: vec![] });
-    tamper(&shop.stack, "SKU-102", 1).await;
+    shop.set_stock("SKU-102", "reserved", 1).await;
     assert_eq!(differences(&reconcile(&shop).await), ["SKU-102 1/0"]);
 }
 
@@ -174,25 +138,20 @@ async fn an_order_that_moves_while_the_books_are_read_is_no_difference() {
     let first = shop.place(&ada, "key-1", &[("TEA-1", 2)]).await;
     for tampered in [false, true] {
         if tampered {
-            tamper(&shop.stack, "TEA-2", 9).await;
+            shop.set_stock("TEA-2", "reserved", 9).await;
         }
-        let reading = Arc::new(Notify::new());
-        let (told, mut queries) = (Arc::clone(&reading), 0);
-        shop.stack.faults().plant(move |call| {
+        let mut queries = 0;
+        let reading = shop.plant_once(Fault::Delay(Duration::from_millis(100)), move |call| {
             queries += u32::from(call.caller == "Reconcile" && call.operation == "Query");
             // The five shards of what is due come first, then what is confirmed, then the stock.
-            (queries == 6 && call.operation == "Query").then(|| {
-                queries += 1;
-                told.notify_one();
-                Fault::Delay(Duration::from_millis(100))
-            })
+            queries == 6
         });
         let key = format!("late-{tampered}");
         let (found, ()) = tokio::join!(reconcile(&shop), async {
             reading.notified().await;
             assert_eq!(shop.place(&ada, &key, &[("TEA-1", 3)]).await.status, 201);
         });
-        shop.stack.faults().clear();
+        shop.heal();
         let expected = if tampered { vec!["TEA-2 9/0".to_owned()] } else { vec![] };
         assert_eq!(differences(&found), expected, "only what differs twice is told");
     }
@@ -221,18 +180,12 @@ fn run(flags: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String, Strin
 /// A data folder with an open order of three units, whose stack is stopped; `reserved` is what the stock row says.
 async fn folder(reserved: u64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = Some(folder.path().join("orderflow.db"));
-    let options = Options { file, clock: StackClock::system(), seed: None };
-    let shop = Shop::on(Stack::start(&TEMPLATE, options).await.expect("the stack starts"));
+    let shop = Shop::on(start(&TEMPLATE, Some(folder.path()), StackClock::system()).await);
     let shop = shop.stocked("TEA-1", 50).await.stocked("TEA-2", 50).await;
     let ada = shop.customer("Ada").await;
     assert_eq!(shop.place(&ada, "key-1", &[("TEA-1", 3)]).await.status, 201);
-    tamper(&shop.stack, "TEA-1", reserved).await;
+    shop.set_stock("TEA-1", "reserved", reserved).await;
     folder
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path of plain text")
 }
 
 #[tokio::test]
@@ -266,8 +219,8 @@ async fn the_program_asks_a_running_stack_through_its_aws_port() {
 
     assert_eq!(run(&["--endpoint-url", &url], &[]), differ);
     // As on AWS: tables, region and credentials are named, and only where they are is different.
-    let orders = tables::name(&TEMPLATE, "OrdersTable");
-    let inventory = tables::name(&TEMPLATE, "InventoryTable");
+    let orders = tables::name("OrdersTable");
+    let inventory = tables::name("InventoryTable");
     let named = ["--orders-table", orders, "--inventory-table", inventory, "--endpoint-url", &url];
     let credentials = [("AWS_ACCESS_KEY_ID", "operator"), ("AWS_SECRET_ACCESS_KEY", "secret")];
     let in_region = [&named[..], &["--region", "us-east-1"]].concat();

@@ -1,14 +1,13 @@
 //! X-Ray traces: whoever runs the workflow has it continue the trace of its own invocation.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
-use local::aws::Fault;
+use local::aws::Recorded;
 
-use crate::world::shop::Shop;
+use crate::world::{Shop, waiting::DUE};
 
-/// The trace headers of the runs since recording began, with who asked for each.
-fn traced_runs(shop: &Shop) -> Vec<(String, String)> {
-    let recorded = shop.stack.faults().recorded();
+/// The trace headers of the recorded runs, with who asked for each.
+fn traced_runs(recorded: &[Recorded]) -> Vec<(String, String)> {
     let runs = recorded.iter().filter(|made| made.call.operation == "StartSyncExecution");
     runs.map(|made| {
         let header = made.text.split_once("\"traceHeader\": String(\"").map(|(_, rest)| rest);
@@ -22,22 +21,19 @@ fn traced_runs(shop: &Shop) -> Vec<(String, String)> {
 async fn every_run_of_the_workflow_continues_the_trace_of_whoever_asked_for_it() {
     let shop = Shop::open().await.stocked("TEA-1", 9).await;
     let ada = shop.customer("Ada").await;
-    shop.stack.faults().plant(|call| (call.operation == "Publish").then_some(Fault::Before));
-    let left: Vec<String> = [
-        shop.place(&ada, "one", &[("TEA-1", 1)]).await.order_id().to_owned(),
-        shop.place(&ada, "two", &[("TEA-1", 1)]).await.order_id().to_owned(),
-    ]
-    .into();
-    shop.stack.faults().clear();
-    shop.stack.faults().record();
+    let left = shop.place_unsent(&ada, "one", &[("TEA-1", 1)]).await;
+    shop.place_unsent(&ada, "two", &[("TEA-1", 1)]).await;
 
-    let sold = shop.place(&ada, "three", &[("TEA-1", 1)]).await;
-    assert_eq!(shop.cancel(&ada, sold.order_id()).await.status, 200);
-    shop.stack.clock().advance(Duration::from_secs(61));
-    assert_eq!(shop.resume(&shop.admin_again(), &left[0]).await.status, 202);
-    shop.sweep_after(Duration::from_secs(61)).await;
+    let asking = async {
+        let sold = shop.place(&ada, "three", &[("TEA-1", 1)]).await;
+        assert_eq!(shop.cancel(&ada, sold.order_id()).await.status, 200);
+        shop.wait(DUE);
+        assert_eq!(shop.resume(&shop.admin_again(), left.order_id()).await.status, 202);
+        shop.sweep_when_due().await;
+    };
+    let ((), recorded) = shop.recording(asking).await;
 
-    let runs = traced_runs(&shop);
+    let runs = traced_runs(&recorded);
     let callers: Vec<&str> = runs.iter().map(|(caller, _)| caller.as_str()).collect();
     let expected =
         ["PlaceOrderFunction", "ChangeOrderFunction", "ChangeOrderFunction", "SweepOrdersFunction"];

@@ -1,9 +1,8 @@
 //! The largest order there may be, through every transition: each moves the stock of all its lines in one transaction.
 
-use crate::world::{
-    reckoning::{Books, Mailed},
-    shop::{Customer, Reply, Shop},
-};
+use local::aws::Recorded;
+
+use crate::world::{Customer, Mailed, Reply, Shop};
 
 /// The most lines that an order may have.
 const LINES: usize = 50;
@@ -15,34 +14,35 @@ async fn an_order_of_fifty_lines_is_placed_and_cancelled() {
     let placed = place(&shop, &ada, "key-1").await;
     assert_eq!(placed.status, 201, "{placed:?}");
     assert_stock(&shop, (3, 2)).await;
-    shop.stack.faults().record();
-    let cancelled = shop.cancel(&ada, placed.order_id()).await;
+    let (cancelled, recorded) = shop.recording(shop.cancel(&ada, placed.order_id())).await;
 
     assert_eq!(cancelled.status, 200, "{cancelled:?}");
-    assert_eq!(written_together(&shop), [LINES + 1]);
+    assert_eq!(written_together(&recorded), [LINES + 1]);
     assert_stock(&shop, (5, 0)).await;
-    assert_books(&shop).await;
+    shop.audit_settled(Mailed::Once).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_order_of_fifty_lines_is_placed_shipped_and_delivered() {
     let (shop, ada) = stocked().await;
 
-    shop.stack.faults().record();
-    let placed = place(&shop, &ada, "key-1").await;
-    assert_eq!(placed.status, 201, "{placed:?}");
-    assert_eq!(placed.body["lines"].as_array().map(Vec::len), Some(LINES));
-    assert_eq!(placed.body["total"]["amount"], 450 * 2 * LINES);
-    let shipped = shop.patch(&shop.admin, placed.order_id(), "SHIPPED", 2).await;
-    assert_eq!(shipped.status, 200, "{shipped:?}");
-    assert_stock(&shop, (3, 0)).await;
-    let delivered = shop.patch(&shop.admin, placed.order_id(), "DELIVERED", 3).await;
+    let delivering = async {
+        let placed = place(&shop, &ada, "key-1").await;
+        assert_eq!(placed.status, 201, "{placed:?}");
+        assert_eq!(placed.body["lines"].as_array().map(Vec::len), Some(LINES));
+        assert_eq!(placed.body["total"]["amount"], 450 * 2 * LINES);
+        let shipped = shop.patch(&shop.admin, placed.order_id(), "SHIPPED", 2).await;
+        assert_eq!(shipped.status, 200, "{shipped:?}");
+        assert_stock(&shop, (3, 0)).await;
+        shop.patch(&shop.admin, placed.order_id(), "DELIVERED", 3).await
+    };
+    let (delivered, recorded) = shop.recording(delivering).await;
 
     assert_eq!(delivered.body["status"], "DELIVERED", "{delivered:?}");
     assert_stock(&shop, (3, 0)).await;
     // Reserving and shipping; delivering moves nothing.
-    assert_eq!(written_together(&shop), [LINES + 1, LINES + 1]);
-    assert_books(&shop).await;
+    assert_eq!(written_together(&recorded), [LINES + 1, LINES + 1]);
+    shop.audit_settled(Mailed::Once).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,7 +57,7 @@ async fn an_order_of_fifty_lines_is_rejected_for_all_that_is_short() {
     assert_eq!(rejected.problem(), (409, "insufficient_stock"));
     assert_eq!(rejected.body["shortages"].as_array().map(Vec::len), Some(LINES));
     assert_stock(&shop, (1, 4)).await;
-    assert_books(&shop).await;
+    shop.audit_settled(Mailed::Once).await;
 }
 
 fn skus() -> Vec<String> {
@@ -87,15 +87,8 @@ async fn assert_stock(shop: &Shop, stock: (u64, u64)) {
     }
 }
 
-async fn assert_books(shop: &Shop) {
-    let books = Books::read(shop).await;
-    books.balance();
-    books.settled(Mailed::Once);
-}
-
 /// How many actions each recorded transaction had: every one has a condition.
-fn written_together(shop: &Shop) -> Vec<usize> {
-    let recorded = shop.stack.faults().recorded().into_iter();
-    let transactions = recorded.filter(|recorded| recorded.call.operation == "TransactWriteItems");
+fn written_together(recorded: &[Recorded]) -> Vec<usize> {
+    let transactions = recorded.iter().filter(|recorded| recorded.call.operation == "TransactWriteItems");
     transactions.map(|transaction| transaction.text.matches("ConditionExpression").count()).collect()
 }

@@ -1,10 +1,8 @@
 //! One Idempotency-Key is one order, whatever has changed since: what a repeat is answered, and what is no repeat.
 
-use http::Method;
-use local::aws::{Call, Fault};
 use serde_json::{Value, json};
 
-use crate::world::shop::Shop;
+use crate::world::{Shop, gestures::product};
 
 #[tokio::test(start_paused = true)]
 async fn a_repeat_gets_the_first_order_back_and_moves_nothing() {
@@ -131,8 +129,8 @@ async fn a_repeat_after_the_price_changed_gets_the_first_order_at_the_first_pric
     });
     let first =
         [shop.order(&ada, "key-1", plain.clone()).await, shop.order(&ada, "key-2", expecting.clone()).await];
-    let dearer = json!({ "name": "The TEA-1", "unit_price": { "amount": 500, "currency": "EUR" } });
-    assert_eq!(shop.call(Method::PUT, "/inventory/TEA-1", &shop.admin, Some(dearer), &[]).await.status, 200);
+    let dearer = product("The TEA-1", 500, "EUR");
+    assert_eq!(shop.describe(&shop.admin, "TEA-1", &dearer).await.status, 200);
 
     let again = [shop.order(&ada, "key-1", plain).await, shop.order(&ada, "key-2", expecting.clone()).await];
 
@@ -153,9 +151,7 @@ async fn a_repeat_after_the_price_changed_gets_the_first_order_at_the_first_pric
 async fn a_repeat_of_an_order_that_was_left_pending_finishes_it_and_mails_once() {
     let shop = Shop::open().await.stocked("TEA-1", 1).await;
     let ada = shop.customer("Ada").await;
-    let update_fails =
-        |call: &Call| call.target.ends_with("UpdateOrderStatusFunction").then_some(Fault::Throttle);
-    shop.stack.faults().plant(update_fails);
+    shop.fail_confirmations();
 
     let first = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
     let still = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
@@ -168,7 +164,7 @@ async fn a_repeat_of_an_order_that_was_left_pending_finishes_it_and_mails_once()
     }
     assert_eq!(shop.order_mail(), []);
     assert_eq!(shop.get(first.header("location"), &ada).await.body["status"], "PENDING");
-    shop.stack.faults().clear();
+    shop.heal();
     shop.audit(&[("TEA-1", 1)], &[&ada]).await;
 
     let finished = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;

@@ -1,6 +1,6 @@
 //! Placing orders: what customers get, what moves, what is mailed.
 
-use crate::world::shop::Shop;
+use crate::world::Shop;
 
 #[tokio::test(start_paused = true)]
 async fn an_order_takes_its_stock_and_its_customer_is_told() {

@@ -13,13 +13,7 @@ use aws_sdk_dynamodb::{
 use futures_util::future::join_all;
 use local::aws::sdk_config;
 
-use crate::world::{
-    faults::Storm,
-    reckoning::Books,
-    seeds::each_of,
-    shop::{Customer, Shop, TEMPLATE, seeds},
-    tables,
-};
+use crate::world::{Customer, Shop, Storm, each_of, seeds, tables};
 
 const SKUS: [&str; 2] = ["TEA-1", "CUP-1"];
 const STOCKED: [i64; 2] = [10, 2];
@@ -43,7 +37,7 @@ fn a_rush_under_faults_sells_each_unit_once() {
 
         rush(&shop, seed, async |key, skus| buy(&shop, &ada, key, skus).await).await;
 
-        Books::read(&shop).await.balance();
+        shop.books().await.balance();
         assert!(!outcome(&shop).await.oversold);
     });
 }
@@ -81,17 +75,12 @@ struct Outcome {
 }
 
 async fn outcome(shop: &Shop) -> Outcome {
-    let orders = shop.rows("OrdersTable").await;
-    let kept = orders.iter().filter(|order| order["status"] != "REJECTED");
-    let lines: Vec<_> = kept.flat_map(|order| order["lines"].as_array().into_iter().flatten()).collect();
+    let books = shop.books().await;
     let mut outcome = Outcome { oversold: false, lost: false };
     for (sku, stocked) in SKUS.into_iter().zip(STOCKED) {
-        let sold =
-            lines.iter().filter(|line| line["sku"] == sku).filter_map(|line| line["quantity"].as_i64());
-        let sold: i64 = sold.sum();
-        let reserved = i64::try_from(shop.stock(sku).await.1).expect("a count");
+        let sold = books.in_orders(sku);
         outcome.oversold |= sold > stocked;
-        outcome.lost |= reserved > sold;
+        outcome.lost |= books.reserved(sku) > sold;
     }
     outcome
 }
@@ -164,7 +153,7 @@ impl Plain {
     }
 
     async fn exists(&self, key: &str) -> Known {
-        let read = self.0.get_item().table_name(tables::name(&TEMPLATE, "OrdersTable")).consistent_read(true);
+        let read = self.0.get_item().table_name(tables::name("OrdersTable")).consistent_read(true);
         let read = read.key("order_id", AttributeValue::S(key.to_owned())).send().await;
         read.map(|answer| answer.item.is_some()).map_err(|_unknown| ())
     }
@@ -175,7 +164,7 @@ impl Plain {
         let taken = self
             .0
             .update_item()
-            .table_name(tables::name(&TEMPLATE, "InventoryTable"))
+            .table_name(tables::name("InventoryTable"))
             .key("sku", text(sku))
             .key("kind", text("STOCK"))
             .update_expression("SET available = available - :q, reserved = reserved + :q")
@@ -202,7 +191,7 @@ impl Plain {
         let stored = self
             .0
             .put_item()
-            .table_name(tables::name(&TEMPLATE, "OrdersTable"))
+            .table_name(tables::name("OrdersTable"))
             .item("order_id", AttributeValue::S(key.to_owned()))
             .item("lines", AttributeValue::L(lines.collect()))
             .condition_expression("attribute_not_exists(order_id)")

@@ -1,13 +1,11 @@
 //! Races: customers who want the same units at the same moment. Each runs with many seeds, and each seed lets the
 //! AWS calls interleave in its own way.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use futures_util::future::join_all;
-use local::aws::{Call, Fault};
+use local::aws::Fault;
 use serde_json::json;
 
-use crate::world::shop::{Reply, Shop, seeds};
+use crate::world::{Reply, Shop, seeds};
 
 #[tokio::test(start_paused = true)]
 async fn two_customers_cannot_buy_the_last_unit() {
@@ -15,14 +13,16 @@ async fn two_customers_cannot_buy_the_last_unit() {
     for seed in seeds() {
         let shop = Shop::open_with(seed.0).await.stocked("TEA-1", 1).await;
         let (ada, bob) = (shop.customer("Ada").await, shop.customer("Bob").await);
-        shop.stack.faults().record();
 
-        let (of_ada, of_bob) = tokio::join!(
-            shop.place(&ada, "key-1", &[("TEA-1", 1)]),
-            shop.place(&bob, "key-1", &[("TEA-1", 1)])
-        );
+        let both = async {
+            tokio::join!(
+                shop.place(&ada, "key-1", &[("TEA-1", 1)]),
+                shop.place(&bob, "key-1", &[("TEA-1", 1)])
+            )
+        };
+        let ((of_ada, of_bob), recorded) = shop.recording(both).await;
 
-        let calls = Shop::counted(&shop.stack.faults().recorded());
+        let calls = Shop::counted(&recorded);
         let (won, lost) = if of_ada.status == 201 { (&of_ada, &of_bob) } else { (&of_bob, &of_ada) };
         assert_eq!((won.status, &won.body["status"]), (201, &json!("CONFIRMED")), "{of_ada:?} {of_bob:?}");
         assert_eq!(lost.problem(), (409, "insufficient_stock"), "{of_ada:?} {of_bob:?}");
@@ -111,14 +111,11 @@ async fn the_last_unit_is_sold_once_while_transactions_conflict_and_acknowledgem
     for seed in seeds() {
         let shop = Shop::open_with(seed.0).await.stocked("TEA-1", 1).await;
         let (ada, bob) = (shop.customer("Ada").await, shop.customer("Bob").await);
-        let random = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed.0)));
-        shop.stack.faults().plant(move |call: &Call| {
-            let chance = random.lock().unwrap_or_else(PoisonError::into_inner).u8(0..100);
-            match (call.operation.as_str(), chance) {
-                ("TransactWriteItems", 0..30) => Some(Fault::Conflict),
-                ("TransactWriteItems", 30..50) => Some(Fault::After),
-                _ => None,
-            }
+        let mut random = fastrand::Rng::with_seed(seed.0);
+        shop.plant(move |call| match (call.operation.as_str(), random.u8(0..100)) {
+            ("TransactWriteItems", 0..30) => Some(Fault::Conflict),
+            ("TransactWriteItems", 30..50) => Some(Fault::After),
+            _ => None,
         });
 
         let (of_ada, of_bob) = tokio::join!(
@@ -131,7 +128,7 @@ async fn the_last_unit_is_sold_once_while_transactions_conflict_and_acknowledgem
         let short = [&of_ada, &of_bob].into_iter().filter(|reply| reply.status == 409).count();
         assert_eq!((sold, short), (1, 1), "{of_ada:?} {of_bob:?}");
         assert_eq!(shop.order_mail().len(), 2);
-        shop.stack.faults().clear();
+        shop.heal();
         shop.audit(&[("TEA-1", 1)], &[&ada, &bob]).await;
     }
 }

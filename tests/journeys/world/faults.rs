@@ -1,66 +1,133 @@
-//! Faults at random: of the AWS calls, the SDKs' own repeats and the state machine's calls among them, 15 % fail before
-//! their effect and 15 % after it.
+//! AWS calls that fail, and AWS calls that are recorded.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use fastrand::Rng;
-use local::aws::{Call, Fault};
+use local::aws::{Call, Fault, Recorded};
+use tokio::sync::Notify;
 
-use crate::world::{books::READER, shop::Shop};
+use super::shop::Shop;
 
-/// Of a hundred calls, how many fail before their effect, and how many after it.
-const BEFORE: u8 = 15;
-const AFTER: u8 = 15;
+/// How many calls a planted fault has hit so far.
+#[derive(Clone, Default)]
+pub(crate) struct Hits(Arc<AtomicUsize>);
 
-/// A time of faults.
-pub(crate) struct Storm {
-    /// Mails that were sent and not acknowledged.
-    unacknowledged: Arc<AtomicUsize>,
-}
-
-impl Storm {
-    /// Plants faults by this seed.
-    pub(crate) fn over(shop: &Shop, seed: u64) -> Self {
-        let mut random = Rng::with_seed(seed ^ 0xFA17);
-        let unacknowledged = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&unacknowledged);
-        shop.stack.faults().plant(move |call| {
-            let fault = at_random(&mut random, call);
-            if fault == Some(Fault::After) && call.operation == "Publish" {
-                counted.fetch_add(1, Ordering::Relaxed);
-            }
-            fault
-        });
-        Self { unacknowledged }
+impl Hits {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
     }
 
-    /// Clears the faults. Answers how many mails may have been sent again: for each that was not acknowledged one, and
-    /// one for each that was, but could not be noted as sent.
-    pub(crate) fn end(self, shop: &Shop) -> usize {
-        shop.stack.faults().clear();
-        let runs = shop.stack.aws().executions();
-        let states = runs.iter().flat_map(|run| &run.states);
-        let noting =
-            states.filter(|state| ["MarkNotified", "MarkOneNotified"].contains(&state.name.as_str()));
-        // A failed condition says that it is noted already, or that another mail waits too.
-        let failed = noting.filter(|state| {
-            state.error.as_ref().is_some_and(|error| error != "DynamoDB.ConditionalCheckFailedException")
-        });
-        failed.count() + self.unacknowledged.load(Ordering::Relaxed)
+    pub(crate) fn add(&self, hits: usize) {
+        self.0.fetch_add(hits, Ordering::Relaxed);
     }
 }
 
-/// What becomes of one call. The tests' own succeed.
-fn at_random(random: &mut Rng, call: &Call) -> Option<Fault> {
-    if call.caller == READER {
-        return None;
+impl Shop {
+    /// Asks this plan about every call, in place of the plan before, until [`heal`](Self::heal).
+    pub(crate) fn plant(&self, plan: impl FnMut(&Call) -> Option<Fault> + Send + 'static) {
+        self.stack.faults().plant(plan);
     }
-    match random.u8(..100) {
-        drawn if drawn < BEFORE => Some(Fault::Before),
-        drawn if drawn < BEFORE + AFTER => Some(Fault::After),
-        _ => None,
+
+    /// Plants a fault on the first so many calls that `on` picks.
+    pub(crate) fn plant_times(
+        &self,
+        times: usize,
+        fault: Fault,
+        mut on: impl FnMut(&Call) -> bool + Send + 'static,
+    ) -> Hits {
+        let hits = Hits::default();
+        let counter = hits.clone();
+        self.plant(move |call| {
+            let hit = counter.count() < times && on(call);
+            counter.add(usize::from(hit));
+            hit.then(|| fault.clone())
+        });
+        hits
     }
+
+    /// Plants a fault on the first call that `on` picks, and notifies when it is made.
+    pub(crate) fn plant_once(
+        &self,
+        fault: Fault,
+        mut on: impl FnMut(&Call) -> bool + Send + 'static,
+    ) -> Arc<Notify> {
+        let (made, mut first) = (Arc::new(Notify::new()), true);
+        let notify = Arc::clone(&made);
+        self.plant(move |call| {
+            let hit = first && on(call);
+            first &= !hit;
+            hit.then(|| {
+                notify.notify_one();
+                fault.clone()
+            })
+        });
+        made
+    }
+
+    /// Lets every confirmation of an order fail, so that an order which is placed stays PENDING.
+    pub(crate) fn fail_confirmations(&self) {
+        self.plant(|call| confirms(call).then_some(Fault::Before));
+    }
+
+    /// Lets every e-mail about an order fail, so that it stays unsent.
+    pub(crate) fn fail_mails(&self) {
+        self.plant(|call| sends_mail(call).then_some(Fault::Before));
+    }
+
+    /// Lets every call succeed again.
+    pub(crate) fn heal(&self) {
+        self.stack.faults().clear();
+    }
+
+    /// The result of a future, and the AWS calls that were recorded while it ran.
+    pub(crate) async fn recording<T>(&self, does: impl Future<Output = T>) -> (T, Vec<Recorded>) {
+        self.stack.faults().record();
+        let came = does.await;
+        (came, self.stack.faults().recorded())
+    }
+
+    /// The AWS calls that are made while a future runs.
+    pub(crate) async fn calls_of<T>(&self, does: impl Future<Output = T>) -> Vec<Call> {
+        let (_, recorded) = self.recording(does).await;
+        recorded.into_iter().map(|recorded| recorded.call).collect()
+    }
+
+    /// The number of recorded calls by service and operation.
+    pub(crate) fn counted(recorded: &[Recorded]) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for recorded in recorded {
+            *counts.entry(format!("{} {}", recorded.call.service, recorded.call.operation)).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// Numbers of calls as [`Shop::counted`] has them.
+pub(crate) fn counts(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    expected.iter().map(|(call, times)| ((*call).to_owned(), *times)).collect()
+}
+
+/// Whether a call is the state machine's, to confirm or otherwise change an order.
+pub(crate) fn confirms(call: &Call) -> bool {
+    call.target.ends_with("UpdateOrderStatusFunction")
+}
+
+/// Whether a call sends an e-mail about an order.
+pub(crate) fn sends_mail(call: &Call) -> bool {
+    call.operation == "Publish"
+}
+
+/// Picks the calls of an operation.
+pub(crate) fn operation(name: &'static str) -> impl FnMut(&Call) -> bool + Send + 'static {
+    move |call| call.operation == name
+}
+
+/// Picks the invocations of a function.
+pub(crate) fn function(logical_id: &'static str) -> impl FnMut(&Call) -> bool + Send + 'static {
+    move |call| call.operation == "Invoke" && call.target.ends_with(logical_id)
 }

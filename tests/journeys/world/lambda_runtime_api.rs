@@ -1,5 +1,6 @@
-//! The Lambda Runtime API, as far as a function's program speaks it, and such a program run behind it: what Lambda
-//! itself is to a function. Source: Lambda developer guide, "Using the Lambda runtime API for custom runtimes".
+//! The part of the Lambda Runtime API that a function's program uses, and a program that runs behind it.
+//!
+//! Source: Lambda developer guide, "Using the Lambda runtime API for custom runtimes".
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -29,15 +30,15 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::world::binaries::program;
+use super::programs::program;
 
-/// Far more than anything here takes; what never answers would hang the test.
+/// Far longer than any answer takes. Without a limit a program that never answers would hang the test.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The X-Ray header of every invocation.
 pub(crate) const TRACE: &str = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1";
 
-/// What a function made of an event: its answer, or its error report.
+/// A function's answer to an event, or its error report.
 pub(crate) type Answer = Result<Value, Value>;
 
 /// A function's program, waiting for events.
@@ -50,13 +51,13 @@ pub(crate) struct Running {
     err: JoinHandle<String>,
 }
 
-/// What is left of a program that ended.
+/// A program that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) out: String,
     pub(crate) err: String,
-    /// What it reported to `/runtime/init/error`, if anything.
+    /// Its report to `/runtime/init/error`, if it made one.
     pub(crate) init_error: Option<Value>,
 }
 
@@ -108,7 +109,7 @@ impl Running {
         Self { lambda, events, count: AtomicUsize::new(0), child, out, err }
     }
 
-    /// Hands it one event. The invocation's id is `invocation-<n>`, from 1.
+    /// Invokes it with one event. The invocation's id is `invocation-<n>`, counted from 1.
     pub(crate) async fn invoke(&self, event: &str) -> Answer {
         let id = format!("invocation-{}", self.count.fetch_add(1, Ordering::Relaxed) + 1);
         let (answer, answered) = oneshot::channel();
@@ -118,13 +119,13 @@ impl Running {
         answered.expect("the function answers").expect("Lambda is there")
     }
 
-    /// Ends it, as Lambda ends a sandbox.
+    /// Kills it, as Lambda does with a sandbox.
     pub(crate) async fn stop(mut self) -> Ended {
         self.child.start_kill().expect("it can be killed");
         self.end().await
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends.
     pub(crate) async fn end(mut self) -> Ended {
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let status = status.expect("the function ends").expect("it can be waited for");
@@ -162,7 +163,7 @@ async fn next(State(lambda): State<Arc<Lambda>>) -> Response {
     let headers = [
         ("content-type", "application/json"),
         ("lambda-runtime-aws-request-id", &id),
-        // In the year 2100: no test is to run out of time here.
+        // In the year 2100, so that no test runs out of time here.
         ("lambda-runtime-deadline-ms", "4102444800000"),
         ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:000000000000:function:f"),
         ("lambda-runtime-trace-id", TRACE),

@@ -1,11 +1,10 @@
-//! `infra/openapi.yaml`, compiled: holds each call that a journey makes, and its answer, against what is described.
+//! `infra/openapi.yaml`, compiled. It checks each call that a journey makes, and its answer, against the description.
 //!
-//! Knows `OpenAPI`, and nothing of the shop. What must be described at all is `contract::description`'s business.
+//! This knows `OpenAPI`, and nothing of the shop. `contract::description` checks that everything is described.
 
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
-    path::Path,
     sync::{Arc, LazyLock},
 };
 
@@ -14,12 +13,11 @@ use http::{HeaderMap, StatusCode, request::Parts};
 use jsonschema::{Registry, Validator};
 use serde_json::{Value, json};
 
-use crate::world::shop::Reply;
+use super::{programs::root, requests::Reply};
 
 /// The shipped description.
 pub(crate) static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/openapi.yaml");
-    let text = fs::read_to_string(path).expect("the description is there");
+    let text = fs::read_to_string(root().join("infra/openapi.yaml")).expect("the description is there");
     sam_template::yaml::read(&text).expect("the description is YAML")
 });
 
@@ -29,10 +27,10 @@ pub(crate) static OPENAPI: LazyLock<OpenApi> = LazyLock::new(OpenApi::compile);
 static REGISTRY: LazyLock<Registry<'static>> =
     LazyLock::new(|| Registry::new().add(URI, &*DOCUMENT).expect("a URI").prepare().expect("a registry"));
 
-/// Where the description is known to references.
+/// The URI by which references name the description.
 const URI: &str = "urn:orderflow:openapi";
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
-/// What every answer may carry, described or not.
+/// The headers that any answer may have without a description.
 const ANY_ANSWERS_HEADERS: [&str; 3] = ["content-type", "content-length", "apigw-requestid"];
 
 /// A description of an API.
@@ -42,24 +40,24 @@ pub(crate) struct OpenApi {
     not_found: Arc<Validator>,
 }
 
-/// What one method of one path takes and answers.
+/// One method of one path.
 pub(crate) struct Operation {
     /// `GET`.
     pub(crate) method: String,
     /// `/orders/{order_id}`.
     pub(crate) path: String,
-    /// Whether it answers callers without a token.
+    /// Whether it needs no token.
     pub(crate) open: bool,
-    /// Where it stands in the document.
+    /// Its JSON pointer in the document.
     pub(crate) pointer: String,
     parameters: Vec<Parameter>,
     body: Option<Arc<Validator>>,
     body_required: bool,
-    /// By status code.
+    /// The answers by status code.
     pub(crate) answers: BTreeMap<u16, Answer>,
 }
 
-/// One status of an operation.
+/// The answer of an operation with one status.
 pub(crate) struct Answer {
     headers: Vec<HeaderRule>,
     /// Pointers to the schemas, by content type.
@@ -69,7 +67,7 @@ pub(crate) struct Answer {
 
 struct BodyRule {
     whole: Arc<Validator>,
-    /// Where the schema is a choice: what each `code` stands for, for a complaint that says what is wrong.
+    /// The schema of each problem `code`, where the schema is a choice: a complaint about the chosen one is clearer.
     choices: BTreeMap<String, Arc<Validator>>,
 }
 
@@ -88,7 +86,7 @@ struct Parameter {
     validator: Arc<Validator>,
 }
 
-/// A call as it was sent.
+/// A request as it was sent.
 pub(crate) struct Sent {
     pub(crate) method: String,
     pub(crate) path: String,
@@ -118,7 +116,7 @@ impl OpenApi {
         Self { operations, gateway_message, not_found }
     }
 
-    /// Which operation a request takes; none when the gateway has no such route.
+    /// The operation that a request takes; `None` when the gateway has no such route.
     pub(crate) fn find(&self, method: &str, path: &str) -> Option<&Operation> {
         let literals = |operation: &&Operation| !operation.path.contains('{');
         let mut fitting: Vec<&Operation> = self
@@ -131,8 +129,8 @@ impl OpenApi {
         fitting.first().copied()
     }
 
-    /// Says what in a call or its answer is not as described. A request is judged only if it was accepted: a journey
-    /// may well send nonsense.
+    /// Names the first thing in a call or its answer that is not as described. A request is judged only if it was
+    /// accepted, since journeys send bad input too.
     pub(crate) fn check(&self, sent: &Sent, reply: &Reply) -> Result<(), String> {
         if sent.path.starts_with("/local/") {
             return Ok(());
@@ -149,8 +147,8 @@ impl OpenApi {
         Ok(())
     }
 
-    /// What is no route gets the gateway's own words; or, in a stack whose template has a route too many, those of a
-    /// function that does not know it.
+    /// A path without a route is answered by the gateway; or by a function that does not know it, where a test's template
+    /// has an extra route.
     fn check_unknown(&self, sent: &Sent, reply: &Reply) -> Result<(), String> {
         let own = [400, 404, 413, 431];
         if !own.contains(&reply.status) {
@@ -227,7 +225,7 @@ impl Operation {
         Ok(())
     }
 
-    /// The values of the path's variables, decoded; `None` when the path is another one.
+    /// The values of the path's variables, decoded; `None` when the path does not fit.
     fn path_values(&self, path: &str) -> Option<HashMap<&str, String>> {
         let mut values = HashMap::new();
         let mut given = path.split('/');
@@ -253,7 +251,7 @@ impl BodyRule {
     }
 }
 
-/// Every way in which a value breaks a schema.
+/// Checks a value against a schema, and names every fault.
 pub(crate) fn judge(validator: &Validator, value: &Value) -> Result<(), String> {
     if validator.is_valid(value) {
         return Ok(());
@@ -270,12 +268,12 @@ pub(crate) fn at(pointer: &str) -> &'static Value {
     DOCUMENT.pointer(&follow(pointer)).expect("a value")
 }
 
-/// Compiles the schema at a pointer, for a test of its own.
+/// Compiles the schema at a pointer.
 pub(crate) fn validator(pointer: &str) -> Arc<Validator> {
     Compiler::default().schema(pointer)
 }
 
-/// Where a pointer leads once references are followed.
+/// The pointer at the end of a chain of references.
 fn follow(pointer: &str) -> String {
     let mut pointer = pointer.to_owned();
     while let Some(next) = DOCUMENT.pointer(&pointer).and_then(|value| value["$ref"].as_str()) {

@@ -1,35 +1,37 @@
-//! `orderflow` as a process of its own, and as much of an HTTP client as it takes to talk to it.
+//! `orderflow` as a process of its own, and a small HTTP client for it.
 
 use std::{
     ffi::OsStr,
     io::{self, BufRead as _, BufReader, Read as _},
     net::{SocketAddr, TcpListener},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-use crate::world::{
-    binaries::{program, root},
-    shop::Reply,
+use super::{
+    people::Customer,
+    programs::{program, root},
+    requests::Reply,
 };
 
-/// A running `orderflow`. Killed, as with -9, when it is dropped.
+/// A running `orderflow`. Dropping it kills the process, as `kill -9` does.
 pub(crate) struct Orderflow {
     child: Child,
-    /// Where its API is.
+    /// The address of its API.
     pub(crate) api: SocketAddr,
-    /// What it said when it was ready.
+    /// Its first output, to the line that says it is ready.
     pub(crate) welcome: String,
 }
 
 impl Orderflow {
-    /// Starts it with these flags, on a port that nobody else has, and waits until it is ready.
+    /// Starts it with these flags on a free port, and waits until it is ready.
     pub(crate) fn start<S: AsRef<OsStr>>(flags: impl IntoIterator<Item = S>) -> Self {
         let mut child = command()
             .args(["--port", "0"])
@@ -52,13 +54,13 @@ impl Orderflow {
         Self { child, api, welcome }
     }
 
-    /// Ends it as `kill -9` does: nothing of it runs any more when this returns.
+    /// Kills it as `kill -9` does. When this returns the process is gone.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it ends");
     }
 
-    /// A call with a JSON body. An error when no whole answer came.
+    /// Makes one call with a JSON body. Without a whole answer it is an error.
     pub(crate) async fn call(
         &self,
         call: &str,
@@ -67,6 +69,14 @@ impl Orderflow {
         body: Option<&Value>,
     ) -> io::Result<Reply> {
         send(self.api, call, token, key, body).await
+    }
+
+    /// A person with a token, by the short way that only the local stack has.
+    pub(crate) async fn signed_in(&self, email: &str, groups: &[&str]) -> Customer {
+        let wish = json!({ "email": email, "groups": groups });
+        let issued = self.call("POST /local/token", None, None, Some(&wish)).await.expect("an answer");
+        let text = |name: &str| issued.body[name].as_str().expect("a text").to_owned();
+        Customer { token: text("id_token"), user_id: text("user_id"), email: email.to_owned() }
     }
 }
 
@@ -78,20 +88,25 @@ impl Drop for Orderflow {
     }
 }
 
-/// `orderflow`, without flags, at the repository's root.
+/// The command that runs `orderflow` at the repository's root, without flags.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(program("orderflow"));
     command.current_dir(root()).stdin(Stdio::null());
     command
 }
 
-/// A port that nobody uses just now.
+/// A path as a flag takes it.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of plain characters")
+}
+
+/// A port that is free just now.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
 
-/// Makes one call, such as `GET /orders`, over a connection of its own.
+/// Makes one call, such as `GET /orders`, over a new connection.
 pub(crate) async fn send(
     to: SocketAddr,
     call: &str,
@@ -114,7 +129,7 @@ pub(crate) async fn send(
     read(&answer).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "half an answer"))
 }
 
-/// Reads a whole answer; `None` when it is cut off.
+/// Parses a whole answer; `None` when it is cut off.
 fn read(answer: &[u8]) -> Option<Reply> {
     let text = std::str::from_utf8(answer).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;

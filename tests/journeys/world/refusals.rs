@@ -1,11 +1,11 @@
-//! How a refusal is judged: status, code, the fields that it names, and the form of every problem document.
+//! Checks of a refusal: its status, its code, the fields that it names, and the form of a problem document.
 
-use crate::world::shop::Reply;
+use super::requests::Reply;
 
-/// Status, code, and the fields that are at fault, in any order.
+/// Status, code, and the faulty fields in any order.
 pub(crate) type Refused<'a> = (u16, &'a str, &'a [&'a str]);
 
-/// A body, header or query that breaks rules in these places.
+/// The refusal of a body, header or query with faults in these fields.
 pub(crate) fn invalid<'a>(fields: &'a [&'a str]) -> Refused<'a> {
     (422, "validation_failed", fields)
 }
@@ -15,7 +15,7 @@ pub(crate) fn refused(status: u16, code: &str) -> Refused<'_> {
     (status, code, &[])
 }
 
-/// The reply must be this refusal, as a problem document.
+/// Checks that the reply is this refusal, as a problem document.
 #[track_caller]
 pub(crate) fn check(what: &str, reply: &Reply, expected: Refused<'_>) {
     let (status, code) = reply.problem();

@@ -1,8 +1,8 @@
-//! The programs themselves, built once for all tests that start them.
+//! The programs, built once for all tests that start them.
 //!
-//! A test target gets no paths of other packages' programs from Cargo, so this asks Cargo to build them, in the same
-//! target folder and with the developer's profile, also when the tests are built for release: what is tested of them
-//! is what they do, not how fast.
+//! Cargo gives a test target no paths of other packages' programs, so this asks Cargo to build them, in the same target
+//! folder. It builds them with the `dev` profile even when the tests are built for release: the tests check what the
+//! programs do, not how fast.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 static BUILT: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(build);
 
-/// The program of this name. Builds all of them when the first is asked for.
+/// The path of a program. The first call builds all programs.
 pub(crate) fn program(name: &str) -> &'static Path {
     BUILT.get(name).unwrap_or_else(|| panic!("there is no program {name}: {BUILT:?}"))
 }
@@ -30,7 +30,7 @@ fn build() -> BTreeMap<String, PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--workspace", "--bins", "--message-format=json", "--target-dir"]).arg(target);
-    // Cargo describes this very package to its tests. A build script that saw that would run anew each time.
+    // Cargo describes this package to its tests. A build script that saw those variables would run again each time.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"]
