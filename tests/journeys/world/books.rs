@@ -252,11 +252,11 @@ fn kept_to_the_table(order: &Value) {
             _ => false,
         };
         assert!(may, "{before} to {status} by {actor}: {order:#}");
-        assert_eq!(entry["version"], version, "{order:#}");
+        assert_eq!(entry["version"], version, "the version of an entry: {order:#}");
         assert!(at >= since, "time runs backwards: {order:#}");
         (before, since) = (status, at);
     }
-    assert_eq!(order["status"], before, "{order:#}");
-    assert_eq!(order["version"], history.len(), "{order:#}");
-    assert_eq!(order["listed_at"].is_null(), before == "PENDING", "{order:#}");
+    assert_eq!(order["status"], before, "the status, and the last entry: {order:#}");
+    assert_eq!(order["version"], history.len(), "the version, and the number of entries: {order:#}");
+    assert_eq!(order["listed_at"].is_null(), before == "PENDING", "listed_at, and PENDING: {order:#}");
 }
