@@ -1,6 +1,6 @@
-//! Everything that the shop does, cut off after each of its AWS calls in turn, the state machine's own among them: from
-//! then on nothing succeeds. Once AWS is back, the sweeper's next runs leave nothing over, and whoever asks again gets what
-//! they asked for.
+//! Each deed of the shop is cut off after each of its AWS calls in turn, the state machine's calls among them. From then on
+//! every call fails. Once calls succeed again, the sweeper's next runs leave nothing unfinished, and a repeated request
+//! succeeds.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -10,37 +10,37 @@ use crate::world::{Books, Customer, Mailed, Reply, Shop, each_of, seeds::Seed, w
 
 const SKU: &str = "TEA-1";
 
-/// The sweeper's next runs: it waits longer for an order that it has tried to finish already.
+/// The waits before the sweeper's next runs. It waits longer for an order that it has already tried to finish.
 const RUNS: [Duration; 4] = [DUE, DUE, Duration::from_secs(121), Duration::from_secs(241)];
 
-/// How calls are cut off.
+/// A way of cutting calls off.
 #[derive(Clone, Copy, Debug)]
 enum Cut {
-    /// So many succeed. The others fail, and do nothing.
+    /// The first calls succeed. The others fail without an effect.
     After,
-    /// The same, and the last one that happens is not acknowledged.
+    /// The same, and the last call with an effect is not acknowledged.
     Unacknowledged,
-    /// The last one that happens is not answered in time, and none after it, whatever they do.
+    /// The last of the first calls and every call after it has its effect, and is not answered in time.
     Hanging,
 }
 
 impl Cut {
     const ALL: [Self; 3] = [Self::After, Self::Unacknowledged, Self::Hanging];
 
-    /// What becomes of the call of this number, when so many may happen.
+    /// The fault of a call, by its number, when `happen` calls may succeed.
     fn of(self, number: u64, happen: u64) -> Option<Fault> {
         match self {
             _ if number < happen => None,
             Self::After if number == happen => None,
             Self::Unacknowledged if number == happen => Some(Fault::After),
             Self::After | Self::Unacknowledged => Some(Fault::Before),
-            // Longer than anything waits.
+            // Longer than any timeout.
             Self::Hanging => Some(Fault::Delay(Duration::from_mins(5))),
         }
     }
 
-    /// Mails that may be repeats: a mail that was sent and not noted is sent again by the sweeper; and when its sending
-    /// hangs, by the state machine before.
+    /// How many e-mails may be repeats. The sweeper sends an e-mail again that is not noted as sent. When the sending hangs,
+    /// the state machine has repeated it before.
     fn repeats(self) -> usize {
         match self {
             Self::After | Self::Unacknowledged => 1,
@@ -49,16 +49,16 @@ impl Cut {
     }
 }
 
-/// A thing to be cut off: what comes before it, what it is, and what the order has behind it in the end.
+/// A deed to be cut off, the deeds before it, and the order's history in the end.
 struct Deed {
     before: &'static [&'static str],
     does: &'static str,
     history: &'static [&'static str],
-    /// The fewest AWS calls that it can do with.
+    /// The deed makes at least so many AWS calls.
     calls: u64,
 }
 
-/// A shop in which something is about to happen to an order.
+/// A shop in which a deed is to be cut off.
 struct Scene {
     shop: Shop,
     ada: Customer,
@@ -91,7 +91,7 @@ impl Scene {
                 shop.wait(DUE);
                 return None;
             }
-            _ => panic!("nobody knows how to {does}"),
+            _ => panic!("there is no deed {does:?}"),
         };
         shop.heal();
         if !reply.order_id().is_empty() {
@@ -100,7 +100,7 @@ impl Scene {
         Some(reply)
     }
 
-    /// Has something cut off, `happen` calls after its beginning.
+    /// Cuts a deed off after its first `happen` calls.
     async fn cut_off(&mut self, does: &str, cut: Cut, happen: u64) -> Option<Reply> {
         let mut number = 0;
         self.shop.plant(move |_call| {
@@ -117,7 +117,7 @@ impl Scene {
 fn check(deed: &Deed) {
     let whole = each_of(std::iter::once(Seed(0)), async |_| calls(deed).await)[0];
     assert!(whole >= deed.calls, "{} takes {whole} calls", deed.does);
-    // Every number of calls that happen, in every way.
+    // Every number of calls, in every way.
     let cuts: Vec<(Cut, u64)> = (0..=whole).flat_map(|happen| Cut::ALL.map(|cut| (cut, happen))).collect();
     let all = (0..).map(Seed).take(cuts.len());
     each_of(all, async |seed| {
@@ -137,7 +137,7 @@ fn check(deed: &Deed) {
         let books = scene.shop.audit_settled(mailed).await;
         came_true(reply.as_ref(), &books, &said);
 
-        // Whoever was not told asks again.
+        // The client repeats the request.
         scene.act(deed.does).await;
         let books = scene.shop.audit_settled(mailed).await;
         let order_id = books.orders.keys().next().unwrap_or_else(|| panic!("no order: {said}"));
@@ -146,7 +146,7 @@ fn check(deed: &Deed) {
     });
 }
 
-/// How many calls it takes when nothing goes wrong.
+/// The number of AWS calls of a deed that is not cut off.
 async fn calls(deed: &Deed) -> u64 {
     let mut scene = Scene::open().await;
     for before in deed.before {
@@ -156,7 +156,7 @@ async fn calls(deed: &Deed) -> u64 {
     shop.calls_of(scene.act(deed.does)).await.len() as u64
 }
 
-/// What a client was told is so.
+/// Checks that the answer was one that a cut may give, and that it came true.
 fn came_true(reply: Option<&Reply>, books: &Books, said: &str) {
     let Some(reply) = reply else { return };
     let mut answer = reply.status.to_string();
@@ -176,18 +176,18 @@ fn came_true(reply: Option<&Reply>, books: &Books, said: &str) {
 }
 
 #[test]
-fn a_placement_that_is_cut_off_leaves_nothing_over() {
+fn a_placement_that_is_cut_off_leaves_nothing_unfinished() {
     let history = &["PENDING", "CONFIRMED"];
     check(&Deed { before: &[], does: "place", history, calls: 9 });
 }
 
 #[test]
-fn a_rejection_that_is_cut_off_leaves_nothing_over() {
+fn a_rejection_that_is_cut_off_leaves_nothing_unfinished() {
     check(&Deed { before: &[], does: "place what is gone", history: &["REJECTED"], calls: 7 });
 }
 
 #[test]
-fn a_cancellation_that_is_cut_off_leaves_nothing_over() {
+fn a_cancellation_that_is_cut_off_leaves_nothing_unfinished() {
     let history = &["PENDING", "CONFIRMED", "CANCELLED"];
     check(&Deed { before: &["place"], does: "cancel", history, calls: 8 });
 }
@@ -199,19 +199,19 @@ fn a_cancellation_that_is_cut_off_while_the_confirmation_is_unsent_leaves_neithe
 }
 
 #[test]
-fn a_shipment_that_is_cut_off_leaves_nothing_over() {
+fn a_shipment_that_is_cut_off_leaves_nothing_unfinished() {
     let history = &["PENDING", "CONFIRMED", "SHIPPED"];
     check(&Deed { before: &["place"], does: "ship", history, calls: 8 });
 }
 
 #[test]
-fn a_delivery_that_is_cut_off_leaves_nothing_over() {
+fn a_delivery_that_is_cut_off_leaves_nothing_unfinished() {
     let history = &["PENDING", "CONFIRMED", "SHIPPED", "DELIVERED"];
     check(&Deed { before: &["place", "ship"], does: "deliver", history, calls: 8 });
 }
 
 #[test]
-fn a_resumption_of_a_pending_order_that_is_cut_off_leaves_nothing_over() {
+fn a_resumption_of_a_pending_order_that_is_cut_off_leaves_nothing_unfinished() {
     for does in ["resume", "sweep"] {
         let before = &["place, and fail to confirm", "wait"];
         check(&Deed { before, does, history: &["PENDING", "CONFIRMED"], calls: 9 });
@@ -219,7 +219,7 @@ fn a_resumption_of_a_pending_order_that_is_cut_off_leaves_nothing_over() {
 }
 
 #[test]
-fn a_resumption_of_an_untold_order_that_is_cut_off_leaves_nothing_over() {
+fn a_resumption_of_an_unsent_order_that_is_cut_off_leaves_nothing_unfinished() {
     for does in ["resume", "sweep"] {
         let before = &["place, and fail to mail", "wait"];
         check(&Deed { before, does, history: &["PENDING", "CONFIRMED"], calls: 8 });

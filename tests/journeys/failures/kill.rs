@@ -1,5 +1,5 @@
-//! `kill -9` in the middle of business, again and again, on one data folder: whatever was answered stays true, what
-//! was not answered can be asked again, and the books balance at every moment that a kill can show.
+//! `kill -9` ends a busy `orderflow` again and again, on one data folder. Every answer stays true, a request without an
+//! answer can be repeated, and the books balance after each kill.
 
 use std::{collections::HashMap, fs, net::SocketAddr, path::Path};
 
@@ -14,14 +14,14 @@ use crate::world::{
     shop::start as start_stack,
 };
 
-/// Each product and how many there are at first. The last one runs out.
+/// The products and their first stock. The last product runs out.
 const STOCK: [(&str, i64); 4] = [("TEA-1", 5_000), ("TEA-2", 5_000), ("TEA-3", 5_000), ("RARE", 12)];
-/// Customers, each of whom orders without a pause.
+/// The number of customers. Each orders without a pause.
 const CUSTOMERS: u64 = 8;
-/// After how many answers each kill comes.
+/// The number of answers before each kill.
 const KILLS: [usize; 4] = [30, 1, 12, 30];
 
-/// A request under a key, by whom, and what it was answered if it was.
+/// A request under a key, with its caller and its answer.
 struct Attempt {
     call: String,
     token: String,
@@ -29,7 +29,7 @@ struct Attempt {
     key: String,
     body: Value,
     answer: Option<Reply>,
-    /// Whether the answer is only a repeat's: a kill came first.
+    /// Whether a kill came before the first answer, so that the answer is a repeat's.
     was_cut_off: bool,
 }
 
@@ -43,7 +43,7 @@ impl Attempt {
     }
 }
 
-/// Everybody, and everything that was ever asked.
+/// The data folder, all people, and every request so far.
 struct Business {
     folder: tempfile::TempDir,
     admin: Customer,
@@ -52,7 +52,7 @@ struct Business {
 }
 
 #[tokio::test]
-async fn what_was_answered_survives_kill_9_and_what_was_not_can_be_asked_again() {
+async fn every_answer_survives_kill_9_and_a_request_without_an_answer_can_be_repeated() {
     let mut business = open().await;
     let mut unanswered = 0;
     for (round, answers) in KILLS.into_iter().enumerate() {
@@ -65,23 +65,23 @@ async fn what_was_answered_survives_kill_9_and_what_was_not_can_be_asked_again()
         books_balance(business.folder.path()).await;
 
         let stack = start(&business.folder);
-        business.everybody_is_still_known(&stack).await;
+        business.customers_are_still_known(&stack).await;
         business.mail_was_delivered_once(&stack).await;
         business.repeats_answer_the_same(&stack).await;
         business.stock_is_what_was_counted(&stack).await;
         stack.kill();
     }
-    assert!(unanswered > 0, "no kill came in the middle of anything");
+    assert!(unanswered > 0, "no kill interrupted a request");
     let rejected =
         business.attempts.iter().filter(|attempt| attempt.answer.as_ref().is_some_and(|a| a.status == 409));
-    assert!(rejected.count() > 0, "nothing ran out");
+    assert!(rejected.count() > 0, "no product ran out");
 }
 
 fn start(folder: &tempfile::TempDir) -> Orderflow {
     Orderflow::start(["--aws-port", "0", "--no-demo", "--data-dir", text(folder.path())])
 }
 
-/// Stocks the shelves and registers everybody; then the first kill comes, without anything going on.
+/// Stocks the products and registers the customers. Then the first kill comes, while no request is under way.
 async fn open() -> Business {
     let folder = tempfile::tempdir().expect("a folder");
     let stack = start(&folder);
@@ -111,7 +111,7 @@ async fn open() -> Business {
 }
 
 impl Business {
-    /// Everybody orders, and the admin counts, until so many answers are in; then the stack is killed.
+    /// Customers order and the admin adjusts stock until there are so many answers. Then the stack is killed.
     async fn trade_until_killed(&mut self, stack: Orderflow, round: usize, answers: usize) {
         let (answered, mut count) = mpsc::unbounded_channel();
         let mut busy = JoinSet::new();
@@ -138,7 +138,7 @@ impl Business {
             });
         }
         for _ in 0..answers {
-            count.recv().await.expect("somebody is still ordering");
+            count.recv().await.expect("a customer is still ordering");
         }
         stack.kill();
         while let Some(attempts) = busy.join_next().await {
@@ -146,8 +146,8 @@ impl Business {
         }
     }
 
-    /// Tokens, users and confirmed subscriptions outlive the process that made them.
-    async fn everybody_is_still_known(&self, stack: &Orderflow) {
+    /// Checks that tokens, users and confirmed subscriptions have outlived the process.
+    async fn customers_are_still_known(&self, stack: &Orderflow) {
         for customer in &self.customers {
             let me = stack.call("GET /users/me", Some(&customer.token), None, None).await.expect("an answer");
             assert_eq!((me.status, &me.body["notifications"]), (200, &json!("confirmed")), "{me:?}");
@@ -155,7 +155,7 @@ impl Business {
         }
     }
 
-    /// Every order that was answered at once was announced once, and every mail is its own customer's.
+    /// Checks that each order was mailed to its own customer, and once if it was answered before a kill.
     async fn mail_was_delivered_once(&self, stack: &Orderflow) {
         let mailbox = stack.call("GET /local/mailbox", None, None, None).await.expect("an answer");
         let mail = mailbox.body["items"].as_array().expect("mail");
@@ -169,20 +169,20 @@ impl Business {
         for attempt in self.attempts.iter().filter(|attempt| attempt.is_order()) {
             let Some(answer) = &attempt.answer else { continue };
             let status = if answer.status == 409 { "REJECTED" } else { "CONFIRMED" };
-            // Removed, so that what is left was never asked for under this address.
+            // Removed, so that only unexpected e-mails are left.
             let count = sent.remove(&(answer.order_id(), status, &attempt.email)).unwrap_or_default();
-            // A kill between the order and its mail leaves the mail to the sweeper, which comes a minute later; one
-            // between the mail and its mark lets the sweeper send it again.
+            // A kill between the order and its e-mail leaves the e-mail to the sweeper, a minute later. A kill between the
+            // e-mail and its note lets the sweeper send it again.
             let expected = if attempt.was_cut_off { 0..=2 } else { 1..=1 };
             assert!(expected.contains(&count), "{}: {count} mails for {answer:?}", attempt.key);
         }
         let known: Vec<&str> =
             self.attempts.iter().filter_map(|a| a.answer.as_ref()).map(Reply::order_id).collect();
         let stray: Vec<_> = sent.keys().filter(|(order_id, _, _)| known.contains(order_id)).collect();
-        assert!(stray.is_empty(), "mail to others, or of another status: {stray:?}");
+        assert!(stray.is_empty(), "mailed to another address, or about another status: {stray:?}");
     }
 
-    /// Every key that was ever used is used again.
+    /// Repeats every request so far, and checks the answers.
     async fn repeats_answer_the_same(&mut self, stack: &Orderflow) {
         for attempt in &mut self.attempts {
             let again = attempt.send(stack.api).await.expect("an answer");
@@ -202,7 +202,7 @@ impl Business {
                         (200, "true"),
                         "{context}"
                     );
-                    // An adjustment's repeat shows the stock as it is now.
+                    // The repeat of an adjustment shows the current stock.
                     assert!(again.body == first.body || !attempt.is_order(), "{context}");
                 }
             }
@@ -218,12 +218,12 @@ impl Business {
         }
     }
 
-    /// What the API says there is, is what was counted in, less what is ordered.
+    /// Checks that the API shows the adjusted stock less the ordered units.
     async fn stock_is_what_was_counted(&self, stack: &Orderflow) {
         for (sku, opening) in STOCK {
             let (mut counted, mut ordered) = (opening, 0);
             for attempt in &self.attempts {
-                let answer = attempt.answer.as_ref().expect("every key was used again");
+                let answer = attempt.answer.as_ref().expect("every request was repeated");
                 if attempt.call == format!("POST /inventory/{sku}/adjustments") {
                     counted += attempt.body["delta"].as_i64().expect("a number");
                 } else if attempt.is_order() && answer.status != 409 {
@@ -240,7 +240,7 @@ impl Business {
     }
 }
 
-/// An order of one to three products, sometimes of the rare one.
+/// An order of one to three products, sometimes with the rare one.
 fn order(customer: &Customer, key: String, chance: &mut fastrand::Rng) -> Attempt {
     let mut skus: Vec<&str> = STOCK.iter().map(|(sku, _)| *sku).collect();
     chance.shuffle(&mut skus);
@@ -252,7 +252,7 @@ fn order(customer: &Customer, key: String, chance: &mut fastrand::Rng) -> Attemp
     attempt(customer, "POST /orders".to_owned(), key, json!({ "lines": lines }))
 }
 
-/// One unit of something was found.
+/// An adjustment by one unit.
 fn count_stock(admin: &Customer, key: String, chance: &mut fastrand::Rng) -> Attempt {
     let (sku, _) = STOCK[chance.usize(0..3)];
     let found = json!({ "delta": 1, "reason": "found behind the shelf" });

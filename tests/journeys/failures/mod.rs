@@ -1,4 +1,4 @@
-//! AWS calls fail, requests are cut off, the process is killed: no unit and no order is lost.
+//! No unit and no order is lost when AWS calls fail, when a request is cut off, or when the process is killed.
 
 mod interrupts;
 mod kill;

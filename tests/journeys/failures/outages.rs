@@ -1,6 +1,5 @@
-//! Outages: AWS calls that fail before or after their effect, are throttled, conflict, or take too long. Whatever
-//! happens, a customer is never told something untrue, no unit is lost or sold twice, and the same key later gives a
-//! definite answer.
+//! AWS calls fail before or after their effect, are throttled, conflict, or take too long. No answer is untrue, no unit is
+//! lost or sold twice, and the same key later gives a definite answer.
 
 use std::{
     fmt::Write as _,
@@ -18,24 +17,24 @@ use crate::world::{
     seeds,
 };
 
-/// A shop with the last unit of its one product, and a customer for it.
+/// A shop with one unit of its one product, and a customer.
 async fn last_unit() -> (Shop, Customer) {
     let shop = Shop::open().await.stocked("TEA-1", 1).await;
     let ada = shop.customer("Ada").await;
     (shop, ada)
 }
 
-/// How often a state of the last execution tried.
+/// The number of tries of a state in the last execution.
 fn attempts(shop: &Shop, state: &str) -> u32 {
     let executions = shop.stack.aws().executions();
     executions[0].states.iter().find(|run| run.name == state).map_or(0, |run| run.attempts)
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_unit_whose_acknowledgement_is_lost_is_sold_and_no_shortage() {
-    // The SDK tries a call three times, under one request token that lets DynamoDB answer a repeat as it answered the
-    // first. After that the state machine runs the function again, which finds the order that it stored itself: to
-    // it, that looks like a repeat.
+async fn an_order_for_the_last_unit_whose_acknowledgement_is_lost_is_sold_and_not_short() {
+    // The SDK tries a call three times. The tries share a request token, so DynamoDB answers each as it answered the
+    // first. After that the state machine runs the function again. The function finds the order that it stored, and
+    // takes the request for a repeat.
     for (lost, status, tries_of_the_function) in [(1, 201, 1), (2, 201, 1), (3, 200, 2), (6, 200, 3)] {
         let (shop, ada) = last_unit().await;
         let hits = shop.plant_times(lost, Fault::After, operation("TransactWriteItems"));
@@ -56,7 +55,7 @@ async fn the_last_unit_whose_acknowledgement_is_lost_is_sold_and_no_shortage() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_whose_acknowledgement_is_lost_is_still_that_rejection() {
+async fn a_rejection_whose_acknowledgement_is_lost_is_the_same_rejection_later() {
     for lost in [1, 3, usize::MAX] {
         let (shop, ada) = last_unit().await;
         shop.plant_times(lost, Fault::After, operation("PutItem"));
@@ -73,9 +72,8 @@ async fn a_rejection_whose_acknowledgement_is_lost_is_still_that_rejection() {
     }
 }
 
-/// Every call of a placed order, with every fault, once and for as long as it is tried: the first answer, the answer
-/// to the same key once all is well, the mails by then, and the mails once the sweeper has run. The invariants are
-/// asserted; what exactly is answered is in the snapshot, so that a change of it is seen.
+/// Every call of a placed order fails with every fault, once or at every try. The snapshot has the first answer, the
+/// answer to the same key after the outage, the e-mails by then, and the e-mails after a run of the sweeper.
 #[tokio::test(start_paused = true)]
 async fn whichever_call_fails_no_stock_is_lost_and_the_same_key_settles_it() {
     let (shop, ada) = last_unit().await;
@@ -125,7 +123,7 @@ async fn one_outage(call: Call, fault: Fault, times: usize, of: &str) -> (u16, u
 
     shop.sweep_when_due().await;
 
-    // An e-mail whose sending was not acknowledged, or not noted, is sent again; no other is.
+    // An e-mail is sent again only if its sending was not acknowledged, or not noted.
     let swept = shop.order_mail().len();
     let expected = if unnoted { mails.max(1)..=mails + 1 } else { mails.max(1)..=mails.max(1) };
     assert!(expected.contains(&swept), "{of}: {mails} mails, then {swept}");
@@ -136,7 +134,7 @@ async fn one_outage(call: Call, fault: Fault, times: usize, of: &str) -> (u16, u
 
 #[tokio::test(start_paused = true)]
 async fn a_conflict_that_passes_is_retried_inside_the_function() {
-    // Up to four times; a fifth conflict is the state machine's to retry.
+    // Up to four times. The state machine retries the fifth conflict.
     for (conflicts, tries_of_the_function) in [(1, 1), (4, 1), (5, 2)] {
         let (shop, ada) = last_unit().await;
         shop.plant_times(conflicts, Fault::Conflict, operation("TransactWriteItems"));
@@ -152,7 +150,7 @@ async fn a_conflict_that_passes_is_retried_inside_the_function() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_conflict_that_does_not_pass_stores_nothing_and_may_be_tried_again() {
+async fn a_conflict_that_does_not_pass_stores_nothing_and_the_order_may_be_tried_again() {
     let (shop, ada) = last_unit().await;
     let hits = shop.plant_times(usize::MAX, Fault::Conflict, operation("TransactWriteItems"));
 
@@ -164,7 +162,7 @@ async fn a_conflict_that_does_not_pass_stores_nothing_and_may_be_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shortage_that_is_seen_beside_a_conflict_is_not_believed() {
+async fn a_shortage_that_is_reported_beside_a_conflict_is_not_believed() {
     let reasons = vec!["None", "ConditionalCheckFailed", "TransactionConflict"];
     for (times, expected) in [(1, 201), (usize::MAX, 503)] {
         let shop = Shop::open().await.stocked("TEA-1", 1).await.stocked("TEA-2", 1).await;
@@ -174,7 +172,7 @@ async fn a_shortage_that_is_seen_beside_a_conflict_is_not_believed() {
         let reply = shop.place(&ada, "key-1", &[("TEA-1", 1), ("TEA-2", 1)]).await;
 
         assert_eq!(reply.status, expected, "{reply:?}");
-        // It is a conflict: the function itself tries again.
+        // It counts as a conflict, so the function tries again.
         assert_eq!(attempts(&shop, "CreateOrder"), if times == 1 { 1 } else { 3 });
         shop.heal();
         let again = shop.place(&ada, "key-1", &[("TEA-1", 1), ("TEA-2", 1)]).await;
@@ -212,7 +210,7 @@ async fn an_order_whose_confirmation_is_throttled_until_the_machine_gives_up_is_
 #[tokio::test(start_paused = true)]
 async fn a_customer_is_told_to_try_again_while_even_the_table_cannot_be_read() {
     let (shop, ada) = last_unit().await;
-    // All is done, but neither the workflow's answer nor the order's row comes through.
+    // The order is placed. Neither the workflow's answer nor the order's row reaches the door.
     shop.plant(|call| match (call.caller.as_str(), call.operation.as_str()) {
         ("PlaceOrderFunction", "StartSyncExecution") => Some(Fault::After),
         ("PlaceOrderFunction", "GetItem") => Some(Fault::Before),
@@ -226,8 +224,8 @@ async fn a_customer_is_told_to_try_again_while_even_the_table_cannot_be_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_comes_too_late_is_read_from_the_table() {
-    // The execution ends in time; its answer takes longer than the door waits.
+async fn when_the_workflow_answers_too_late_the_order_is_read_from_the_table() {
+    // The execution ends in time. Its answer takes longer than the door waits.
     let (shop, ada) = last_unit().await;
     shop.plant_times(usize::MAX, Fault::Delay(Duration::from_secs(25)), operation("StartSyncExecution"));
 
@@ -238,8 +236,8 @@ async fn an_answer_that_comes_too_late_is_read_from_the_table() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_execution_that_times_out_is_judged_by_what_is_in_the_table() {
-    // A task waits 5 s. Two slow checks and then a slow step take the machine past its 20 s.
+async fn an_execution_that_times_out_is_judged_by_the_orders_row() {
+    // A task times out after 5 s. Two slow checks and one slow step exceed the machine's 20 s.
     for (slow, status, row, in_table) in [
         ("CreateOrderFunction", 202, "PENDING", 1),
         ("UpdateOrderStatusFunction", 201, "CONFIRMED", 1),
@@ -270,7 +268,7 @@ async fn an_execution_that_times_out_is_judged_by_what_is_in_the_table() {
     }
 }
 
-/// Everybody wants two orders, and asks for the first of them twice at once.
+/// The orders of each customer. The first is asked for twice at once.
 const WISHES: [(&str, &[(&str, i64)]); 3] = [
     ("key-1", &[("TEA-1", 1), ("TEA-2", 1)]),
     ("key-1", &[("TEA-1", 1), ("TEA-2", 1)]),
@@ -278,7 +276,7 @@ const WISHES: [(&str, &[(&str, i64)]); 3] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn whatever_goes_wrong_at_once_stock_orders_and_mails_agree_afterwards() {
+async fn after_random_faults_in_concurrent_orders_stock_orders_and_mails_agree() {
     for seed in seeds() {
         let shop = Shop::open_with(seed.0).await.stocked("TEA-1", 4).await.stocked("TEA-2", 4).await;
         let mut customers = Vec::new();
@@ -298,11 +296,11 @@ async fn whatever_goes_wrong_at_once_stock_orders_and_mails_agree_afterwards() {
         }
         shop.heal();
         shop.settle().await;
-        let everybody: Vec<&Customer> = customers.iter().collect();
-        shop.audit(&[("TEA-1", 4), ("TEA-2", 4)], &everybody).await;
+        let all: Vec<&Customer> = customers.iter().collect();
+        shop.audit(&[("TEA-1", 4), ("TEA-2", 4)], &all).await;
         for ((customer, key, lines), before) in wishes.iter().zip(&replies) {
             let reply = shop.place(customer, key, lines).await;
-            // What was definite stays so.
+            // A definite answer stays the same.
             let expected: &[u16] = match before.status {
                 409 => &[409],
                 200..=202 => &[200],
@@ -318,11 +316,11 @@ async fn whatever_goes_wrong_at_once_stock_orders_and_mails_agree_afterwards() {
         assert!(orders.iter().all(|order| order["status"] != "PENDING"), "{orders:?}");
         shop.sweep_when_due().await;
         assert_eq!(shop.books().await.unfinished(), [""; 0]);
-        shop.audit(&[("TEA-1", 4), ("TEA-2", 4)], &everybody).await;
+        shop.audit(&[("TEA-1", 4), ("TEA-2", 4)], &all).await;
     }
 }
 
-/// One call in eight goes wrong, in any way that its service knows.
+/// One call in eight fails, in any way that its service knows.
 fn chance(random: &Mutex<fastrand::Rng>, call: &Call) -> Option<Fault> {
     let mut random = random.lock().unwrap_or_else(PoisonError::into_inner);
     if random.u8(0..8) > 0 {
@@ -337,8 +335,8 @@ fn chance(random: &Mutex<fastrand::Rng>, call: &Call) -> Option<Fault> {
     })
 }
 
-/// With all well again, the same key gives the one order: stock moved once, mailed once. `before` is how many orders
-/// there should be by now.
+/// Ends the outage, and checks that the same key gives one order, which moved stock once and was mailed once. `before` is
+/// the number of orders that must be stored by now.
 async fn settles(shop: &Shop, customer: &Customer, before: usize) {
     shop.heal();
     shop.settle().await;

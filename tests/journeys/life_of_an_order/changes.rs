@@ -1,4 +1,4 @@
-//! An order after it is placed: cancelled, shipped, delivered, and resumed when an execution was cut off.
+//! An order is cancelled, shipped, delivered, and resumed when an execution was interrupted.
 
 use crate::world::{
     Shop,
@@ -6,7 +6,7 @@ use crate::world::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_order_gives_its_stock_back_and_its_customer_is_told_once() {
+async fn a_cancelled_order_releases_its_stock_and_its_customer_is_mailed_once() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
     let placed = shop.place(&ada, "key-1", &[("TEA-1", 2)]).await;
@@ -23,7 +23,7 @@ async fn a_cancelled_order_gives_its_stock_back_and_its_customer_is_told_once() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_is_shipped_and_delivered_by_whoever_has_read_it_as_it_stands() {
+async fn an_order_is_shipped_and_delivered_only_by_an_admin_who_has_read_its_current_version() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
     let placed = shop.place(&ada, "key-1", &[("TEA-1", 2)]).await;
@@ -44,7 +44,7 @@ async fn an_order_is_shipped_and_delivered_by_whoever_has_read_it_as_it_stands()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_interrupted_execution_left_is_finished_a_minute_later() {
+async fn an_order_that_an_interrupted_execution_left_is_finished_a_minute_later() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
     shop.fail_mails();

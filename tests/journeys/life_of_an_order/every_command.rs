@@ -1,11 +1,11 @@
-//! Every status, every command, everybody: what is answered, and what it does to the order, the stock, the history and
-//! the mailbox. What is expected stands in `every_command.txt`, one line for each status and command; here it is acted out.
+//! Every command of every caller in every status: its answer, and its effect on the order, the stock, the history and the
+//! mailbox. `every_command.txt` has the expected outcome, one line for each status and command.
 
 use std::fmt::Write as _;
 
 use crate::world::{Customer, Mailed, Reply, Shop, waiting::DUE};
 
-/// What is expected.
+/// The expected outcomes.
 const EXPECTED: &str = include_str!("every_command.txt");
 
 const STATUSES: [&str; 6] = ["PENDING", "CONFIRMED", "REJECTED", "CANCELLED", "SHIPPED", "DELIVERED"];
@@ -23,16 +23,16 @@ const CALLERS: [&str; 3] = ["the owner", "another user", "an admin"];
 
 const OWNER: &str = "Owner";
 
-/// What is ordered, and what there is none of.
+/// A product in stock, and one that is out of stock.
 const SKUS: [&str; 2] = ["TEA-1", "GONE-1"];
 
-/// What is ordered for an order that is to get to a status (or, as well, a key that starts with that).
+/// The product to order for an order that is to reach a status. A key that starts with the status will do as well.
 fn sku(status: &str) -> &'static str {
     if status.starts_with("REJECTED") { SKUS[1] } else { SKUS[0] }
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_status_answers_every_command_of_everybody_as_the_table_says() {
+async fn every_status_answers_every_command_of_every_caller_as_the_table_says() {
     let shop = Shop::open().await.stocked(SKUS[0], 100_000).await.stocked(SKUS[1], 0).await;
     for name in [OWNER, "Other"] {
         shop.customer(name).await;
@@ -58,12 +58,11 @@ async fn every_status_answers_every_command_of_everybody_as_the_table_says() {
     assert_eq!(table.lines().count(), expected.count(), "{table}");
 }
 
-/// Brings an order to a status, has it commanded by a caller, and says what came of that. Nothing is said of what stays
-/// as it is.
+/// Brings an order to a status, gives it the caller's command, and describes the answer and every change.
 async fn cell(shop: &Shop, status: &str, command: &str, caller: &str, key: &str) -> String {
     let owner = shop.signed_in(OWNER);
     let (order_id, version) = order_in(shop, &owner, status, key).await;
-    // What was left is due by now; everything else is finished.
+    // An order that was left PENDING is due by now. Every other order is finished.
     shop.wait(DUE);
     let owner = shop.signed_in(OWNER);
     let caller = match caller {
@@ -97,12 +96,12 @@ async fn cell(shop: &Shop, status: &str, command: &str, caller: &str, key: &str)
         write!(cell, " {mail}").expect("a cell");
     }
     if (200..300).contains(&reply.status) && reply.order_id() == order_id {
-        assert_eq!(reply.body["status"], after.status.as_str(), "the answer is the order: {reply:?}");
+        assert_eq!(reply.body["status"], after.status.as_str(), "the answer shows the order: {reply:?}");
     }
     cell
 }
 
-/// What a command can change.
+/// Everything that a command can change.
 struct Seen {
     status: String,
     history: usize,
@@ -147,7 +146,7 @@ async fn order_in(shop: &Shop, owner: &Customer, status: &str, key: &str) -> (St
         _ => &[],
     };
     for way in ways {
-        // The owner cancels, another admin than the one of the table ships: what the table's callers do is no repeat.
+        // The owner cancels, and a third admin ships. So no command of the table's callers is a repeat, but the owner's.
         let changed = match *way {
             "CANCELLED" => shop.cancel(owner, &order_id).await,
             way => shop.patch(&shop.another_admin("Packer"), &order_id, way, version).await,
@@ -181,7 +180,7 @@ async fn commanded(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_by_the_same_actor_is_success_and_by_anybody_else_it_is_not() {
+async fn a_repeat_succeeds_for_the_same_actor_and_fails_for_another() {
     let shop = Shop::open().await.stocked(SKUS[0], 10).await;
     let ada = shop.customer("Ada").await;
     let (ann, ben) = (shop.another_admin("Ann"), shop.another_admin("Ben"));
@@ -193,13 +192,13 @@ async fn a_repeat_by_the_same_actor_is_success_and_by_anybody_else_it_is_not() {
     assert_eq!(settled(&shipped), (200, Some(3)));
     let again = shop.patch(&ann, id, "SHIPPED", 2).await;
     assert_eq!((settled(&again), &again.body), ((200, Some(3)), &shipped.body));
-    // Ben has read what Ann read, and she was faster; Ann herself has read on, and wants what is no more.
+    // Ben read the same version as Ann, and she was first. Then Ann asks again with the new version.
     assert_eq!(shop.patch(&ben, id, "SHIPPED", 2).await.problem(), (412, "stale_version"));
     assert_eq!(shop.patch(&ann, id, "SHIPPED", 3).await.problem(), (409, "illegal_transition"));
     assert_eq!(settled(&shop.patch(&ben, id, "DELIVERED", 3).await), (200, Some(4)));
     assert_eq!(settled(&shop.patch(&ben, id, "DELIVERED", 3).await), (200, Some(4)));
     assert_eq!(shop.patch(&ann, id, "DELIVERED", 3).await.problem(), (412, "stale_version"));
-    // Her wish was met, and the order has moved on since.
+    // The order was shipped as Ann asked, and has been delivered since.
     assert_eq!(shop.patch(&ann, id, "SHIPPED", 2).await.problem(), (412, "stale_version"));
 
     let placed = shop.place(&ada, "key-2", &[(SKUS[0], 2)]).await;

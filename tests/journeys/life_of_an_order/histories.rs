@@ -1,8 +1,8 @@
-//! Random histories of a shop: several customers and two admins place, repeat, cancel, ship, deliver, adjust and resume, a
-//! few of them at once, while the sweeper runs. Whatever they do, in the end the books balance and every customer was
-//! told once; with faults in the AWS calls, at least once.
+//! Random histories of a shop. Customers and admins place, repeat, cancel, ship, deliver, adjust and resume, a few of them
+//! at once, while the sweeper runs. In the end the books balance, and every status was mailed once. With faults in the AWS
+//! calls it was mailed at least once.
 //!
-//! A history is its seed: `ORDERFLOW_SEED=17` acts the seventeenth out again, call by call.
+//! A seed makes a history: `ORDERFLOW_SEED=17` runs the seventeenth again, call by call.
 
 use std::time::Duration;
 
@@ -15,26 +15,26 @@ use crate::world::{
     Books, Customer, Mailed, Reply, Shop, Storm, each_of, seeds::seeds_of, waiting::LONGEST_WAIT,
 };
 
-/// The products, and how many of each there are at first: few enough to run out of.
+/// The products and their first stock, which is low enough to run out.
 const SKUS: [(&str, i64); 3] = [("TEA-1", 12), ("TEA-2", 6), ("CUP-1", 3)];
 const CUSTOMERS: [&str; 3] = ["Ada", "Bob", "Cyd"];
 const ADMINS: [&str; 2] = ["Ann", "Ben"];
 
-/// What says how many histories to act out.
+/// The variable that says how many histories to run.
 const HISTORIES: &str = "ORDERFLOW_HISTORIES";
 
-/// How many times a few act at once, and how many they are at most.
+/// The number of rounds, and the most deeds in one round.
 const ROUNDS: usize = 8;
 const AT_ONCE: usize = 4;
 
-/// Orders among which each of the last statuses must be found.
+/// Among so many orders each status must occur.
 const MANY: usize = 200;
 
-/// Between two rounds: an order that was left is due after two of them.
+/// The time between two rounds. An order that was left is due after two rounds.
 const BETWEEN: Duration = Duration::from_secs(31);
 
 #[test]
-fn whatever_happens_the_books_balance_and_every_status_is_mailed_once() {
+fn after_any_history_the_books_balance_and_every_status_is_mailed_once() {
     let histories = each_of(seeds_of(HISTORIES, 200), async |seed| {
         let mut history = History::begin(seed).await;
         for _ in 0..ROUNDS {
@@ -50,8 +50,8 @@ fn whatever_happens_the_books_balance_and_every_status_is_mailed_once() {
 }
 
 #[test]
-fn with_faults_in_three_calls_of_ten_the_books_balance_and_every_status_is_mailed() {
-    // Half as many as without faults: they take longer, and an unoptimised build is to be tested within a minute.
+fn with_faults_in_three_of_ten_calls_the_books_balance_and_every_status_is_mailed_at_least_once() {
+    // Half as many as without faults, since each takes longer.
     let histories = each_of(seeds_of(HISTORIES, 100), async |seed| {
         let mut history = History::begin(seed).await;
         let storm = Storm::over(&history.shop, seed);
@@ -70,7 +70,7 @@ fn with_faults_in_three_calls_of_ten_the_books_balance_and_every_status_is_maile
 }
 
 #[test]
-fn a_seed_acts_the_same_history_out_again() {
+fn a_seed_runs_the_same_history_again() {
     let traces: Vec<_> = (0..2)
         .flat_map(|_| {
             each_of(seeds_of(HISTORIES, 2).take(2), async |seed| {
@@ -97,9 +97,9 @@ fn a_seed_acts_the_same_history_out_again() {
     }
 }
 
-/// Without this a seed would act out differently beside other tests.
+/// Otherwise a seed would run differently beside other tests.
 #[tokio::test(start_paused = true)]
-async fn the_failures_of_one_shop_cost_another_none_of_its_retries() {
+async fn failures_in_one_shop_use_up_no_retries_of_another() {
     let (poor, rich) = (Shop::open_with(1).await, Shop::open_with(2).await.stocked("TEA-1", 1).await);
     poor.plant(|_call| Some(Fault::Before));
     for _ in 0..60 {
@@ -113,16 +113,16 @@ async fn the_failures_of_one_shop_cost_another_none_of_its_retries() {
     assert_eq!(rich.get("/inventory/TEA-1", &rich.admin).await.status, 200);
 }
 
-/// Which answers are in order.
+/// The answers that a round accepts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Allowed {
-    /// The table's.
+    /// Those of [`expected`].
     Plain,
-    /// Also those that say that the outcome is unknown, and that a request was a repeat of itself.
+    /// Those of [`beyond`] as well.
     Unknown,
 }
 
-/// Something that somebody does.
+/// A request, or a run of the sweeper.
 #[derive(Clone, Debug)]
 enum Deed {
     Place { order: usize },
@@ -141,13 +141,13 @@ enum Who {
     Admin(usize),
 }
 
-/// An order that somebody wants, stored or not.
+/// An order that a customer has asked for. It may not be stored.
 #[derive(Clone, Debug)]
 struct Wish {
     owner: usize,
     key: String,
     lines: Vec<(&'static str, i64)>,
-    /// The version that was seen last; 0 when there was no order yet.
+    /// The last version that was answered; 0 before the first.
     version: u64,
     order_id: String,
 }
@@ -156,7 +156,7 @@ struct History {
     shop: Shop,
     random: Rng,
     wishes: Vec<Wish>,
-    /// Every order that was answered.
+    /// Every order in an answer.
     answers: Vec<Value>,
 }
 
@@ -172,7 +172,7 @@ impl History {
         Self { shop, random: Rng::with_seed(seed), wishes: Vec::new(), answers: Vec::new() }
     }
 
-    /// A few deeds at once, then a while in which nothing happens.
+    /// Does a few deeds at once, and then lets time pass.
     async fn round(&mut self, allowed: Allowed) {
         let count = self.random.usize(1..=AT_ONCE);
         let deeds: Vec<Deed> = (0..count).map(|_| self.think_up()).collect();
@@ -201,7 +201,7 @@ impl History {
             self.wishes.push(Wish { owner, key, lines, version: 0, order_id: String::new() });
             return Deed::Place { order: known };
         }
-        // Mostly what was wanted lately.
+        // Mostly one of the latest orders.
         let order = known - 1 - random.usize(..known).min(random.usize(..known));
         let by = random.usize(..ADMINS.len());
         let seen = self.wishes[order].version;
@@ -250,14 +250,14 @@ impl History {
             }
             Deed::Adjust { sku, key, delta } => {
                 let delta = if *delta == 0 { 1 } else { *delta };
-                // A key is used again, with another delta too.
+                // Keys are used again, sometimes with another delta.
                 let body = json!({ "delta": delta, "reason": "counted" });
                 let key = format!("count-{key}");
                 shop.adjust_with(&admin(0), SKUS[*sku].0, Some(&key), &body).await
             }
             Deed::Resume { order, by } => shop.resume(&admin(*by), &self.wishes[*order].id()).await,
             Deed::Sweep => {
-                // A run that fails is the next run's.
+                // A run may fail. The next run does its work.
                 shop.sweep().await;
                 return None;
             }
@@ -265,12 +265,12 @@ impl History {
         Some(reply)
     }
 
-    /// The owner of an order, newly signed in: a token lasts an hour of the shop's clock.
+    /// The owner of an order, with a fresh token.
     fn owner(&self, wish: &Wish) -> Customer {
         self.shop.signed_in(CUSTOMERS[wish.owner])
     }
 
-    /// Remembers what was answered.
+    /// Keeps the order in an answer.
     fn learn(&mut self, deed: &Deed, reply: &Reply) {
         let (Deed::Place { order }
         | Deed::PlaceOther { order }
@@ -290,7 +290,7 @@ impl History {
         }
     }
 
-    /// Lets the sweeper work until nothing is due, hours if need be, with all of AWS in order.
+    /// Runs the sweeper without faults until no order is due.
     async fn run_dry(&self) {
         for _ in 0..20 {
             self.shop.sweep_after(LONGEST_WAIT).await;
@@ -303,7 +303,7 @@ impl History {
                 return;
             }
         }
-        panic!("the sweeper does not come to an end: {:#?}", self.books().await);
+        panic!("orders are still due: {:#?}", self.books().await);
     }
 
     async fn books(&self) -> Books {
@@ -312,7 +312,7 @@ impl History {
         books
     }
 
-    /// What was answered about an order, it still has behind it.
+    /// Checks that each history in an answer is the beginning of the order's history.
     fn answers_came_true(&self, books: &Books) {
         for wish in self.wishes.iter().filter(|wish| !wish.order_id.is_empty()) {
             assert!(books.orders.contains_key(&wish.order_id), "answered, and not stored: {wish:?}");
@@ -329,14 +329,14 @@ impl History {
 }
 
 impl Wish {
-    /// The order's id, or one that there is no order of.
+    /// The order's id, or an id without an order.
     fn id(&self) -> String {
         let nobodys = "00000000-0000-0000-0000-000000000000";
         if self.order_id.is_empty() { nobodys.to_owned() } else { self.order_id.clone() }
     }
 }
 
-/// Status and code of every answer that the table has for a deed.
+/// Status and code of every answer that a deed may have without faults.
 fn expected(deed: &Deed) -> &'static [(u16, &'static str)] {
     match deed {
         Deed::Place { .. } => &[(201, ""), (200, ""), (409, "insufficient_stock")],
@@ -352,7 +352,7 @@ fn expected(deed: &Deed) -> &'static [(u16, &'static str)] {
     }
 }
 
-/// Status and code of every further answer that a deed has when AWS fails.
+/// Status and code of every further answer that a deed may have when AWS calls fail.
 fn beyond(deed: &Deed) -> &'static [(u16, &'static str)] {
     match deed {
         Deed::Place { .. } => &[(202, ""), (503, "try_again")],
@@ -365,7 +365,7 @@ fn beyond(deed: &Deed) -> &'static [(u16, &'static str)] {
     }
 }
 
-/// How many orders came to what, so that histories in which nothing happens are noticed.
+/// The number of orders by last status. It shows that every status is reached.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     confirmed: usize,

@@ -1,5 +1,4 @@
-//! Orders that the sweeper cannot finish: how often it tries, who takes them up again, and when there is nothing to take
-//! up.
+//! Orders that the sweeper cannot finish: it gives them up after ten attempts, and an admin resumes them.
 
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::world::{
     waiting::{ATTEMPTS, DUE, LONGEST_WAIT},
 };
 
-/// A shop whose mail is out of order, a customer, and her order.
+/// A shop whose e-mails fail, a customer, and her order, which is unsent.
 async fn untold() -> (Shop, Customer, String) {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
@@ -26,14 +25,14 @@ async fn untold() -> (Shop, Customer, String) {
     (shop, ada, id)
 }
 
-/// How often the sweeper, or a person, had the order resumed.
+/// How often the sweeper or an admin resumed an order.
 fn attempts(shop: &Shop) -> usize {
     let runs = shop.stack.aws().executions();
     runs.iter().filter(|run| run.input["command"] == "resume").count()
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_ten_attempts_an_order_waits_for_a_person_however_long_that_takes() {
+async fn after_ten_attempts_an_order_waits_for_a_person_for_any_time() {
     let (shop, _ada, id) = untold().await;
 
     for _ in 0..15 {
@@ -42,7 +41,7 @@ async fn after_ten_attempts_an_order_waits_for_a_person_however_long_that_takes(
     assert_eq!(attempts(&shop), ATTEMPTS);
     assert_eq!(shop.books().await.given_up(), [id.as_str()]);
 
-    // A person who comes before the mail is back has the sweeper try ten times more.
+    // A person resumes it while e-mails still fail. The sweeper tries ten times more.
     let resumed = shop.resume(&shop.admin_again(), &id).await;
     assert_eq!((resumed.status, resumed.body["status"].as_str()), (202, Some("CONFIRMED")), "{resumed:?}");
     assert_eq!(shop.books().await.given_up(), [""; 0]);
@@ -59,8 +58,8 @@ async fn after_ten_attempts_an_order_waits_for_a_person_however_long_that_takes(
     assert_eq!(shop.resume(&shop.admin_again(), &id).await.problem(), (409, "nothing_due"));
 }
 
-/// A run of the sweeper has four orders resumed at a time. While the first four are slow, the clock goes on, and whoever
-/// comes next must have a whole minute as well: else the next run would resume an order that this one is still at.
+/// A run of the sweeper resumes four orders at a time. While the first four are slow the clock goes on. The fifth order
+/// must have a whole minute as well, or the next run would resume it while this run still does.
 #[tokio::test(start_paused = true)]
 async fn a_claim_lasts_a_minute_from_when_it_is_made() {
     let (shop, ada, _id) = untold().await;
@@ -69,7 +68,7 @@ async fn a_claim_lasts_a_minute_from_when_it_is_made() {
     }
     let bob = shop.customer("Bob").await;
     assert_eq!(shop.place(&bob, "key-1", &[("TEA-1", 9)]).await.problem(), (409, "insufficient_stock"));
-    // Every resumption takes four seconds, and its mail does not leave.
+    // Every resumption takes four seconds, and its e-mail fails.
     shop.plant(|call| {
         let slow = confirms(call).then_some(Fault::Delay(Duration::from_secs(4)));
         slow.or(sends_mail(call).then_some(Fault::Before))
@@ -86,7 +85,7 @@ async fn a_claim_lasts_a_minute_from_when_it_is_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_takes_an_order_up_that_was_given_up() {
+async fn a_change_resumes_an_order_that_was_given_up() {
     let (shop, _ada, id) = untold().await;
     shop.sweep_until_given_up().await;
     assert_eq!(shop.books().await.given_up(), [id.as_str()]);
@@ -101,7 +100,7 @@ async fn a_change_takes_an_order_up_that_was_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_execution_is_still_at_nobody_else_takes_up() {
+async fn an_order_that_an_execution_may_still_work_on_is_not_resumed() {
     let (shop, _ada, id) = untold().await;
     assert_eq!(shop.resume(&shop.admin, &id).await.problem(), (409, "nothing_due"));
 
@@ -113,7 +112,7 @@ async fn what_an_execution_is_still_at_nobody_else_takes_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resumption_that_does_not_run_is_the_sweepers_and_the_log_says_why() {
+async fn a_resumption_that_fails_to_start_is_left_to_the_sweeper_and_the_log_says_why() {
     let (shop, _ada, id) = untold().await;
     shop.wait(DUE);
     shop.plant(|call| (call.operation == "StartSyncExecution").then_some(Fault::Before));
@@ -134,7 +133,7 @@ async fn a_resumption_that_does_not_run_is_the_sweepers_and_the_log_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_an_admin_takes_an_order_up_and_only_one_that_exists() {
+async fn only_an_admin_resumes_an_order_and_only_one_that_exists() {
     let (shop, _ada, id) = untold().await;
     shop.sweep_until_given_up().await;
     shop.heal();
@@ -143,12 +142,12 @@ async fn only_an_admin_takes_an_order_up_and_only_one_that_exists() {
     assert_eq!(shop.resume(&ada, &id).await.problem(), (403, "forbidden"));
     assert_eq!(shop.resume(&shop.signed_in("Bob"), &id).await.problem(), (403, "forbidden"));
     let unknown = "6f1c3b1e-5d0a-5c0e-9a83-2f5b7e41d0c6";
-    for nobodys in [unknown, "no-id", &id.to_uppercase()] {
-        let answer = shop.resume(&shop.admin_again(), nobodys).await;
-        assert_eq!(answer.problem(), (404, "not_found"), "{nobodys}");
-        assert_eq!(shop.resume(&ada, nobodys).await.problem(), (403, "forbidden"), "{nobodys}");
+    for missing in [unknown, "no-id", &id.to_uppercase()] {
+        let answer = shop.resume(&shop.admin_again(), missing).await;
+        assert_eq!(answer.problem(), (404, "not_found"), "{missing}");
+        assert_eq!(shop.resume(&ada, missing).await.problem(), (403, "forbidden"), "{missing}");
     }
-    let nobody = Customer { token: String::new(), ..ada };
-    assert_eq!(shop.resume(&nobody, &id).await.status, 401);
+    let tokenless = Customer { token: String::new(), ..ada };
+    assert_eq!(shop.resume(&tokenless, &id).await.status, 401);
     assert_eq!(shop.books().await.given_up(), [id.as_str()]);
 }

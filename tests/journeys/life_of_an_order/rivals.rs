@@ -1,7 +1,7 @@
-//! Two who want the same order at once. Over many seeds each side wins at times, exactly one does, the other one is told
-//! why, and the books are right.
+//! Two callers command the same order at once. Exactly one wins, and over many seeds each side wins at times. The loser is
+//! told why, and the books are right.
 //!
-//! No customer is told a status twice here: these orders are in nobody's hands but the rivals'.
+//! Every status is mailed once here, since only these two work on the order.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::world::{Customer, Mailed, Reply, Shop, each_of, faults::sends_mail, s
 
 const SKU: &str = "TEA-1";
 
-/// The fewest seeds that must show both outcomes.
+/// Among so many seeds both outcomes must occur.
 const MANY: usize = 20;
 
-/// Sees to it that calls did interleave: a race that the same side always wins has raced nobody.
+/// Checks that each side won at times, which shows that the calls did interleave.
 fn both_won(winners: &[&str]) {
     let mut names = winners.to_vec();
     names.sort_unstable();
@@ -36,12 +36,12 @@ async fn order(seed: u64) -> (Shop, Customer, String) {
     (shop, ada, id)
 }
 
-/// Sees to it that the order's history is this one, that the books balance and that every status was mailed once.
+/// Checks that the order has this history, that the books balance, and that every status was mailed once.
 async fn ended(shop: &Shop, order_id: &str, history: &[&str]) {
     assert_eq!(shop.audit_settled(Mailed::Once).await.statuses(order_id), history);
 }
 
-/// Which of two won, when the winner was answered 200 and the loser this.
+/// The winner of two. The winner was answered 200, and the loser one of `lost`.
 fn winner<'a>(
     (one, first): (&'a str, &Reply),
     (other, second): (&'a str, &Reply),
@@ -129,7 +129,7 @@ fn a_cancellation_that_meets_the_confirmation_comes_before_it_or_after_it() {
         let id = id(&ada, "key-1");
         let cancel = async {
             loop {
-                // Until the order is stored there is none.
+                // The answer is 404 until the order is stored.
                 let reply = shop.cancel(&ada, &id).await;
                 if reply.status != 404 {
                     return reply;
@@ -141,7 +141,7 @@ fn a_cancellation_that_meets_the_confirmation_comes_before_it_or_after_it() {
 
         assert_eq!((placed.status, cancelled.status), (201, 200), "{placed:?} {cancelled:?}");
         assert_eq!(placed.order_id(), id);
-        // When both mails were noted while the other waited too, a minute later it is found that none does.
+        // If each e-mail was noted while the other was unsent, the order stays due for a minute without an unsent e-mail.
         shop.sweep_when_due().await;
         let confirmed = shop.books().await.statuses(&id).len() == 3;
         let history: &[&str] =
@@ -178,7 +178,7 @@ fn of_a_sweeper_and_an_admin_one_resumes_an_order() {
         shop.wait(DUE);
 
         let admin = async {
-            // The sweeper looks into four shards first.
+            // The sweeper queries four other shards first.
             for _ in 0..seed % 40 {
                 tokio::task::yield_now().await;
             }
@@ -197,7 +197,7 @@ fn of_a_sweeper_and_an_admin_one_resumes_an_order() {
 }
 
 #[test]
-fn of_two_admins_one_takes_up_an_order_that_was_given_up() {
+fn of_two_admins_one_resumes_an_order_that_was_given_up() {
     let winners = each_of(seeds(), async |seed| {
         let (shop, id) = left(seed, "TriggerEmail").await;
         shop.fail_mails();
@@ -218,15 +218,15 @@ fn of_two_admins_one_takes_up_an_order_that_was_given_up() {
     both_won(&winners);
 }
 
-/// An execution ends 20 s after it began, and its order is due after 60: they do not meet unless a clock jumps. If it
-/// does, one of them makes each transition, and what may happen twice is a mail whose sending was not noted yet.
+/// An execution ends after 20 s, and its order is due after 60 s. They meet only if a clock jumps. Even then one of them
+/// makes each transition. An e-mail that is not noted as sent yet may be sent twice.
 #[test]
 fn a_sweeper_that_meets_the_live_workflow_takes_nothing_away_from_it() {
     let winners = each_of(seeds(), async |seed| {
         let shop = Shop::open_with(seed).await.stocked(SKU, 10).await;
         let ada = shop.customer("Ada").await;
         let id = id(&ada, "key-1");
-        // The sweeper looks into four shards first: it meets what is slow before the confirmation, or before the note.
+        // The sweeper queries four other shards first. The slow call lets it arrive before the confirmation or the note.
         let slow = ["", "TransactWriteItems", "Publish"][usize::try_from(seed % 3).expect("a number")];
         let second = Fault::Delay(Duration::from_secs(1));
         shop.plant(move |call| (call.operation == slow).then(|| second.clone()));
@@ -238,14 +238,14 @@ fn a_sweeper_that_meets_the_live_workflow_takes_nothing_away_from_it() {
         let (placed, ()) = join(shop.place(&ada, "key-1", &[(SKU, 2)]), sweep).await;
 
         assert_eq!(placed.status, 201, "{placed:?}");
-        // Of what the sweeper may have claimed and found done, it takes note a minute later.
+        // An order that the sweeper claimed and found finished is noted as finished a minute later.
         shop.sweep_when_due().await;
         let books = shop.books().await;
         books.balance();
         assert_eq!(books.statuses(&id), ["PENDING", "CONFIRMED"]);
         let told: Vec<_> = shop.stack.aws().executions().into_iter().filter(|run| published(run)).collect();
         books.are_settled(Mailed::AtLeastOnce { repeats: told.len() - 1 });
-        // The live workflow announces what it made; the sweeper also what it found made and not noted as mailed.
+        // The live workflow announces its own transition. The sweeper also announces one that is not noted as mailed.
         let (by_sweeper, live): (Vec<_>, Vec<_>) =
             told.iter().partition(|run| run.input["command"] == "resume");
         assert!(by_sweeper.len() <= 1 && live.len() <= 1, "{told:?}");
@@ -267,13 +267,13 @@ fn a_sweeper_that_meets_the_live_workflow_takes_nothing_away_from_it() {
     both_won(&winners);
 }
 
-/// An order that was left PENDING, and is due: its customer asks again at the moment at which the sweeper comes.
+/// An order that was left PENDING is due. Its customer repeats the request while the sweeper runs.
 #[test]
-fn of_a_repeated_request_and_the_sweeper_one_confirms_and_announces_what_was_left() {
+fn of_a_repeated_request_and_the_sweeper_one_confirms_and_announces_a_pending_order() {
     let winners = each_of(seeds(), async |seed| {
         let (shop, id) = left(seed, "UpdateStatus").await;
         let ada = shop.signed_in("Ada");
-        // Whoever announces takes a while, in which the other one sees what is announced and not noted yet.
+        // The e-mail takes a while. Meanwhile the other side sees an order that is announced and not noted as sent.
         let while_ = Fault::Delay(Duration::from_millis(seed % 50));
         shop.plant(move |call| sends_mail(call).then(|| while_.clone()));
 
@@ -283,16 +283,16 @@ fn of_a_repeated_request_and_the_sweeper_one_confirms_and_announces_what_was_lef
         shop.sweep_when_due().await;
         ended(&shop, &id, &["PENDING", "CONFIRMED"]).await;
         let runs = shop.stack.aws().executions();
-        let told = runs.iter().find(|run| published(run)).expect("somebody announced it");
+        let told = runs.iter().find(|run| published(run)).expect("an execution announced it");
         if told.input["command"] == "resume" { "the sweeper" } else { "the repeated request" }
     });
     both_won(&winners);
 }
 
-/// An order is due, since its mail did not leave. Its resumption is started twice, as the SDK does when it does not hear
-/// that the first one was, and meanwhile the order is shipped.
+/// An order is due, since its e-mail failed. Its resumption is started twice, as the SDK does when the first start is not
+/// acknowledged. Meanwhile the order is shipped.
 #[test]
-fn a_resumption_that_is_started_twice_leaves_what_was_changed_meanwhile_to_whoever_changed_it() {
+fn a_resumption_that_is_started_twice_does_not_announce_a_change_that_another_made() {
     let outcomes = each_of(seeds(), async |seed| {
         let (shop, id) = left(seed, "TriggerEmail").await;
         let (mut lost, mut random) = (false, fastrand::Rng::with_seed(seed));
@@ -312,7 +312,7 @@ fn a_resumption_that_is_started_twice_leaves_what_was_changed_meanwhile_to_whoev
             shop.sweep_when_due().await;
         }
         ended(&shop, &id, &["PENDING", "CONFIRMED", "SHIPPED"]).await;
-        // What the second start of the resumption found.
+        // The order that the second start found.
         let runs = shop.stack.aws().executions();
         let second = runs.iter().rev().filter(|run| run.input["command"] == "resume").nth(1);
         let second = second.expect("it was started twice");
@@ -320,7 +320,7 @@ fn a_resumption_that_is_started_twice_leaves_what_was_changed_meanwhile_to_whoev
         let found = found.and_then(|state| state.output.as_ref()).expect("an order");
         found["order"]["status"] == "SHIPPED"
     });
-    assert!(outcomes.contains(&true) || outcomes.len() < MANY, "nothing was changed meanwhile");
+    assert!(outcomes.contains(&true) || outcomes.len() < MANY, "the order was never shipped meanwhile");
 }
 
 /// Whether an execution published a mail.
@@ -328,13 +328,13 @@ fn published(run: &Execution) -> bool {
     run.states.iter().any(|state| state.name == "TriggerEmail" && state.error.is_none())
 }
 
-/// The id of the order that this key gives.
+/// The id of the order under this key.
 fn id(customer: &Customer, key: &str) -> String {
     let user = customer.user_id.clone().try_into().expect("a user id");
     OrderId::derive(&user, &key.to_owned().try_into().expect("a key")).to_string()
 }
 
-/// A shop with an order that was left when this state of the workflow failed.
+/// A shop with an order that was left because this state of the workflow failed.
 async fn left(seed: u64, state: &'static str) -> (Shop, String) {
     let shop = Shop::open_with(seed).await.stocked(SKU, 10).await;
     let ada = shop.customer("Ada").await;
@@ -346,7 +346,7 @@ async fn left(seed: u64, state: &'static str) -> (Shop, String) {
     (shop, id)
 }
 
-/// What a run of the sweeper says it did.
+/// The summary of a run of the sweeper.
 fn swept(ended: &[Invocation]) -> Value {
     let [Invocation::Answered(answer)] = ended else { panic!("the sweeper failed: {ended:?}") };
     serde_json::from_str(answer).expect("JSON")

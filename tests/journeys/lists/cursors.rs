@@ -1,11 +1,11 @@
-//! Who may ask for which list, with which parameters, and which cursors are taken.
+//! Which callers may read which list, with which parameters and cursors.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 use crate::world::{Customer, Shop};
 
-/// The first page's cursor of a list that has more than one row.
+/// The cursor after the first row of a list.
 async fn cursor_of(shop: &Shop, list: &str, caller: &Customer) -> String {
     let page = shop.page(list, caller, 1, None).await;
     page.next_cursor().unwrap_or_else(|| panic!("{list} has one page: {page:?}")).to_owned()
@@ -31,7 +31,7 @@ async fn open() -> (Shop, Customer, Customer) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_customer_names_no_filter_and_whoever_names_one_names_it_right() {
+async fn a_customer_may_not_filter_orders_and_an_admin_must_name_one_valid_filter() {
     let (shop, ada, bob) = open().await;
     let admin = &*shop.admin;
     let mine = format!("user_id={}", ada.user_id);
@@ -84,7 +84,7 @@ async fn a_customer_names_no_filter_and_whoever_names_one_names_it_right() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn twenty_rows_are_a_page_unless_said_otherwise() {
+async fn a_page_has_twenty_rows_by_default() {
     let shop = Shop::open().await.stocked("TEA-1", 50).await;
     let ada = shop.customer("Ada").await;
     for n in 0..21 {
@@ -95,7 +95,7 @@ async fn twenty_rows_are_a_page_unless_said_otherwise() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cursor_is_good_for_its_list_and_its_caller_alone() {
+async fn a_cursor_is_accepted_only_for_its_own_list_and_caller() {
     let (shop, ada, bob) = open().await;
     let admin = &*shop.admin;
     let second_admin = shop.another_admin("boss");
@@ -132,13 +132,13 @@ async fn a_cursor_is_good_for_its_list_and_its_caller_alone() {
             }
         }
     }
-    // Another limit is no other list.
+    // The limit may change from page to page.
     let cursor = cursor_of(&shop, "/orders", &ada).await;
     assert_eq!(shop.page("/orders", &ada, 3, Some(&cursor)).await.items().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cursor_that_is_cut_edited_or_made_up_is_refused() {
+async fn a_cursor_that_is_cut_or_edited_or_invented_is_refused() {
     let (shop, ada, _) = open().await;
     let admin = &*shop.admin;
     for (list, caller) in [("/orders", &ada), ("/inventory", &ada), ("/inventory/TEA-1/movements", admin)] {
@@ -160,9 +160,9 @@ async fn a_cursor_that_is_cut_edited_or_made_up_is_refused() {
     }
 }
 
-/// The digest is no secret, so somebody may make one. It leads nowhere that it should not.
+/// The digest is not secret, so a caller can compute one. Such a cursor shows no row that the caller may not see.
 #[tokio::test(start_paused = true)]
-async fn a_cursor_with_the_right_digest_and_a_place_that_no_list_has_is_refused() {
+async fn a_forged_cursor_whose_place_no_list_has_is_refused() {
     let (shop, ada, bob) = open().await;
     let id = "6f1c3b1e-5d0a-5c0e-9a83-2f5b7e41d0c6";
     let long = "A".repeat(3_000);
@@ -179,7 +179,7 @@ async fn a_cursor_with_the_right_digest_and_a_place_that_no_list_has_is_refused(
             assert_eq!(refused.problem(), (400, "bad_cursor"), "{list}: {place}: {refused:?}");
         }
     }
-    // A place that a list could have is only a place in the caller's own list.
+    // With a valid place it shows only the caller's own list.
     let place = format!("2026-03-01T12:00:00.000Z {id}");
     let page = shop.page("/orders", &ada, 20, Some(&forged("orders of the caller", &ada, &place))).await;
     assert!(page.items().iter().all(|order| order["user_id"] == ada.user_id), "{page:?}");
@@ -187,7 +187,7 @@ async fn a_cursor_with_the_right_digest_and_a_place_that_no_list_has_is_refused(
     assert_eq!(shop.get(&format!("/orders?cursor={stolen}"), &ada).await.problem(), (400, "bad_cursor"));
 }
 
-/// Places that no list of orders or movements has.
+/// Places that no list of orders or movements can have.
 const ORDER_PLACES: [&str; 9] = [
     "",
     " ",
@@ -200,7 +200,7 @@ const ORDER_PLACES: [&str; 9] = [
     "yesterday 6f1c3b1e-5d0a-5c0e-9a83-2f5b7e41d0c6",
 ];
 
-/// A cursor as the shipped code writes it.
+/// A cursor with the digest that the shipped code computes.
 fn forged(list: &str, caller: &Customer, place: &str) -> String {
     let mut hash = Sha256::new();
     for part in [list, &caller.user_id, place] {

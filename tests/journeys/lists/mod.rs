@@ -1,4 +1,4 @@
-//! Lists show each row once, page by page, to those who may see it.
+//! Lists show each row once, page by page, to callers who may see it.
 
 mod cursors;
 mod pages;

@@ -1,5 +1,5 @@
-//! Lists, page by page: orders, stock and ledgers. Each row exactly once, and none that does not belong there. Who may
-//! ask for which list, and with which cursor, is in `cursors.rs`.
+//! Lists of orders, stock and movements show each row that belongs there once, page by page. `cursors.rs` has which
+//! callers may read which list.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 
 use crate::world::{Customer, Shop, faults::operation};
 
-/// The limits that lists are paged at.
+/// The page sizes that lists are read with.
 const LIMITS: [usize; 4] = [1, 7, 20, 100];
 
 /// More units than any test here orders.
 const PLENTY: i64 = 100_000;
 
 impl Shop {
-    /// Places this many orders of one unit, of which each `per_ms` share a millisecond. Answers their ids.
+    /// Places this many orders of one unit, and answers their ids. The clock moves by a millisecond after `per_ms` of them.
     async fn placed(
         &self,
         customer: &Customer,
@@ -43,18 +43,18 @@ fn texts<'a>(rows: &'a [Value], member: &str) -> Vec<&'a str> {
     rows.iter().map(|row| row[member].as_str().expect("a text")).collect()
 }
 
-/// Sees to it that a list shows no row twice, the newest first, and every one of `expected`. New ones may be there.
+/// Checks that a list shows every order of `expected`, none twice, and the newest first. It may show further orders.
 fn each_once_newest_first(rows: &[Value], expected: &[String], of: &str) {
     let ids = texts(rows, "order_id");
     let distinct: BTreeSet<&str> = ids.iter().copied().collect();
-    assert_eq!(ids.len(), distinct.len(), "{of}: an order is there twice");
+    assert_eq!(ids.len(), distinct.len(), "{of}: an order is listed twice");
     let missing: Vec<&String> = expected.iter().filter(|id| !distinct.contains(id.as_str())).collect();
     assert!(missing.is_empty(), "{of}: {} are missing: {missing:?}", missing.len());
     assert!(texts(rows, "created_at").is_sorted_by(|newer, older| newer >= older), "{of}: not newest first");
 }
 
-/// Copies an order, as its row has it, a thousand times: nine to a millisecond, all before the shop's next order. A
-/// list reads rows, whoever wrote them, and this is ten times as fast as placing them. Answers their ids.
+/// Copies an order's row a thousand times, and answers the copies' ids. Nine share a millisecond, and all are older than
+/// the shop's next order. A list reads a copy as it reads an order, and copying is ten times as fast as placing.
 async fn a_thousand_like(shop: &Shop, order_id: &str) -> Vec<String> {
     let mut row = shop.row(order_id).await;
     let mut ids = Vec::new();
@@ -81,15 +81,15 @@ async fn a_thousand_orders_are_each_listed_once_while_new_ones_arrive() {
         let rows = shop
             .paged("/orders", &ada, limit, async |pages| {
                 if pages % 3 == 1 && pages < 60 {
-                    // Some of them share the newest one's millisecond, some are later.
+                    // Some share the newest order's millisecond, and some are later.
                     let per_ms = (pages % 2 == 0).then_some(1);
                     arrived.extend(shop.placed(&ada, &format!("late-{limit}-{pages}"), 1, per_ms).await);
                 }
             })
             .await;
-        assert!(!arrived.is_empty(), "at limit {limit} nothing arrived meanwhile");
+        assert!(!arrived.is_empty(), "at limit {limit} no order arrived meanwhile");
         each_once_newest_first(&rows, &there, &format!("at limit {limit}"));
-        assert!(rows.iter().all(|order| order["user_id"] == ada.user_id), "somebody else's order");
+        assert!(rows.iter().all(|order| order["user_id"] == ada.user_id), "another customer's order");
         there.append(&mut arrived);
     }
 }
@@ -114,7 +114,7 @@ fn by(status: &str) -> String {
     format!("/orders?status={status}")
 }
 
-/// DynamoDB tells rows of one index key apart by the table's own key, so a place must hold both.
+/// Rows with the same index key differ only in the table's own key, so a place must hold both keys.
 #[tokio::test(start_paused = true)]
 async fn a_page_starts_at_the_whole_key_of_the_last_row_and_no_list_scans() {
     let shop = Shop::open().await.stocked("TEA-1", PLENTY).await.stocked("TEA-2", 1).await;
@@ -148,10 +148,10 @@ async fn a_page_starts_at_the_whole_key_of_the_last_row_and_no_list_scans() {
     }
 }
 
-/// The index and the names in the start key of the first Query of a record.
+/// The index of the first recorded Query, and the names in its start key.
 fn query(recorded: &[Recorded]) -> (String, Vec<String>) {
     let query = recorded.iter().find(|one| one.call.operation == "Query").expect("a query");
-    // The record shows the request as Rust shows a text.
+    // The record holds the request in Rust's debug format.
     let text = query.text.replace("\\\"", "\"");
     let request = &text[text.find('{').expect("a request")..];
     let body = &request[request.find("body: \"").expect("a body") + "body: \"".len()..];
@@ -161,7 +161,7 @@ fn query(recorded: &[Recorded]) -> (String, Vec<String>) {
     (request["IndexName"].as_str().expect("an index").to_owned(), start.keys().cloned().collect())
 }
 
-/// Places an order whose mail cannot be sent, and has the sweeper give it up.
+/// Places an order whose e-mail fails until the sweeper gives the order up.
 async fn give_up_one(shop: &Shop, customer: &Customer, key: &str) -> String {
     let customer = shop.signed_in_as(&customer.user_id, &customer.email);
     shop.fail_mails();
@@ -173,7 +173,7 @@ async fn give_up_one(shop: &Shop, customer: &Customer, key: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_admin_lists_one_customers_orders_those_of_a_status_or_those_that_wait_for_a_person() {
+async fn an_admin_lists_orders_by_customer_by_status_or_by_need_of_attention() {
     let shop = Shop::open().await.stocked("TEA-1", 50).await;
     let (ada, bob) = (shop.customer("Ada").await, shop.customer("Bob").await);
     let mut expected: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -200,7 +200,7 @@ async fn an_admin_lists_one_customers_orders_those_of_a_status_or_those_that_wai
         shop.wait(Duration::from_millis(1));
     }
     for (status, mut ids) in expected {
-        // Each took its last status later than the one before.
+        // Each order reached its status later than the order before.
         ids.reverse();
         let rows = shop.whole(&by(status), &shop.admin, 2).await;
         assert_eq!(texts(&rows, "order_id"), ids, "{status}");
@@ -213,7 +213,11 @@ async fn an_admin_lists_one_customers_orders_those_of_a_status_or_those_that_wai
         assert!(own.iter().all(|order| order["user_id"] == customer.user_id));
     }
     assert_eq!(shop.whole("/orders", &ada, 100).await.len(), 8);
-    assert_eq!(shop.whole("/orders", &shop.admin, 100).await, Vec::<Value>::new(), "an admin's own orders");
+    assert_eq!(
+        shop.whole("/orders", &shop.admin, 100).await,
+        Vec::<Value>::new(),
+        "an admin's own orders, without a filter"
+    );
 
     let left = give_up_one(&shop, &ada, "left").await;
     let admin = shop.admin_again();
@@ -223,7 +227,7 @@ async fn an_admin_lists_one_customers_orders_those_of_a_status_or_those_that_wai
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_in_a_list_is_as_it_is_alone_and_its_version_is_its_etag() {
+async fn a_list_shows_an_order_as_its_own_route_does_and_the_etag_is_its_version() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
     let id = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await.order_id().to_owned();
@@ -244,7 +248,7 @@ async fn an_order_in_a_list_is_as_it_is_alone_and_its_version_is_its_etag() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_by_status_shows_no_other_while_orders_change_between_its_pages() {
+async fn a_list_by_status_shows_no_other_status_while_orders_change_between_its_pages() {
     for limit in [1, 4, 7] {
         let shop = Shop::open().await.stocked("TEA-1", 100).await;
         let ada = shop.customer("Ada").await;
@@ -252,7 +256,7 @@ async fn a_list_by_status_shows_no_other_while_orders_change_between_its_pages()
         let mut left = BTreeSet::new();
         let rows = shop
             .paged(&by("CONFIRMED"), &shop.admin, limit, async |pages| {
-                // One leaves from each end: of what was listed, and of what was not.
+                // One order among those listed changes, and one among those still to come.
                 for id in [&there[(pages - 1) % 40], &there[39 - (pages - 1) % 40]] {
                     if left.len() < 24 && left.insert(id.clone()) {
                         let gone = if pages % 2 == 0 {
@@ -265,16 +269,16 @@ async fn a_list_by_status_shows_no_other_while_orders_change_between_its_pages()
                 }
             })
             .await;
-        assert!(!left.is_empty(), "at limit {limit} nothing changed meanwhile");
+        assert!(!left.is_empty(), "at limit {limit} no order changed meanwhile");
         let stayed: Vec<String> = there.iter().filter(|id| !left.contains(*id)).cloned().collect();
         each_once_newest_first(&rows, &stayed, &format!("at limit {limit}"));
         assert!(rows.iter().all(|order| order["status"] == "CONFIRMED"), "at limit {limit}");
     }
 }
 
-/// On AWS an index lags behind its table. Here it lags too: its answer is under way while the orders change.
+/// On AWS an index lags behind its table. Here the index answers late, and the orders change in between.
 #[tokio::test(start_paused = true)]
-async fn a_list_reads_on_past_orders_that_are_no_longer_what_the_index_says() {
+async fn a_list_reads_past_orders_that_have_changed_since_the_index_was_read() {
     for limit in [1, 5, 10] {
         let shop = Shop::open().await.stocked("TEA-1", 100).await;
         let ada = shop.customer("Ada").await;
@@ -285,7 +289,7 @@ async fn a_list_reads_on_past_orders_that_are_no_longer_what_the_index_says() {
         let confirmed = by("CONFIRMED");
         let (page, ()) = tokio::join!(shop.page(&confirmed, &shop.admin, limit, None), async {
             asked.notified().await;
-            // More of them than one page reads past at a limit of 1, and one that is gone altogether.
+            // More changes than one page reads past at a limit of 1, and one order that is deleted.
             for id in &newest_first[..14] {
                 assert_eq!(shop.cancel(&ada, id).await.status, 200);
             }
@@ -332,7 +336,7 @@ async fn stock_is_paged_by_sku_and_only_admins_see_what_is_reserved() {
             assert_eq!((&stock["available"], &stock["reserved"]), (&json!(2 - reserved), &json!(reserved)));
         }
     }
-    // What is new while the list is read appears in its place, and moves nothing else.
+    // A product that is listed meanwhile appears in its place, and moves no other.
     let first = shop.page("/inventory", &ada, 40, None).await;
     let shop = shop.stocked("B-NEW", 1).await.stocked("Z-NEW", 1).await;
     let rest = shop.page("/inventory", &ada, 40, first.next_cursor()).await;
@@ -353,14 +357,14 @@ async fn a_ledger_is_paged_newest_first_and_shows_exactly_the_adjustments_made()
         assert_eq!(shop.adjust("TEA-1", &format!("key-{n}"), delta).await.status, 201);
         made.push(delta);
     }
-    // What was refused or repeated, or is another SKU's, is no movement of this one.
+    // Refusals, repeats and other SKUs' adjustments are no movements of this SKU.
     assert_eq!(shop.adjust("TEA-1", "too-much", -1_000).await.problem(), (409, "below_zero"));
     assert_eq!(shop.adjust("TEA-1", "key-1", 1).await.status, 200);
     assert_eq!(shop.adjust("TEA-1", "key-1", 2).await.problem(), (422, "idempotency_key_reused"));
     for limit in LIMITS {
         let rows = shop.whole("/inventory/TEA-1/movements", &shop.admin, limit).await;
         assert!(texts(&rows, "at").is_sorted_by(|newer, older| newer >= older), "at limit {limit}");
-        // Those of one millisecond are in no particular order.
+        // Movements of the same millisecond are in no particular order.
         let mut deltas: Vec<i64> = rows.iter().map(|row| row["delta"].as_i64().expect("a delta")).collect();
         assert_eq!(deltas.first().map(|delta| delta.abs()), Some(33), "at limit {limit}");
         let mut expected = made.clone();

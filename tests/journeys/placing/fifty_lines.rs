@@ -1,4 +1,4 @@
-//! The largest order there may be, through every transition: each moves the stock of all its lines in one transaction.
+//! The largest order takes every transition. Each transition moves the stock of all lines in one transaction.
 
 use local::aws::Recorded;
 
@@ -40,13 +40,13 @@ async fn an_order_of_fifty_lines_is_placed_shipped_and_delivered() {
 
     assert_eq!(delivered.body["status"], "DELIVERED", "{delivered:?}");
     assert_stock(&shop, (3, 0)).await;
-    // Reserving and shipping; delivering moves nothing.
+    // One to reserve and one to ship. Delivering moves no stock.
     assert_eq!(written_together(&recorded), [LINES + 1, LINES + 1]);
     shop.audit_settled(Mailed::Once).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_of_fifty_lines_is_rejected_for_all_that_is_short() {
+async fn an_order_of_fifty_lines_is_rejected_and_names_every_line_that_is_short() {
     let (shop, ada) = stocked().await;
     place(&shop, &ada, "key-1").await;
     place(&shop, &ada, "key-2").await;
@@ -74,7 +74,7 @@ async fn stocked() -> (Shop, Customer) {
     (shop, ada)
 }
 
-/// Two of each.
+/// Orders two of each product.
 async fn place(shop: &Shop, customer: &Customer, key: &str) -> Reply {
     let skus = skus();
     let lines: Vec<_> = skus.iter().map(|sku| (sku.as_str(), 2)).collect();
@@ -87,7 +87,7 @@ async fn assert_stock(shop: &Shop, stock: (u64, u64)) {
     }
 }
 
-/// How many actions each recorded transaction had: every one has a condition.
+/// The number of actions of each recorded transaction. Every action has one condition.
 fn written_together(recorded: &[Recorded]) -> Vec<usize> {
     let transactions = recorded.iter().filter(|recorded| recorded.call.operation == "TransactWriteItems");
     transactions.map(|transaction| transaction.text.matches("ConditionExpression").count()).collect()

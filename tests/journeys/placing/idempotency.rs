@@ -1,4 +1,4 @@
-//! One Idempotency-Key is one order, whatever has changed since: what a repeat is answered, and what is no repeat.
+//! One Idempotency-Key is one order. A repeat is answered with that order, even when stock or price has changed since.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ async fn a_repeat_gets_the_first_order_back_and_moves_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lines_in_another_order_or_split_are_the_same_request() {
+async fn the_same_lines_reordered_or_split_are_the_same_request() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await.stocked("TEA-2", 5).await;
     let ada = shop.customer("Ada").await;
 
@@ -41,7 +41,7 @@ async fn lines_in_another_order_or_split_are_the_same_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_comes_with_another_request_is_refused() {
+async fn a_key_with_another_request_is_refused() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await.stocked("TEA-2", 5).await;
     let ada = shop.customer("Ada").await;
     let line = json!([{ "sku": "TEA-1", "quantity": 1 }]);
@@ -54,7 +54,7 @@ async fn a_key_that_comes_with_another_request_is_refused() {
         ("lines", json!([{ "sku": "TEA-1", "quantity": 2 }])),
         ("lines", json!([{ "sku": "TEA-2", "quantity": 1 }])),
         ("lines", json!([{ "sku": "TEA-1", "quantity": 1 }, { "sku": "TEA-2", "quantity": 1 }])),
-        // Not sold, and more than there is: neither is looked at once the key is taken.
+        // An unknown SKU and a shortage: once the key is taken, neither is checked.
         ("lines", json!([{ "sku": "TEA-9", "quantity": 1 }])),
         ("lines", json!([{ "sku": "TEA-1", "quantity": 1000 }])),
         ("reference", json!("summer")),
@@ -74,18 +74,14 @@ async fn a_key_that_comes_with_another_request_is_refused() {
     for other in others {
         let refused = shop.order(&ada, "key-1", other.clone()).await;
         assert_eq!(refused.problem(), (422, "idempotency_key_reused"), "{other}: {refused:?}");
-        assert_eq!(
-            refused.body.get("order_id"),
-            None,
-            "which order has the key is not this request's business"
-        );
+        assert_eq!(refused.body.get("order_id"), None, "a refusal does not tell which order has the key");
     }
     assert_eq!((shop.stock("TEA-1").await, shop.stock("TEA-2").await), ((4, 1), (5, 0)));
     assert_eq!(shop.order_mail().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_belongs_to_its_user() {
+async fn two_users_may_use_the_same_key() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let (ada, bob) = (shop.customer("Ada").await, shop.customer("Bob").await);
 
@@ -98,7 +94,7 @@ async fn a_key_belongs_to_its_user() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_of_a_rejected_order_is_rejected_the_same_even_when_stock_has_come() {
+async fn a_repeat_of_a_rejected_order_is_rejected_again_even_when_stock_has_arrived() {
     let shop = Shop::open().await.stocked("TEA-1", 1).await;
     let ada = shop.customer("Ada").await;
 
@@ -114,7 +110,7 @@ async fn a_repeat_of_a_rejected_order_is_rejected_the_same_even_when_stock_has_c
     }
     assert_eq!(shop.stock("TEA-1").await, (11, 0));
     assert_eq!(shop.order_mail().len(), 1);
-    // The same wish under a key of its own is another order.
+    // The same request with a new key is a new order.
     assert_eq!(shop.place(&ada, "key-2", &[("TEA-1", 2)]).await.status, 201);
     shop.audit(&[("TEA-1", 11)], &[&ada]).await;
 }
@@ -139,7 +135,7 @@ async fn a_repeat_after_the_price_changed_gets_the_first_order_at_the_first_pric
         assert_eq!(again.header("idempotent-replayed"), "true");
         assert_eq!((&again.body, &again.body["total"]["amount"]), (&first.body, &json!(900)));
     }
-    // Where no order has the key, the same request finds the price changed, and takes nothing.
+    // With a new key the same request finds that the price changed, and reserves nothing.
     let refused = shop.order(&ada, "key-3", expecting).await;
     assert_eq!(refused.problem(), (409, "price_changed"), "{refused:?}");
     assert_eq!(shop.stock("TEA-1").await, (1, 4));
@@ -174,7 +170,7 @@ async fn a_repeat_of_an_order_that_was_left_pending_finishes_it_and_mails_once()
     let entered: Vec<String> =
         shop.stack.aws().executions()[0].states.iter().map(|state| state.name.clone()).collect();
     assert!(entered.contains(&"UpdateStatus".to_owned()), "{entered:?}");
-    // Once more: settled orders are not confirmed, and not announced, again.
+    // A further repeat neither confirms nor announces the order again.
     let settled = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
     assert_eq!((settled.status, &settled.body), (200, &finished.body));
     assert_eq!(shop.order_mail().len(), 1);

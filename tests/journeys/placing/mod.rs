@@ -1,4 +1,4 @@
-//! Placing an order: it takes its stock, one key is one order, and the largest order works.
+//! An order reserves its stock, one key is one order, and the largest order works.
 
 mod fifty_lines;
 mod idempotency;

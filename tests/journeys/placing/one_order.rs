@@ -1,9 +1,9 @@
-//! Placing orders: what customers get, what moves, what is mailed.
+//! One order: its answer, the stock that it moves, and the e-mail about it.
 
 use crate::world::Shop;
 
 #[tokio::test(start_paused = true)]
-async fn an_order_takes_its_stock_and_its_customer_is_told() {
+async fn an_order_reserves_its_stock_and_its_customer_is_mailed() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
 
@@ -22,7 +22,7 @@ async fn an_order_takes_its_stock_and_its_customer_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_lines_of_which_the_ninth_is_short_reserve_nothing_and_say_which() {
+async fn an_order_whose_ninth_line_of_ten_is_short_reserves_nothing_and_names_that_line() {
     let mut shop = Shop::open().await;
     for n in 0..10 {
         shop = shop.stocked(&format!("TEA-{n}"), if n == 8 { 1 } else { 5 }).await;

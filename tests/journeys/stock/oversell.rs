@@ -1,7 +1,9 @@
-//! What the transaction is for. The same rush on the same few units, under the same faults, once through the shop and once
-//! through the obvious way to do it: a decrement on condition that enough is there, then the order's row, and the units
-//! back when that fails. Each of these writes has a condition, and still the SDK's own repeats after a lost
-//! acknowledgement make some of them twice.
+//! Why an order is one transaction. The same rush on the same few units runs twice under the same faults: through the
+//! shop, and through a plain shop without a transaction.
+//!
+//! The plain shop decrements the stock if enough is available, then stores the order, and gives the units back when that
+//! fails. Each write has a condition. Even so, the SDK repeats a write whose acknowledgement was lost, and makes some
+//! writes twice.
 
 use std::collections::HashMap;
 
@@ -18,15 +20,14 @@ use crate::world::{Customer, Shop, Storm, each_of, seeds, tables};
 const SKUS: [&str; 2] = ["TEA-1", "CUP-1"];
 const STOCKED: [i64; 2] = [10, 2];
 
-/// Buyers, a few at once. Each wants one unit of the first product, and every second one also of the other, which is
-/// gone soon.
+/// Each buyer wants one unit of the first product. Every second buyer also wants one of the other, which soon sells out.
 const BUYERS: usize = 20;
 const AT_ONCE: usize = 4;
 
-/// How often a buyer asks whose request failed, with the same key.
+/// How often a buyer tries a request that fails, with the same key.
 const ASKS: usize = 3;
 
-/// Rushes of which some must go wrong without a transaction.
+/// Among so many rushes some must oversell without a transaction.
 const MANY: usize = 20;
 
 #[test]
@@ -66,11 +67,11 @@ async fn opened(seed: u64) -> Shop {
     shop
 }
 
-/// What a rush came to, for any of the products.
+/// The outcome of a rush, over all products.
 struct Outcome {
-    /// More units are in orders than there ever were.
+    /// Orders hold more units than were ever in stock.
     oversold: bool,
-    /// More units are reserved than are in orders.
+    /// More units are reserved than orders hold.
     lost: bool,
 }
 
@@ -85,7 +86,7 @@ async fn outcome(shop: &Shop) -> Outcome {
     outcome
 }
 
-/// Everybody buys, a few at once, under faults.
+/// Lets every buyer buy, a few at once, under faults.
 async fn rush(shop: &Shop, seed: u64, buy: impl AsyncFn(&str, &[&str]) -> bool) {
     let storm = Storm::over(shop, seed);
     for first in (0..BUYERS).step_by(AT_ONCE) {
@@ -101,7 +102,7 @@ async fn rush(shop: &Shop, seed: u64, buy: impl AsyncFn(&str, &[&str]) -> bool) 
     storm.end(shop);
 }
 
-/// Buys through the shop. Answers whether the outcome is known.
+/// Buys through the shop, and answers whether the outcome is known.
 async fn buy(shop: &Shop, customer: &Customer, key: &str, skus: &[&str]) -> bool {
     let lines: Vec<_> = skus.iter().map(|sku| (*sku, 1)).collect();
     shop.place(customer, key, &lines).await.status != 503
@@ -110,17 +111,17 @@ async fn buy(shop: &Shop, customer: &Customer, key: &str, skus: &[&str]) -> bool
 /// The shop without a transaction.
 struct Plain(Client);
 
-/// A write that is known to have been made, or not to be; otherwise it may have been.
+/// Whether a write was made; an error when that is unknown.
 type Known = Result<bool, ()>;
 
 impl Plain {
     fn of(shop: &Shop) -> Self {
         let config = sdk_config(shop.stack.aws(), "PlainShop", shop.stack.clock());
-        // The very client of the functions, with its repeats and timeouts.
+        // The functions' own client, with its repeats and timeouts.
         Self(aws_adapters::database(&config))
     }
 
-    /// Buys. Answers whether the outcome is known.
+    /// Buys, and answers whether the outcome is known.
     async fn buy(&self, key: &str, skus: &[&str]) -> bool {
         match self.exists(key).await {
             Ok(false) => {}
@@ -145,7 +146,7 @@ impl Plain {
             }
             known = false;
         }
-        // There is no order, as far as anybody knows: what was taken for it goes back.
+        // The order is not known to be stored, so its units go back.
         for sku in taken {
             known &= self.take(sku, -1).await.is_ok();
         }
@@ -158,7 +159,7 @@ impl Plain {
         read.map(|answer| answer.item.is_some()).map_err(|_unknown| ())
     }
 
-    /// Takes units from available to reserved, or back.
+    /// Moves units from available to reserved; a negative number moves them back.
     async fn take(&self, sku: &str, units: i64) -> Known {
         let text = |value: &str| AttributeValue::S(value.to_owned());
         let taken = self
@@ -200,7 +201,7 @@ impl Plain {
         match stored {
             Ok(_stored) => Ok(true),
             Err(error) => match error.as_service_error() {
-                // Its own earlier attempt.
+                // An earlier attempt of the SDK stored it.
                 Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(true),
                 _ => Err(()),
             },

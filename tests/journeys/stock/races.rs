@@ -1,5 +1,5 @@
-//! Races: customers who want the same units at the same moment. Each runs with many seeds, and each seed lets the
-//! AWS calls interleave in its own way.
+//! Customers order the same units at the same moment. Each race runs with many seeds, and each seed interleaves the AWS
+//! calls in another way.
 
 use futures_util::future::join_all;
 use local::aws::Fault;
@@ -39,7 +39,7 @@ async fn two_customers_cannot_buy_the_last_unit() {
         first_won += usize::from(of_ada.status == 201);
         decided_by_the_transaction += usize::from(calls["dynamodb TransactWriteItems"] == 2);
     }
-    // A race that always ends the same way is none.
+    // Calls that interleave let each side win at times.
     assert!(runs < 20 || (1..runs).contains(&first_won), "Ada won {first_won} of {runs}");
     assert!(
         runs < 20 || decided_by_the_transaction > 0,
@@ -48,14 +48,14 @@ async fn two_customers_cannot_buy_the_last_unit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crowd_gets_what_there_is_and_not_a_unit_more() {
+async fn a_crowd_is_sold_every_unit_and_no_more() {
     for seed in seeds() {
         let shop = Shop::open_with(seed.0).await.stocked("TEA-1", 5).await.stocked("TEA-2", 4).await;
         let mut crowd = Vec::new();
         for n in 0..8 {
             crowd.push(shop.customer(&format!("Customer{n}")).await);
         }
-        // Half of them name the lines the other way round: nobody may wait for somebody who waits for them.
+        // Half of them name the lines in reverse. The transactions must not wait for each other in a circle.
         let orders = crowd.iter().enumerate().map(|(n, customer)| {
             let lines = if n % 2 == 0 { [("TEA-1", 1), ("TEA-2", 1)] } else { [("TEA-2", 1), ("TEA-1", 1)] };
             let shop = &shop;
@@ -93,7 +93,7 @@ async fn sixteen_repeats_at_once_are_one_order_one_movement_and_one_mail() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sixteen_repeats_at_once_of_an_order_for_the_last_unit_are_no_shortage() {
+async fn sixteen_repeats_at_once_of_an_order_for_the_last_unit_are_not_told_of_a_shortage() {
     for seed in seeds() {
         let shop = Shop::open_with(seed.0).await.stocked("TEA-1", 1).await;
         let ada = shop.customer("Ada").await;
@@ -123,7 +123,7 @@ async fn the_last_unit_is_sold_once_while_transactions_conflict_and_acknowledgem
             shop.place(&bob, "key-1", &[("TEA-1", 1)])
         );
 
-        // Who knows of their order only from its row gets it as a replay.
+        // A door that learns of the order from its row alone answers 200.
         let sold = [&of_ada, &of_bob].into_iter().filter(|reply| [200, 201].contains(&reply.status)).count();
         let short = [&of_ada, &of_bob].into_iter().filter(|reply| reply.status == 409).count();
         assert_eq!((sold, short), (1, 1), "{of_ada:?} {of_bob:?}");
@@ -133,7 +133,7 @@ async fn the_last_unit_is_sold_once_while_transactions_conflict_and_acknowledgem
     }
 }
 
-/// Which order got which mail, in the order of the statuses.
+/// Each mailed order with its status, sorted by status.
 fn told(shop: &Shop) -> Vec<(String, String)> {
     let mut told: Vec<_> = shop
         .order_mail()
@@ -144,7 +144,7 @@ fn told(shop: &Shop) -> Vec<(String, String)> {
     told
 }
 
-/// All of these are answers about one order, which was placed, confirmed and mailed once.
+/// Checks that all replies are about one order, which was placed, confirmed and mailed once.
 async fn one_order(shop: &Shop, replies: &[Reply]) {
     let first: Vec<&Reply> = replies.iter().filter(|reply| reply.status == 201).collect();
     assert_eq!(first.len(), 1, "{replies:?}");
