@@ -1,8 +1,8 @@
 //! Journeys through the HTTP surface: each test opens a shop of its own, in memory, and acts as its customers and
 //! admins do. Rules are tested beside the code.
 //!
-//! Each folder is a promise, and its `mod.rs` says which. Three folders are not: `world` holds the fixtures, `self_checks`
-//! tests the fixtures, and `wiring` holds the parts of the repository against each other.
+//! Each folder is a promise, and its `mod.rs` says which. Three folders are not: `world` holds the fixtures,
+//! `self_checks` tests the fixtures, and `wiring` holds the parts of the repository against each other.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! Accounts: somebody signs up, proves an address, signs in and orders, by the same calls that Cognito answers on AWS;
-//! and what whoever tries to get in otherwise is told.
+//! Accounts: a customer signs up, confirms the address, signs in and orders, by the same calls as Cognito's on AWS.
+//! Every other attempt is refused as Cognito refuses it.
 
 use std::{fs, time::Duration};
 
@@ -32,12 +32,12 @@ fn client_id() -> &'static str {
 struct Answer {
     status: u16,
     body: Value,
-    /// All of it, as sent.
+    /// Headers and body as sent.
     whole: String,
 }
 
 impl Answer {
-    /// The name of the error and its message.
+    /// Checks that the answer is this error.
     #[track_caller]
     fn is(&self, code: &str, message: &str) {
         let body = json!({ "__type": code, "message": message });
@@ -52,7 +52,7 @@ impl Answer {
     }
 }
 
-/// Calls Cognito as a browser does: unsigned.
+/// Calls Cognito without a signature, as a browser does.
 async fn call(stack: &Stack, operation: &str, request: &Value) -> Answer {
     send(stack, operation, request.to_string()).await
 }
@@ -107,13 +107,13 @@ fn mailed(stack: &Stack, email: &str) -> String {
     digits
 }
 
-/// Another code than this one.
+/// A code that differs from this one.
 fn another(code: &str) -> String {
     let number: u32 = code.parse().expect("six digits");
     format!("{:06}", (number + 1) % 1_000_000)
 }
 
-/// A confirmed account.
+/// Makes a confirmed account.
 async fn account(stack: &Stack, email: &str) {
     assert_eq!(sign_up(stack, email, PASSWORD).await.status, 200);
     assert_eq!(confirm(stack, email, &mailed(stack, email)).await.status, 200);
@@ -135,7 +135,7 @@ async fn a_customer_signs_up_confirms_the_address_signs_in_and_orders() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let email = "ada@example.com";
     let signed_up = sign_up(&shop.stack, email, PASSWORD).await;
-    // The same person as by the short way that only the laptop has.
+    // The short way, which only the local stack has, gives the same user id.
     let user_id = shop.signed_in("Ada").user_id;
     let delivery = json!({ "Destination": "a***@e***", "DeliveryMedium": "EMAIL", "AttributeName": "email" });
     let expected = json!({ "UserConfirmed": false, "UserSub": user_id, "CodeDeliveryDetails": delivery });
@@ -164,9 +164,9 @@ async fn a_customer_signs_up_confirms_the_address_signs_in_and_orders() {
     assert_eq!(shop.register(&ada, "Ada").await.status, 201);
     assert_eq!(shop.place(&ada, "key-1", &[("TEA-1", 1)]).await.status, 201);
     let seen = shop.get("/inventory/TEA-1", &ada).await;
-    assert_eq!(seen.body.get("reserved"), None, "a customer is no admin");
+    assert_eq!(seen.body.get("reserved"), None, "a customer does not see reserved units");
 
-    // The other two tokens are for Cognito: functions want to know who it is, and the gateway what it is for.
+    // The other two tokens are for Cognito. A function refuses the access token, and the gateway the refresh token.
     let by_access =
         shop.get("/users/me", &Customer { token: text(&tokens["AccessToken"]), ..ada.clone() }).await;
     assert_eq!(by_access.problem(), (401, "id_token_required"));
@@ -193,7 +193,7 @@ async fn a_refresh_token_gives_further_tokens_for_thirty_days() {
     assert_eq!(
         (&id["auth_time"], &id["iat"]),
         (&json!(signed_in_at), &json!(clock.unix_seconds())),
-        "who is refreshed has not signed in again"
+        "a refresh is not a new sign-in"
     );
     assert_eq!(shop.get("/inventory", &caller(&tokens["IdToken"], "ada@example.com")).await.status, 200);
 
@@ -214,7 +214,7 @@ async fn a_refresh_token_gives_further_tokens_for_thirty_days() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_code_confirms_once_within_a_day_and_the_last_one_counts() {
+async fn only_the_latest_code_confirms_and_only_once_and_within_a_day() {
     let shop = Shop::open().await;
     let stack = &shop.stack;
     let email = "ada@example.com";
@@ -225,7 +225,7 @@ async fn a_code_confirms_once_within_a_day_and_the_last_one_counts() {
     for wrong in [another(&first).as_str(), "12345", "code"] {
         confirm(stack, email, wrong).await.is(mismatch.0, mismatch.1);
     }
-    // Nothing tells who has no account.
+    // The answer does not tell that there is no account.
     confirm(stack, "eve@example.com", &first).await.is(expired.0, expired.1);
 
     stack.clock().advance(Duration::from_secs(CODE_SECONDS.unsigned_abs()));
@@ -246,7 +246,7 @@ async fn a_code_confirms_once_within_a_day_and_the_last_one_counts() {
         .await
         .is("InvalidParameterException", "User is already confirmed.");
 
-    // A stranger is told of a mail as well, and gets none.
+    // An address without an account gets the same answer, and no mail.
     let mails = stack.mailbox().mails(None, None).len();
     let asked = json!({ "ClientId": client_id(), "Username": "eve@example.com" });
     assert_eq!(call(stack, "ResendConfirmationCode", &asked).await.status, 200);
@@ -254,14 +254,14 @@ async fn a_code_confirms_once_within_a_day_and_the_last_one_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_gets_in_without_a_confirmed_address_and_the_password() {
+async fn a_sign_in_needs_a_confirmed_address_and_the_password() {
     let shop = Shop::open().await;
     let stack = &shop.stack;
     assert_eq!(sign_up(stack, "ada@example.com", PASSWORD).await.status, 200);
     sign_in(stack, "ada@example.com", PASSWORD)
         .await
         .is("UserNotConfirmedException", "User is not confirmed.");
-    // With another password not even that is told.
+    // With a wrong password the answer does not tell that either.
     let wrong = sign_in(stack, "ada@example.com", "Tea-for-3-please").await;
     wrong.is("NotAuthorizedException", "Incorrect username or password.");
     let code = mailed(stack, "ada@example.com");
@@ -278,7 +278,7 @@ async fn nobody_gets_in_without_a_confirmed_address_and_the_password() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_has_one_account_however_it_is_written() {
+async fn an_address_has_one_account_in_upper_and_lower_case() {
     let shop = Shop::open().await;
     let stack = &shop.stack;
     assert_eq!(sign_up(stack, "Ada@Example.com", PASSWORD).await.status, 200);
@@ -308,7 +308,7 @@ async fn an_admin_of_the_pool_is_admin_of_the_shop() {
     let boss = caller(token, "boss@example.com");
     let listed = shop.describe(&boss, "CHAI", &product("Chai", 450, "EUR")).await;
     assert_eq!(listed.status, 201, "{listed:?}");
-    // Nobody makes themselves one.
+    // A customer who signs up is not an admin.
     account(&shop.stack, "eve@example.com").await;
     let answer = sign_in(&shop.stack, "eve@example.com", PASSWORD).await;
     let eve = caller(&answer.tokens()["IdToken"], "eve@example.com");
@@ -341,11 +341,11 @@ async fn accounts_survive_a_restart_and_passwords_are_not_in_the_file() {
     }
     let holds = |text: &str| kept.windows(text.len()).any(|bytes| bytes == text.as_bytes());
     assert!(holds("bob@example.com"), "the accounts are in the file");
-    assert!(!holds(PASSWORD), "so is a password");
+    assert!(!holds(PASSWORD), "a password is in the file");
 }
 
 #[tokio::test(start_paused = true)]
-async fn passwords_codes_and_tokens_are_logged_nowhere() {
+async fn no_password_code_or_token_is_logged() {
     let watched = Watched::open().await;
     let stack = &watched.shop.stack;
     let typo = "Tea-for-2-pleas";
@@ -371,7 +371,7 @@ async fn passwords_codes_and_tokens_are_logged_nowhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_call_of_cognito_is_told_so() {
+async fn an_unknown_call_of_cognito_is_refused_by_name() {
     let shop = Shop::open().await;
     let other = call(&shop.stack, "AdminCreateUser", &json!({})).await;
     other.is(
@@ -389,9 +389,9 @@ async fn what_is_no_call_of_cognito_is_told_so() {
 
 const README: &str = include_str!("../../../README.md");
 
-/// The lines of the README that sign somebody up, as far as a shell would not be needed.
+/// Runs the README's lines without a shell, as far as that is possible.
 #[tokio::test(start_paused = true)]
-async fn the_readme_signs_somebody_up_and_in() {
+async fn the_lines_of_the_readme_sign_a_customer_up_and_in() {
     let shop = Shop::open().await;
     let (_, section) = README.split_once("\n## Sign in\n").expect("a section");
     let (_, lines) = section.split_once("\n```sh\n").expect("lines");
@@ -400,7 +400,7 @@ async fn the_readme_signs_somebody_up_and_in() {
     let mut done = Vec::new();
     for line in lines.lines() {
         let Some(said) = line.strip_prefix("cognito ") else {
-            // What sends a call, and what reads the code.
+            // The lines that define how a call is sent and how the code is read.
             let parts = ["http://127.0.0.1:4566/", "AWSCognitoIdentityProviderService.$1", "-d \"$2\""];
             let sends = parts.iter().all(|part| line.contains(part));
             let mailbox =
@@ -427,7 +427,7 @@ async fn the_readme_signs_somebody_up_and_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_team_with_an_issuer_of_its_own_gets_no_pool() {
+async fn a_template_with_another_issuer_makes_no_pool() {
     let issuer = "https://issuer.example.com/shop";
     let template = template_with(&[("JwtIssuer", issuer), ("JwtAudience", "web-shop")]).expect("a template");
     assert_eq!(template.user_pool, None);
@@ -447,7 +447,7 @@ async fn a_team_with_an_issuer_of_its_own_gets_no_pool() {
 }
 
 #[test]
-fn half_of_an_issuer_is_refused() {
+fn an_issuer_without_an_audience_or_the_reverse_is_refused() {
     for (given, missing) in [
         (("JwtIssuer", "https://issuer.example.com"), "JwtIssuer is given and JwtAudience is not"),
         (("JwtAudience", "web-shop"), "JwtAudience is given and JwtIssuer is not"),

@@ -1,4 +1,4 @@
-//! Web pages of other origins: who may call the API out of a browser is a parameter, and by default nobody may.
+//! Web pages of other origins. A parameter names the origins whose pages may call the API; by default none may.
 
 use http::Method;
 
@@ -10,13 +10,13 @@ use crate::world::{
 
 const PAGE: &str = "https://shop.example.com";
 
-/// A shop whose template is given these origins.
+/// A shop whose template allows these origins.
 async fn shop(origins: Option<&str>) -> Shop {
     let given: Vec<_> = origins.map(|origins| ("AllowedOrigins", origins)).into_iter().collect();
     Shop::of(&template_with(&given).expect("the template can be read"), 1).await
 }
 
-/// The status, and every header that is for the browser.
+/// The status of an answer, and its headers for a browser.
 async fn told(shop: &Shop, method: Method, path: &str, headers: &[(&str, &str)]) -> (u16, Vec<String>) {
     let mut request = asked(method, path, None);
     for (name, value) in headers {
@@ -44,7 +44,7 @@ async fn a_page_of_an_allowed_origin_may_order() {
         "access-control-max-age: 600",
     ];
     for path in ["/orders", "/orders/1/cancel", "/inventory/TEA-1"] {
-        // A browser asks without a token.
+        // A browser sends a preflight without a token.
         let (status, told) = told(&shop, Method::OPTIONS, path, &PREFLIGHT).await;
         assert_eq!((status, told.as_slice()), (204, &allowed.map(str::to_owned)[..]), "{path}");
     }
@@ -61,17 +61,17 @@ async fn a_page_of_an_allowed_origin_may_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_of_another_origin_is_told_nothing() {
+async fn a_page_of_another_origin_gets_no_permission() {
     let shop = shop(Some(PAGE)).await;
     let evil = [("origin", "https://evil.example"), ("access-control-request-method", "POST")];
     assert_eq!(told(&shop, Method::OPTIONS, "/orders", &evil).await, (204, Vec::new()));
     assert_eq!(told(&shop, Method::GET, "/health", &evil[..1]).await, (200, Vec::new()));
-    // Whoever is no browser names no origin.
+    // A client that is no browser names no origin.
     assert_eq!(told(&shop, Method::GET, "/health", &[]).await, (200, Vec::new()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_no_page_may_call() {
+async fn by_default_no_page_may_call_the_api() {
     for origins in [None, Some("")] {
         let shop = shop(origins).await;
         assert_eq!(told(&shop, Method::OPTIONS, "/orders", &PREFLIGHT).await, (404, Vec::new()));

@@ -1,5 +1,5 @@
-//! Every route, every kind of caller: what each is answered, and that whoever is refused changed nothing. What is
-//! expected stands in `doors.txt`, one line for each route; here each cell is acted out in a shop of its own.
+//! Every route answers every kind of caller as `doors.txt` says, one line for each route. A request that is refused
+//! changes nothing. Each cell has a shop of its own.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -14,7 +14,7 @@ use crate::world::{
     seeds::thorough,
 };
 
-/// What is expected.
+/// The expected answers.
 const EXPECTED: &str = include_str!("doors.txt");
 
 const CALLERS: [&str; 11] = [
@@ -31,7 +31,7 @@ const CALLERS: [&str; 11] = [
     "admin",
 ];
 
-/// A request that would do its work, if its caller may.
+/// A request that succeeds for a caller who may make it.
 struct Knock {
     method: Method,
     path: String,
@@ -39,7 +39,7 @@ struct Knock {
     headers: Vec<(&'static str, String)>,
 }
 
-/// The request for a line of the table: its route, with a query where there is one.
+/// The request for a line of the table, which starts with a route and perhaps a query.
 fn knock(line: &str, owner: &Customer, order_id: &str) -> Knock {
     let (method, path) = line.split_once(' ').expect("a method and a path");
     let body = match line {
@@ -60,7 +60,7 @@ fn knock(line: &str, owner: &Customer, order_id: &str) -> Knock {
     Knock { method: method.parse().expect("a method"), path, body, headers }
 }
 
-/// The bearer token of a kind of caller, if that kind has any. Whatever is wrong with a bad one, it says it is an admin.
+/// The bearer token of a kind of caller; `None` for a caller without one. Every bad token claims the group of admins.
 fn token(shop: &Shop, caller: &str, owner: &Customer) -> Option<String> {
     let now = shop.stack.clock().unix_seconds();
     let issue = |claims: &Value, signing| shop.eves_admin_token(claims, signing);
@@ -76,11 +76,11 @@ fn token(shop: &Shop, caller: &str, owner: &Customer) -> Option<String> {
         "owner" => owner.token.clone(),
         "other customer" => shop.signed_in("Other").token,
         "admin" => shop.admin.token.clone(),
-        _ => panic!("{caller} is nobody"),
+        _ => panic!("there is no caller {caller:?}"),
     })
 }
 
-/// A shop in which the owner has an order, another customer has one too, and a third has none.
+/// A shop in which the owner and another customer have an order each, and a third customer has none.
 async fn opened() -> (Shop, Customer, String) {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     for name in ["Customer", "Other", "Owner"] {
@@ -92,8 +92,8 @@ async fn opened() -> (Shop, Customer, String) {
     (shop, owner, placed.order_id().to_owned())
 }
 
-/// How a route answers a kind of caller: the status and the problem's code, how many items there are, whose, and whether
-/// it says what is reserved, which is for admins.
+/// The answer of a route to a kind of caller: the status, the problem's code, the number of items, whether the owner's
+/// order is among them, and whether the answer shows reserved units, which only admins may see.
 async fn cell(line: &str, caller: &str) -> String {
     let (shop, owner, order_id) = opened().await;
     let knock = knock(line, &owner, &order_id);
@@ -104,8 +104,8 @@ async fn cell(line: &str, caller: &str) -> String {
     }
     let reply = shop.send(with_json(request, knock.body.as_ref())).await;
     if reply.status >= 400 {
-        assert_eq!(shop.everything().await, before, "{line}, {caller}: refused, and yet something changed");
-        assert_eq!(shop.order_mail().len(), 2, "{line}, {caller}: refused, and yet there is mail");
+        assert_eq!(shop.everything().await, before, "{line}, {caller}: refused, and a row changed");
+        assert_eq!(shop.order_mail().len(), 2, "{line}, {caller}: refused, and an e-mail was sent");
     }
     said(&reply, &order_id)
 }
@@ -141,13 +141,13 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
         .map(|route| format!("{} {}", route.method, route.path))
         .collect();
     let named = lines.iter().map(|line| line[0].split('?').next().unwrap_or_default().to_owned());
-    assert_eq!(named.collect::<BTreeSet<_>>(), routes, "the table's routes, and the template's");
+    assert_eq!(named.collect::<BTreeSet<_>>(), routes, "the routes in doors.txt, and the template's");
 
     let (mut expected, mut found) = (String::new(), String::new());
     for line in lines {
         writeln!(expected, "{}", line.join(" | ")).expect("a line");
         write!(found, "{}", line[0]).expect("a line");
-        // What is wrong with a bad token makes no difference: they share a column.
+        // Every bad token gets the same answer, so they share a column.
         let (bad, good) = CALLERS.split_at(5);
         let mut answers = BTreeSet::new();
         for caller in bad {
@@ -162,7 +162,7 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
     assert!(found == expected, "expected:\n{expected}\nfound:\n{found}");
 }
 
-/// What can be seen of an answer from outside, less what is another in every answer.
+/// Everything that a client sees of an answer, except the ids that differ in every answer.
 fn seen(reply: &Reply) -> (u16, Vec<String>, Value) {
     let mut body = reply.body.clone();
     if let Some(members) = body.as_object_mut() {
@@ -173,10 +173,10 @@ fn seen(reply: &Reply) -> (u16, Vec<String>, Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn anothers_order_is_not_to_be_told_from_one_that_does_not_exist() {
+async fn another_customers_order_looks_the_same_as_one_that_does_not_exist() {
     let (shop, owner, order_id) = opened().await;
     let mallory = shop.signed_in("Customer");
-    // A list and a read go by rows, whoever wrote them: copies are as good as orders, and are there at once.
+    // A copy of a row is read as an order is, and is faster to make.
     let mut row = shop.row(&order_id).await;
     let count = if thorough() { 10_000 } else { 500 };
     let mut answers = BTreeSet::new();
@@ -201,13 +201,13 @@ async fn anothers_order_is_not_to_be_told_from_one_that_does_not_exist() {
             calls.push(Shop::counted(&recorded));
             replies.push((seen(&read), seen(&cancelled)));
         }
-        // Nor by how long it takes: the same is done for both.
+        // The same calls are made for both, so the time that they take does not differ either.
         assert_eq!(calls[0], calls[1], "{foreign}");
         assert_eq!(replies[0], replies[1], "{foreign}");
         answers.insert(format!("{:?}", replies[0]));
     }
-    assert_eq!(answers.len(), 1, "every order of others is answered alike: {answers:?}");
-    // They are there.
+    assert_eq!(answers.len(), 1, "two orders of others got different answers: {answers:?}");
+    // The copies do exist.
     let last = row["order_id"].as_str().expect("an id");
     assert_eq!(shop.get(&format!("/orders/{last}"), &owner).await.status, 200);
 }

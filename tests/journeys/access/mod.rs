@@ -1,4 +1,5 @@
-//! Who gets in, and what each may do: signing up, tokens, every route against every caller, pages of other origins.
+//! Every caller gets the access that a genuine token gives, and no more: sign-up and sign-in, tokens, every route for
+//! every kind of caller, and web pages of other origins.
 
 mod accounts;
 mod browsers;

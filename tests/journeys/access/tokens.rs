@@ -1,4 +1,5 @@
-//! Who gets in: what the gateway's authorizer stops, and what the functions themselves still ask of a token.
+//! Tokens: the gateway's authorizer refuses every token that is not genuine, and the functions check the claims of the
+//! rest.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ fn routes() -> impl Iterator<Item = &'static Route> {
     TEMPLATE.apis.iter().flat_map(|api| &api.routes)
 }
 
-/// Calls a route of the template with this `Authorization`, and nothing that it could work with.
+/// Calls a route of the template with this `Authorization` and an empty object.
 async fn knock(shop: &Shop, route: &Route, authorization: Option<&str>) -> Reply {
     let path = route.path.as_str().replace("{sku}", "TEA-1").replace("{order_id}", "x");
     assert!(!path.contains('{'), "{path} has a parameter that this test does not know");
@@ -31,7 +32,7 @@ async fn knock(shop: &Shop, route: &Route, authorization: Option<&str>) -> Reply
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_route_but_health_opens_without_a_good_token() {
+async fn every_route_but_health_refuses_a_caller_without_a_genuine_token() {
     let watched = Watched::open().await;
     let shop = &watched.shop;
     let now = shop.stack.clock().unix_seconds();
@@ -94,7 +95,7 @@ async fn no_route_but_health_opens_without_a_good_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_ends_with_its_hour() {
+async fn a_token_expires_after_an_hour() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
     shop.wait(Duration::from_secs(3_590));
@@ -105,9 +106,9 @@ async fn a_token_ends_with_its_hour() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_access_token_passes_the_gateway_and_no_function() {
+async fn an_access_token_passes_the_gateway_and_is_refused_by_every_function() {
     let watched = Watched::open().await;
-    // As Cognito makes them: no audience, and the client's id where the authorizer looks for it instead.
+    // Cognito's access tokens have no audience. The authorizer takes the client's id instead.
     let client = &TEMPLATE.user_pool.as_ref().expect("a pool").clients[0].id;
     let access = json!({ "token_use": "access", "aud": null, "client_id": client, "email": null });
     for claims in [access, json!({ "token_use": "access" }), json!({ "token_use": "refresh" })] {
@@ -123,20 +124,20 @@ async fn an_access_token_passes_the_gateway_and_no_function() {
         json!({ "sub": "a b" }),
         json!({ "sub": "x".repeat(129) }),
     ] {
-        let nobody = watched.shop.eve(&claims);
-        let reply = watched.shop.place(&nobody, "key-1", &[("TEA-1", 1)]).await;
+        let unnamed = watched.shop.eve(&claims);
+        let reply = watched.shop.place(&unnamed, "key-1", &[("TEA-1", 1)]).await;
         check(&claims.to_string(), &reply, refused(401, "id_token_required"));
     }
     watched.is_untouched().await;
     watched.logged(&["id_token_required"], &["eve@example.com"]);
 
-    // Issuers other than Cognito do not say what a token is for.
+    // Issuers other than Cognito leave `token_use` out.
     let other = watched.shop.eve(&json!({ "token_use": null }));
     assert_eq!(watched.shop.get("/inventory", &other).await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_that_is_not_verified_registers_nobody() {
+async fn an_address_that_is_not_verified_cannot_be_registered() {
     let watched = Watched::open().await;
     let shop = &watched.shop;
     for claims in [
@@ -152,24 +153,24 @@ async fn an_address_that_is_not_verified_registers_nobody() {
         let eve = shop.eve(&claims);
         let reply = shop.register(&eve, "Eve").await;
         check(&claims.to_string(), &reply, refused(403, "email_not_verified"));
-        // It is the address that does not count: the person may look around.
+        // The person may read all the same.
         assert_eq!(shop.get("/inventory", &eve).await.status, 200, "{claims}");
     }
-    assert_eq!(shop.rows("UsersTable").await.len(), 1, "Ada, and nobody else");
+    assert_eq!(shop.rows("UsersTable").await.len(), 1, "only Ada is registered");
     watched.logged(&["email_not_verified"], &["eve@example.com", "nonsense", "bcc"]);
 
-    // As HTTP APIs hand it over: a string.
+    // An HTTP API passes the claim as a string.
     let eve = shop.eve(&json!({ "email_verified": "true" }));
     let reply = shop.register(&eve, "Eve").await;
     assert_eq!(reply.status, 201, "{reply:?}");
 }
 
-/// What only admins may do.
+/// Makes every request that only admins may make.
 async fn as_admin(shop: &Shop, who: &Customer) -> [Reply; 3] {
     [
         shop.describe(who, "CHAI", &product("Chai", 450, "EUR")).await,
         shop.adjust_with(who, "CHAI", Some("key-1"), &json!({ "delta": 1, "reason": "count" })).await,
-        // Being nobody comes before being wrong.
+        // The caller is checked before the input.
         shop.describe(who, "chai", &json!({ "x": 1 })).await,
     ]
 }
@@ -200,7 +201,7 @@ async fn only_the_exact_admin_group_is_admin() {
         let seen = shop.get("/inventory/TEA-1", &eve).await;
         assert_eq!((seen.status, seen.body.get("reserved")), (200, None), "{groups}");
     }
-    // Another claim of that value is none.
+    // The group in another claim does not count.
     let eve = shop.eve(&json!({ "groups": ["admin"], "custom:role": "admin", "cognito:roles": ["admin"] }));
     for reply in as_admin(shop, &eve).await {
         check("another claim", &reply, refused(403, "forbidden"));

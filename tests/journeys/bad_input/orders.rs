@@ -1,5 +1,4 @@
-//! What `POST /orders` refuses, and that a refusal leaves no trace: no stock moved, nothing stored, nothing of what
-//! was sent in a log.
+//! Bad input to `POST /orders` is refused. No stock moves, no order is stored, and no log line repeats the input.
 
 use axum::body::Body;
 use http::{HeaderValue, Method, header};
@@ -12,17 +11,17 @@ use crate::world::{
     requests::asked,
 };
 
-/// A word that is in whatever is sent and must be in no log.
+/// A word in all bad input, which no log line may hold.
 const MARK: &str = "Zanzibar";
 
-/// An order as it comes over the wire.
+/// A `POST /orders` as it is sent.
 struct Sent<'a> {
     key: Option<&'a [u8]>,
     content_type: Option<&'a str>,
     body: Vec<u8>,
 }
 
-/// A good key, and this body as JSON.
+/// The request with a valid key and this body as JSON.
 fn sent(body: impl Into<Vec<u8>>) -> Sent<'static> {
     Sent { key: Some(b"key-Zanzibar"), content_type: Some("application/json"), body: body.into() }
 }
@@ -41,7 +40,7 @@ async fn post(shop: &Shop, customer: &Customer, sent: Sent<'_>) -> Reply {
 const MALFORMED: Refused<'_> = (400, "malformed_json", &[]);
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_is_no_json_object_is_refused() {
+async fn a_body_that_is_not_a_json_object_is_refused() {
     let watched = Watched::open().await;
     for (what, body) in [
         ("nothing", Vec::new()),
@@ -59,7 +58,7 @@ async fn a_body_that_is_no_json_object_is_refused() {
         ("objects without end", r#"{"a":"#.repeat(12_000).into_bytes()),
     ] {
         check(what, &post(&watched.shop, &watched.ada, sent(body.clone())).await, MALFORMED);
-        // Base64 to the function, as whatever is not text.
+        // The gateway passes a body that is not text as base64.
         let as_bytes = Sent { content_type: Some("application/octet-stream"), ..sent(body) };
         check(what, &post(&watched.shop, &watched.ada, as_bytes).await, MALFORMED);
     }
@@ -111,7 +110,7 @@ async fn a_key_that_is_missing_or_unusable_is_refused() {
         let sent = Sent { key: key.as_deref(), ..sent(order) };
         check(what, &post(&watched.shop, &watched.ada, sent).await, expected);
     }
-    // The gateway takes no more than 10,240 bytes of headers.
+    // The gateway refuses more than 10,240 bytes of headers.
     let refused = post(&watched.shop, &watched.ada, Sent { key: Some(&long(11_000)), ..sent(order) }).await;
     let message = json!({ "message": "Request Header Fields Too Large" });
     assert_eq!((refused.status, &refused.body), (431, &message));
@@ -127,7 +126,7 @@ fn of(quantity: &str) -> String {
     format!(r#"{{"lines": [{{"sku": "TEA-1", "quantity": {quantity}}}]}}"#)
 }
 
-/// A good order with one more field.
+/// A valid order with one more field.
 fn with(field: &str, value: &Value) -> String {
     json!({ "lines": [{ "sku": "TEA-1", "quantity": 1 }], field: value }).to_string()
 }
@@ -141,7 +140,7 @@ fn total(total: &Value) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_fault_of_the_lines_is_named_with_its_place() {
+async fn every_fault_in_the_lines_is_named_with_its_place() {
     let watched = Watched::open().await;
     let line = |sku: &str, quantity: i64| json!({ "sku": sku, "quantity": quantity });
     let of_quantity: &[&str] = &["lines[0].quantity"];
@@ -161,7 +160,7 @@ async fn every_fault_of_the_lines_is_named_with_its_place() {
             lines(&json!([{ "sku": "TEA-1", "quantity": 1, MARK: 1, "price": 0 }])),
             invalid(&["lines[0].Zanzibar", "lines[0].price"]),
         ),
-        // Each is sound by itself; together they are too many.
+        // Each quantity is valid, and their sum is too large.
         (lines(&json!([line("TEA-1", 600), line("TEA-2", 1), line("TEA-1", 401)])), invalid(&["lines"])),
         (lines(&json!([line("ZANZIBAR-1", 1)])), (422, "unknown_sku", &["lines"])),
         (
@@ -275,7 +274,7 @@ async fn all_faults_of_header_and_body_are_named_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_that_cannot_be_as_it_is_asked_for_stores_nothing() {
+async fn an_order_with_two_currencies_another_total_or_an_unknown_customer_stores_nothing() {
     let watched = Watched::open().await;
     let dollars = product("Root beer", 450, "USD");
     let listed = watched.shop.describe(&watched.shop.admin, "BEER", &dollars).await;
@@ -301,13 +300,13 @@ async fn an_order_that_cannot_be_as_it_is_asked_for_stores_nothing() {
     watched.is_untouched().await;
     watched.logged(&["price_changed", "user_not_registered"], &[MARK, &stranger.email, &stranger.token]);
 
-    // None of the refusals spent the key.
+    // The refusals did not use the key up.
     let placed = post(total(&json!({ "amount": 450, "currency": "EUR" }))).await;
     assert_eq!(placed.status, 201, "{placed:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_good_order_is_taken_whatever_its_bytes_are_called() {
+async fn a_valid_order_is_accepted_with_any_content_type() {
     let watched = Watched::open().await;
     let types = [Some("application/octet-stream"), Some("image/png"), Some("text/plain"), Some("?"), None];
     for (n, content_type) in types.into_iter().enumerate() {
@@ -321,7 +320,7 @@ async fn a_good_order_is_taken_whatever_its_bytes_are_called() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mails_subject_is_one_short_ascii_line_whatever_the_product_is_called() {
+async fn the_subject_of_an_e_mail_is_one_short_ascii_line_for_any_product_name() {
     let shop = Shop::open().await;
     let ada = shop.customer("Ada").await;
     let emoji = "🫖".repeat(100);
@@ -345,7 +344,7 @@ async fn a_mails_subject_is_one_short_ascii_line_whatever_the_product_is_called(
         let listed = shop.describe(&shop.admin, &sku, &product(name, 1, "EUR")).await;
         assert_eq!((listed.status, &listed.body["name"]), (201, &json!(name)), "{name:?}");
         shop.adjust(&sku, "opening", 1).await;
-        // The second order is short: a rejection has its own subject.
+        // The second order is rejected, and a rejection has another subject.
         for (key, status) in [("first", 201), ("second", 409)] {
             let placed = shop.place(&ada, &format!("{key}-{n}"), &[(&sku, 1)]).await;
             assert_eq!(placed.status, status, "{name:?}: {placed:?}");

@@ -1,4 +1,4 @@
-//! What every door but `POST /orders` refuses: names, prices, adjustments, pages, ids, and routes that do not exist.
+//! Bad input to every door but `POST /orders` is refused: names, prices, adjustments, pages, ids and unknown routes.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -8,10 +8,10 @@ use crate::world::{
     refusals::{Refused, check, invalid, refused},
 };
 
-/// A word that is in whatever is sent and must be in no log.
+/// A word in all bad input, which no log line may hold.
 const MARK: &str = "Zanzibar";
 
-/// Names that nobody and nothing may have.
+/// Names that are invalid for a user and for a product.
 fn bad_names() -> Vec<Value> {
     let mut names: Vec<Value> = [
         "",
@@ -45,7 +45,7 @@ async fn adjust(shop: &Shop, sku: &str, key: Option<&str>, body: &Value) -> Repl
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_would_break_a_line_or_a_limit_registers_nobody() {
+async fn a_name_with_a_control_character_or_too_many_characters_cannot_be_registered() {
     let watched = Watched::open().await;
     let eve = watched.shop.signed_in("Eve");
     let of_name: &[&str] = &["name"];
@@ -120,7 +120,7 @@ async fn a_product_that_breaks_a_rule_is_not_listed() {
         check(sku, &describe(sku, &good).await, invalid(&["sku"]));
     }
     check(
-        "nothing was listed",
+        "the product is not listed",
         &watched.shop.get("/inventory/CHAI", &watched.ada).await,
         refused(404, "not_found"),
     );
@@ -134,7 +134,7 @@ async fn a_product_that_breaks_a_rule_is_not_listed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_adjustment_that_breaks_a_rule_moves_nothing() {
+async fn an_adjustment_that_breaks_a_rule_moves_no_stock() {
     let watched = Watched::open().await;
     let of_delta: &[&str] = &["delta"];
     let of_reason: &[&str] = &["reason"];
@@ -181,14 +181,14 @@ async fn an_adjustment_that_breaks_a_rule_moves_nothing() {
     }
     let all = json!({ "delta": -6, "reason": MARK });
     check(
-        "six of five",
+        "remove six of five",
         &adjust(&watched.shop, "TEA-1", Some("key-1"), &all).await,
         refused(409, "below_zero"),
     );
     watched.is_untouched().await;
     watched.logged(&["below_zero", "validation_failed"], &[MARK]);
 
-    // None of the refusals spent the key; a repeat finds it, whatever the stock is by then.
+    // The refusals did not use the key up. A repeat is answered as a repeat, even though the stock has changed.
     let longest = json!({ "delta": -5, "reason": "Z".repeat(200) });
     let adjusted = adjust(&watched.shop, "TEA-1", Some("key-1"), &longest).await;
     assert_eq!((adjusted.status, &adjusted.body["available"]), (201, &json!(0)), "{adjusted:?}");
@@ -199,7 +199,7 @@ async fn an_adjustment_that_breaks_a_rule_moves_nothing() {
         let reused = adjust(&watched.shop, "TEA-1", Some("key-1"), &other).await;
         check("the key of another", &reused, refused(422, "idempotency_key_reused"));
     }
-    // A key is of one SKU.
+    // The same key may be used for another SKU.
     assert_eq!(adjust(&watched.shop, "TEA-2", Some("key-1"), &good).await.status, 201);
     assert_eq!((watched.shop.stock("TEA-1").await, watched.shop.stock("TEA-2").await), ((0, 0), (6, 0)));
 }
@@ -218,7 +218,7 @@ async fn no_more_than_a_thousand_million_can_be_available() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_cannot_be_is_refused() {
+async fn an_invalid_limit_or_parameter_or_cursor_of_a_page_is_refused() {
     let watched = Watched::open().await;
     let get = |query: &str| {
         let path = format!("/inventory?{query}");
@@ -258,7 +258,7 @@ async fn a_page_that_cannot_be_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_has_one_id_and_no_other_spelling_of_it() {
+async fn an_order_is_found_under_no_other_spelling_of_its_id() {
     let watched = Watched::open().await;
     let placed = watched.shop.place(&watched.ada, "key-1", &[("TEA-1", 1)]).await;
     let id = placed.order_id();
@@ -287,7 +287,7 @@ async fn an_order_has_one_id_and_no_other_spelling_of_it() {
 #[tokio::test(start_paused = true)]
 async fn an_unknown_route_or_method_is_the_gateways_404() {
     let watched = Watched::open().await;
-    let nobody = Customer { token: "x".to_owned(), ..watched.ada.clone() };
+    let stranger = Customer { token: "x".to_owned(), ..watched.ada.clone() };
     for (method, path) in [
         (Method::PUT, "/orders"),
         (Method::DELETE, "/orders"),
@@ -308,7 +308,7 @@ async fn an_unknown_route_or_method_is_the_gateways_404() {
         (Method::GET, "/orders/a/b/c"),
         (Method::POST, "/orders/"),
     ] {
-        for caller in [&watched.ada, &nobody] {
+        for caller in [&watched.ada, &stranger] {
             let reply = watched.shop.call(method.clone(), path, caller, Some(json!({})), &[]).await;
             let message =
                 if method == Method::HEAD { Value::Null } else { json!({ "message": "Not Found" }) };

@@ -1,6 +1,6 @@
-//! `infra/openapi.yaml` is what the API is: its routes are the template's, its codes are the domain's, its limits
-//! reject what the code rejects, its examples hold, and it notices when an answer changes. Every call that a journey
-//! makes is held against it as well, in `Shop::send`.
+//! `infra/openapi.yaml` describes the API. Its routes are the template's, its codes the domain's, and its limits the
+//! code's; its examples are valid; and it notices a changed answer. `Shop::send` checks every call of a journey against
+//! it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,9 +22,9 @@ use crate::world::{
     waiting::DUE,
 };
 
-/// Whether the code takes a text.
+/// Whether the code accepts a text.
 type Taken = fn(String) -> bool;
-/// What an answer might come to look like.
+/// A change to an answer.
 type Change = fn(&mut Reply);
 
 #[test]
@@ -53,7 +53,7 @@ fn every_problem_code_is_described_on_some_route_and_no_other_code_is() {
         .lines()
         .filter_map(|line| line.split_once("=> \"")?.1.split_once('"'))
         .map(|(code, _)| code)
-        // The state machine's word, which clients see as `try_again`.
+        // The state machine's name for it. Clients see `try_again`.
         .filter(|code| *code != Error::StockContention.code())
         .collect();
     assert!(known.len() > 15 && known.contains(Error::BadCursor.code()), "{known:?}");
@@ -66,7 +66,7 @@ fn every_problem_code_is_described_on_some_route_and_no_other_code_is() {
         .flat_map(|schema| codes(schema))
         .collect();
     assert_eq!(answered.iter().map(String::as_str).collect::<BTreeSet<_>>(), known);
-    // No problem is described that nothing answers.
+    // Every described problem is answered by some route.
     for (name, schema) in DOCUMENT["components"]["schemas"].as_object().expect("schemas") {
         let code = &schema["properties"]["code"]["const"];
         let pointer = format!("/components/schemas/{name}");
@@ -80,7 +80,7 @@ fn every_problem_code_is_described_on_some_route_and_no_other_code_is() {
 }
 
 #[test]
-fn a_problem_stands_under_its_own_status_and_its_discriminator_knows_it() {
+fn a_problem_is_described_under_its_own_status_and_in_its_discriminator() {
     for operation in &OPENAPI.operations {
         for (status, answer) in &operation.answers {
             for (content_type, pointer) in &answer.content {
@@ -110,14 +110,14 @@ fn a_problem_stands_under_its_own_status_and_its_discriminator_knows_it() {
 }
 
 #[test]
-fn every_body_parameter_and_schema_has_an_example_and_every_example_holds() {
+fn every_body_parameter_and_schema_has_an_example_and_every_example_is_valid() {
     let mut checked = 0;
     let mut hold = |schema: &str, example: &Value| {
         checked += 1;
         assert_eq!(judge(&validator(schema), example), Ok(()), "the example of {schema}");
     };
     let schemas = DOCUMENT["components"]["schemas"].as_object().expect("schemas");
-    // Those of requests stand beside the request, and these are no answers by themselves.
+    // Requests have their examples beside the request, and the others are parts of answers.
     let without = [
         "Problem",
         "Faults",
@@ -142,7 +142,7 @@ fn every_body_parameter_and_schema_has_an_example_and_every_example_holds() {
         }
     }
     for (name, parameter) in DOCUMENT["components"]["parameters"].as_object().expect("parameters") {
-        // A cursor comes from the page before; nobody can name one.
+        // A cursor comes from an answer, so it has no example.
         if name != "Cursor" {
             hold(&format!("/components/parameters/{name}/schema"), &parameter["example"]);
         }
@@ -151,7 +151,7 @@ fn every_body_parameter_and_schema_has_an_example_and_every_example_holds() {
 }
 
 #[test]
-fn no_object_has_room_for_what_is_not_described() {
+fn no_object_allows_a_member_that_is_not_described() {
     for (name, schema) in DOCUMENT["components"]["schemas"].as_object().expect("schemas") {
         if schema["properties"].is_object() && name != "Problem" {
             let closed = schema["additionalProperties"] == false || schema["unevaluatedProperties"] == false;
@@ -161,7 +161,7 @@ fn no_object_has_room_for_what_is_not_described() {
 }
 
 #[test]
-fn the_limits_are_the_codes_own() {
+fn the_limits_are_those_of_the_code() {
     let schema = |name: &str| at(&format!("/components/schemas/{name}"));
     assert_eq!(schema("NewOrder")["properties"]["lines"]["maxItems"], MAX_LINES);
     assert_eq!(schema("Quantity")["maximum"], MAX_QUANTITY);
@@ -180,7 +180,7 @@ fn the_limits_are_the_codes_own() {
 }
 
 #[test]
-fn the_patterns_take_what_the_code_takes() {
+fn the_patterns_accept_the_same_texts_as_the_code() {
     let texts: Vec<String> = [
         "",
         " ",
@@ -257,7 +257,7 @@ fn the_patterns_take_what_the_code_takes() {
     }
 }
 
-/// Calls that together get every success that there is; `Shop::send` judges each of them.
+/// Together these calls get every described success. `Shop::send` checks each answer.
 #[tokio::test(start_paused = true)]
 async fn every_success_that_is_described_is_answered_as_described() {
     let shop = Shop::open().await;
@@ -287,7 +287,7 @@ async fn every_success_that_is_described_is_answered_as_described() {
     let shipped = call(&ada, "POST /orders", "shipped", order()).await;
     call(&admin, &format!("PATCH /orders/{}", shipped.order_id()), "\"2\"", json!({ "status": "SHIPPED" }))
         .await;
-    // Each status has its replay.
+    // Repeat each order in its last status.
     call(&ada, "POST /orders", "shipped", order()).await;
     for body in [json!({ "reason": "twice" }), Value::Null] {
         let cancelled =
@@ -300,7 +300,7 @@ async fn every_success_that_is_described_is_answered_as_described() {
     let pending = call(&ada, "POST /orders", "pending", order()).await;
     assert_eq!((pending.status, pending.header("idempotent-replayed")), (202, "true"));
     shop.heal();
-    // Until then the execution that was cut off might be at it still.
+    // The interrupted execution might still work on it until then.
     shop.wait(DUE);
     call(&admin, &format!("POST /orders/{}/resume", pending.order_id()), "", Value::Null).await;
     for request in [
@@ -357,7 +357,7 @@ async fn a_changed_answer_is_noticed() {
     assert_eq!(OPENAPI.check(&sent(&body), &placed), Ok(()));
     assert_eq!(OPENAPI.check(&sent(&body), &refused), Ok(()));
 
-    // An answer, what the complaint must name, and the change.
+    // An answer, a word that the complaint must hold, and the change.
     let changes: [(&Reply, &str, Change); 14] = [
         (&placed, "due_at", |reply| reply.body["due_at"] = json!("2026-03-01T12:00:00.000Z")),
         (&placed, "fingerprint", |reply| reply.body["lines"][0]["fingerprint"] = json!("0")),
@@ -435,7 +435,7 @@ async fn an_unknown_route_that_is_answered_is_noticed() {
     assert!(OPENAPI.check(&sent, &in_other_words).is_err());
 }
 
-/// The schemas that a schema chooses from: itself, unless it is a choice.
+/// The schemas of a choice; otherwise the schema itself.
 fn branches(pointer: &str) -> Vec<String> {
     let schema = DOCUMENT.pointer(pointer).expect("a schema");
     let reference =

@@ -1,4 +1,4 @@
-//! What is published holds: the description of the API, the Postman collection, the cases of the workflow.
+//! The published documents hold: the description of the API, the Postman collection, and the cases of the workflow.
 
 mod description;
 mod postman;

@@ -1,5 +1,5 @@
-//! The Postman collection covers the API: every route that is described occurs in it, every request of it is a route
-//! and asserts something, and its environments set what it needs. That it passes is `scripts/newman`'s to show.
+//! The Postman collection covers the API. It has a request for every described route, each of its requests has an
+//! assertion, and its environments set every variable. `scripts/newman` runs it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,19 +11,19 @@ use crate::world::{
     postman::{admin_of_the_laptop, read, value_of},
 };
 
-/// Requests that are no route of the API, with what they are for.
+/// Requests that are to no route of the API, and their purpose.
 const OTHERS: [&str; 4] = [
-    // Shows what an unknown route answers.
+    // The answer of an unknown route.
     "GET {{base_url}}/nothing",
-    // Signs up and in: Cognito, or the laptop as Cognito does.
+    // Sign-up and sign-in, by Cognito or by the local stack in its place.
     "POST {{cognito_url}}",
-    // What only the local stack has. On AWS these are skipped.
+    // Only the local stack has these. They are skipped on AWS.
     "GET {{base_url}}/local/mailbox",
     "POST {{base_url}}/local/mailbox/confirm-all",
 ];
 
 #[test]
-fn every_described_route_occurs_in_the_collection_and_every_request_is_one() {
+fn every_described_route_has_a_request_and_every_request_a_route() {
     let described: BTreeSet<String> = OPENAPI
         .operations
         .iter()
@@ -42,7 +42,7 @@ fn every_described_route_occurs_in_the_collection_and_every_request_is_one() {
 }
 
 #[test]
-fn every_request_has_a_name_of_its_own_and_asserts_something() {
+fn every_request_has_a_unique_name_and_an_assertion() {
     let mut names = BTreeSet::new();
     for request in requests() {
         assert!(
@@ -80,22 +80,22 @@ fn the_environments_and_the_collection_name_every_variable_that_is_used() {
     let of_collection = keys(&collection["variable"]);
     let of = |name: &str| keys(&read(&format!("{name}.postman_environment.json"))["values"]);
     let (local, aws) = (of("local"), of("aws"));
-    // These are made by the script before the request.
+    // A script sets these before the request.
     let by_script = |name: &str| text.contains(&format!("pm.variables.set('{name}'"));
     for name in used {
         let known =
             of_collection.contains(name) || by_script(name) || (local.contains(name) && aws.contains(name));
         assert!(known, "{{{{{name}}}}} is set nowhere");
     }
-    assert_eq!(local, aws, "one path for both: what the laptop needs, AWS needs too");
+    assert_eq!(local, aws, "both environments have the same variables");
     for name in aws {
         let read = format!("pm.environment.get('{name}')");
-        assert!(text.contains(&read) || text.contains(&format!("{{{{{name}}}}}")), "{name} is of no use");
+        assert!(text.contains(&read) || text.contains(&format!("{{{{{name}}}}}")), "{name} is never used");
     }
 }
 
 #[test]
-fn the_laptop_has_the_client_and_the_admin_of_the_environment() {
+fn the_local_stack_has_the_client_and_the_admin_of_the_environment() {
     let pool = TEMPLATE.user_pool.as_ref().expect("the template makes a pool");
     assert_eq!(value_of("local", "cognito_client_id"), pool.clients[0].id);
     let readme = include_str!("../../../README.md");
@@ -103,7 +103,7 @@ fn the_laptop_has_the_client_and_the_admin_of_the_environment() {
 }
 
 #[test]
-fn what_only_the_laptop_has_is_left_out_elsewhere() {
+fn requests_to_local_routes_are_skipped_on_aws() {
     let local = requests().into_iter().filter(|request| request.line.contains("{{base_url}}/local/"));
     let mut count = 0;
     for request in local {
@@ -120,7 +120,7 @@ fn what_only_the_laptop_has_is_left_out_elsewhere() {
 
 #[test]
 fn no_secret_is_in_an_environment() {
-    // Those of `local` are none: its passwords are printed or made up, for accounts on one laptop.
+    // The passwords of `local` are no secrets: they are printed or generated, for accounts on one machine.
     let values = read("aws.postman_environment.json");
     let mut secrets = 0;
     for value in values["values"].as_array().expect("values") {
@@ -171,7 +171,7 @@ fn requests() -> Vec<Request> {
     found
 }
 
-/// Whether a request of the collection is one of a route. A literal beats a variable, and none looks like one.
+/// Whether a request of the collection is to this route.
 fn takes(route: &str, request: &str) -> bool {
     let Some((method, path)) = request.split_once(" {{base_url}}") else { return false };
     let Some((of_method, wanted)) = route.split_once(' ') else { return false };

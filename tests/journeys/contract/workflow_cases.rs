@@ -1,10 +1,9 @@
-//! The shipped workflow, alone: `workflow_cases.json` has inputs, what each task is answered, and what must come of
-//! it. Here the local stack's interpreter runs the table; `scripts/workflow-elsewhere` runs the same one through
-//! another interpreter.
+//! The shipped workflow takes the path that `workflow_cases.json` says, with mocked tasks. Here the local stack's
+//! interpreter runs the cases. `scripts/workflow-elsewhere` runs them in another interpreter.
 //!
 //! A case has an `input`; the `answers` of each task, one for each attempt; the `path` of states; and the `output`, or
-//! the `error` that the execution fails with. What a task is `asked`, where it is said, is the payload of a function
-//! and the arguments of anything else.
+//! the `error` of the execution. It may have what each task is `asked`: the payload of a function, or the arguments of
+//! another service.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,14 +18,14 @@ use time::macros::datetime;
 const DEFINITION: &str = include_str!("../../../step_function/order.asl.json");
 const CASES: &str = include_str!("workflow_cases.json");
 
-/// The other interpreter is slow, and the table is read by people.
+/// The other interpreter is slow, and people must be able to read the table.
 const MOST_CASES: usize = 30;
 
 fn cases() -> Vec<Value> {
     serde_json::from_str(CASES).expect("the table is JSON")
 }
 
-/// The definition, its placeholders standing for themselves.
+/// The definition, with each placeholder in place of its own value.
 fn definition() -> Definition {
     let names = DEFINITION.split("${").skip(1).map(|rest| rest.split('}').next().unwrap().to_owned());
     let substitutions: BTreeMap<_, _> = names.map(|name| (name.clone(), placeholder(&name))).collect();
@@ -37,13 +36,13 @@ fn placeholder(name: &str) -> String {
     format!("<{name}>")
 }
 
-/// A state of the definition, as it is written.
+/// A state as the definition has it.
 fn state(name: &str) -> Value {
     let definition: Value = serde_json::from_str(DEFINITION).unwrap();
     definition["States"][name].clone()
 }
 
-/// The state that makes this call: the fixed texts among its arguments, such as a function's ARN, tell it.
+/// The state that makes this call. The fixed texts among its arguments, such as a function's ARN, identify it.
 fn caller(resource: &str, arguments: &Value) -> String {
     let definition: Value = serde_json::from_str(DEFINITION).unwrap();
     let calls = |state: &Value| {
@@ -59,7 +58,7 @@ fn caller(resource: &str, arguments: &Value) -> String {
     callers[0].clone()
 }
 
-/// Answers the tasks of a case, each attempt in turn, and keeps what each was asked first.
+/// Answers the tasks of a case, attempt by attempt, and keeps their requests.
 struct Table {
     answers: Value,
     asked: Mutex<BTreeMap<String, Vec<Value>>>,
@@ -100,7 +99,7 @@ fn strings(list: &Value) -> Vec<String> {
     list.as_array().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect()
 }
 
-/// How a case went, in the table's own words.
+/// The course that a case took, in the table's form.
 async fn run(case: &Value) -> Value {
     let table = Table::of(case);
     let now = || datetime!(2026-03-01 12:00 UTC);
@@ -129,7 +128,7 @@ async fn run(case: &Value) -> Value {
     went
 }
 
-/// How a case should go.
+/// The course that a case should take.
 fn wanted(case: &Value) -> Value {
     let answers = case["answers"].as_object().unwrap();
     let tries: BTreeMap<_, _> =
@@ -145,15 +144,15 @@ fn wanted(case: &Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_workflow_goes_as_the_table_says() {
+async fn every_case_takes_the_course_that_the_table_says() {
     for case in cases() {
         assert_eq!(run(&case).await, wanted(&case), "{}", case["name"]);
     }
 }
 
-/// So that the comparison above is one: where a task that went well fails instead, the case goes otherwise.
+/// The comparison can fail: when a successful task fails instead, the case takes another course.
 #[tokio::test(start_paused = true)]
-async fn another_answer_shows() {
+async fn a_case_with_another_answer_takes_another_course() {
     let mut shown = 0;
     for case in cases().into_iter().filter(|case| case.get("output").is_some()) {
         for (name, answers) in case["answers"].as_object().unwrap() {
@@ -167,11 +166,11 @@ async fn another_answer_shows() {
             shown += 1;
         }
     }
-    assert!(shown > 0, "nothing was changed");
+    assert!(shown > 0, "no answer was changed");
 }
 
 #[test]
-fn the_table_has_every_state_and_each_case_once() {
+fn every_state_is_in_the_table_and_every_case_has_a_unique_name() {
     let cases = cases();
     assert!(cases.len() <= MOST_CASES, "{} cases", cases.len());
     let names: BTreeSet<_> = cases.iter().map(|case| case["name"].as_str().unwrap()).collect();
@@ -182,9 +181,9 @@ fn the_table_has_every_state_and_each_case_once() {
     assert_eq!(states, entered, "a state is on no path, or a path has a state that is not there");
 }
 
-/// Every error name that a retrier or catcher has is thrown by some case, at a state that has it.
+/// Some case throws every error name of a retrier.
 #[test]
-fn the_table_throws_what_is_retried() {
+fn every_error_that_is_retried_is_thrown_by_a_case() {
     let cases = cases();
     let thrown: BTreeSet<_> = cases
         .iter()

@@ -1,5 +1,5 @@
-//! `DELETE /users/me`, and what `notifications` says of a subscription in each of its states. Registering itself is in
-//! `registering.rs`, many at once in `mail/mail_at_scale.rs`.
+//! Leaving by `DELETE /users/me`, and `notifications` in each state of a subscription. `registering.rs` has the
+//! registration, and `mail/mail_at_scale.rs` that of many customers at once.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::world::{
 };
 
 impl Shop {
-    /// Ends a subscription as its owner does with the link in a mail, or an operator: through SNS, not the shop.
+    /// Ends a subscription through SNS, as the link in an e-mail or an operator does.
     async fn unsubscribed_elsewhere(&self, customer: &Customer) {
         let subscriptions = self.stack.sns().subscriptions();
         let arn =
@@ -31,7 +31,7 @@ impl Shop {
         assert_eq!(answer.status, 200);
     }
 
-    /// Whether any row of the shop's tables holds any of these texts, in whatever case.
+    /// Whether any row holds any of these texts, in upper or lower case.
     async fn holds(&self, texts: &[&str]) -> bool {
         let all = format!("{:?}", self.everything().await).to_lowercase();
         texts.iter().any(|text| all.contains(&text.to_lowercase()))
@@ -39,12 +39,15 @@ impl Shop {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_is_erased_and_written_to_no_more_and_their_orders_stay_under_the_id() {
+async fn a_customer_who_leaves_is_erased_and_not_mailed_and_the_orders_stay_under_the_id() {
     let shop = Shop::open().await.stocked("TEA-1", 9).await;
     let (ada, bob) = (shop.customer("Ada").await, shop.customer("Bob").await);
     let shipped = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
     let cancelled = shop.place(&ada, "key-2", &[("TEA-1", 2)]).await;
-    assert!(shop.holds(&["ada@example.com"]).await && shop.holds(&["\"Ada\""]).await, "this would find them");
+    assert!(
+        shop.holds(&["ada@example.com"]).await && shop.holds(&["\"Ada\""]).await,
+        "the search finds a customer who has not left"
+    );
 
     let left = shop.leave(&ada).await;
 
@@ -61,7 +64,7 @@ async fn who_leaves_is_erased_and_written_to_no_more_and_their_orders_stay_under
         shop.stack.sns().subscriptions().into_iter().map(|one| one.endpoint).collect();
     assert_eq!(subscribed, ["bob@example.com"]);
 
-    // What still happens to the orders is announced to nobody, and counts as announced.
+    // A change of such an order is mailed to nobody, and counts as announced.
     let before = shop.order_mail();
     assert_eq!(shop.patch(&shop.admin, shipped.order_id(), "SHIPPED", 2).await.status, 200);
     assert_eq!(shop.cancel(&ada, cancelled.order_id()).await.status, 200);
@@ -89,9 +92,9 @@ async fn an_e_mail_that_was_not_sent_when_its_customer_left_is_never_sent() {
     assert_eq!(shop.rows("OrdersTable").await[0].get("unsent"), None);
 }
 
-/// SNS ends no subscription that is pending, so its confirmation can still be clicked: to no effect.
+/// SNS cannot end a pending subscription, so the customer can still confirm it. That has no effect.
 #[tokio::test(start_paused = true)]
-async fn who_leaves_before_confirming_is_not_written_to_when_the_confirmation_comes_late() {
+async fn a_customer_who_left_and_confirms_late_is_not_mailed() {
     let shop = Shop::open().await.stocked("TEA-1", 9).await;
     let ada = shop.registered("Ada").await;
     let placed = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
@@ -105,7 +108,7 @@ async fn who_leaves_before_confirming_is_not_written_to_when_the_confirmation_co
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_back_is_a_new_user_and_gets_mail_again_about_old_orders_too() {
+async fn a_customer_who_returns_is_a_new_user_and_is_mailed_about_old_orders_too() {
     for confirmed_before in [true, false] {
         let shop = Shop::open().await.stocked("TEA-1", 9).await;
         let ada = if confirmed_before { shop.customer("Ada").await } else { shop.registered("Ada").await };
@@ -132,7 +135,7 @@ async fn who_comes_back_is_a_new_user_and_gets_mail_again_about_old_orders_too()
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_never_registered_cannot_leave() {
+async fn a_person_who_never_registered_cannot_leave() {
     let shop = Shop::open().await;
     let stranger = shop.signed_in("Stranger");
     assert_eq!(shop.leave(&stranger).await.problem(), (404, "not_found"));
@@ -140,7 +143,7 @@ async fn who_was_never_registered_cannot_leave() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whichever_call_of_leaving_fails_repeating_it_ends_it() {
+async fn when_any_call_of_leaving_fails_a_repeat_completes_it() {
     let shop = Shop::open().await;
     let ada = shop.customer("Ada").await;
     let calls = shop.calls_of(shop.leave(&ada)).await;
@@ -157,7 +160,7 @@ async fn whichever_call_of_leaving_fails_repeating_it_ends_it() {
 
                 let first = shop.leave(&ada).await;
 
-                // The SDK's own second attempt mends a single failure, whatever it did; it makes none when SNS throttles.
+                // The SDK's second attempt repairs a single failure. It makes no second attempt when SNS throttles.
                 let mended = times == 1 && (fault != Fault::Throttle || call.service != "sns");
                 assert_eq!(first.status, if mended { 204 } else { 503 }, "{of}: {first:?}");
                 shop.heal();
@@ -175,7 +178,7 @@ async fn whichever_call_of_leaving_fails_repeating_it_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn notifications_say_what_sns_says() {
+async fn notifications_show_the_state_of_the_subscription_in_sns() {
     let shop = Shop::open().await.stocked("TEA-1", 9).await;
     let ada = shop.registered("Ada").await;
     assert_eq!(shop.notifications(&ada).await, "pending");
@@ -201,7 +204,7 @@ async fn notifications_say_what_sns_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subscription_that_lapsed_is_none_any_more() {
+async fn a_subscription_that_lapsed_is_shown_as_none() {
     let shop = Shop::open().await;
     let ada = shop.registered("Ada").await;
     shop.wait(Duration::from_hours(47));
@@ -236,7 +239,7 @@ async fn a_repeat_finds_the_unconfirmed_subscription_also_when_its_topic_is_full
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_address_that_confirms_after_it_was_changed_gets_nothing() {
+async fn an_address_that_confirms_after_it_was_replaced_is_not_mailed() {
     let shop = Shop::open().await.stocked("TEA-1", 9).await;
     let first = shop.registered("Ada").await;
     let second = shop.signed_in_as(&first.user_id, "ada@second.example");
@@ -246,11 +249,11 @@ async fn an_old_address_that_confirms_after_it_was_changed_gets_nothing() {
         assert_eq!((changed.status, &changed.body["notifications"]), (200, &json!("pending")), "{changed:?}");
         assert_eq!(changed.body["email"], customer.email);
     }
-    // Whoever has any of the mails clicks.
+    // Every confirmation is clicked.
     shop.confirm_mails();
     assert_eq!(shop.told(&third, "key-1").await, ["ada@third.example"]);
     assert_eq!(shop.notifications(&third).await, "confirmed");
-    // Back to an address that has confirmed long ago: its subscription is there already.
+    // The first address has confirmed before, so its subscription exists.
     let back = shop.register(&first, "Ada").await;
     assert_eq!((back.status, &back.body["email"]), (200, &json!("ada@example.com")));
     shop.confirm_mails();
@@ -258,7 +261,7 @@ async fn an_old_address_that_confirms_after_it_was_changed_gets_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_could_not_be_subscribed_is_told_so_until_there_is_room() {
+async fn a_customer_who_cannot_be_subscribed_is_told_so_until_there_is_room() {
     let shop = Shop::open().await.stocked("TEA-1", 9).await;
     shop.stack.sns().limit(Limits { per_topic: 5, per_account: 1 });
     let ada = shop.customer("Ada").await;

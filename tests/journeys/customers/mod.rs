@@ -1,4 +1,4 @@
-//! Customers register, change their address and leave. Only their own row knows who they are.
+//! Customers register, change their address and leave. Only their own row and SNS hold their name or address.
 
 mod leaving;
 mod privacy;

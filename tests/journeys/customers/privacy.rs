@@ -1,5 +1,5 @@
-//! Who somebody is, is known to `UsersTable`, to SNS and to themselves: no log line, no execution, no order, no stock
-//! row and no other call repeats a name, an address, a token or a text that a client sent in vain.
+//! Only `UsersTable` and SNS hold a customer's name and address. No log line, execution, order, stock row or other call
+//! holds a name, an address, a token, or input that was refused.
 
 use http::Method;
 use local::aws::{Fault, Recorded};
@@ -11,10 +11,10 @@ use crate::world::{
     requests::{answered, asked, with_json, with_text},
 };
 
-/// In every name, address and text of this test that no one else may see, in whatever case.
+/// A word in every name, address and text of these tests that must stay private, in upper or lower case.
 const MARK: &str = "zaphod";
 
-/// A shop whose every log line and call is kept.
+/// A shop whose log lines and AWS calls are kept.
 struct Observed {
     shop: Shop,
     lines: Lines,
@@ -37,8 +37,7 @@ impl Observed {
         customer
     }
 
-    /// Looks through everything that was kept. At least one line must contain each of `logged`: nothing is hidden
-    /// where nothing was looked at.
+    /// Searches everything that was kept. Each of `logged` must be in a line, which shows that lines were kept.
     async fn search(self, logged: &[&str]) {
         self.shop.heal();
         self.shop.settle().await;
@@ -63,9 +62,9 @@ impl Observed {
             places.push((format!("{:?}", recorded.call), recorded.text.clone()));
         }
         for (place, text) in &places {
-            assert!(!text.to_lowercase().contains(MARK), "{place} knows who it is:\n{text}");
+            assert!(!text.to_lowercase().contains(MARK), "{place} has a name or an address:\n{text}");
             for token in &self.tokens {
-                // The claims are the middle of a token, and whoever has the whole of it is the customer.
+                // The claims alone tell who the customer is, so the middle of a token must stay private too.
                 let claims = token.split('.').nth(1).expect("a token has three parts");
                 assert!(!text.contains(claims), "{place} has a token:\n{text}");
             }
@@ -73,8 +72,7 @@ impl Observed {
     }
 }
 
-/// Whether a call is one of those that a name or an address is for: a user's row, written and read by the functions
-/// whose it is, and their subscription.
+/// Whether a call may hold a name or an address: one on the user's row by its functions, or one on the subscription.
 fn may_know(recorded: &Recorded) -> bool {
     let call = &recorded.call;
     let own_row = call.target.ends_with("UsersTable") && !call.target.contains(',');
@@ -83,7 +81,7 @@ fn may_know(recorded: &Recorded) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_but_the_users_own_row_knows_who_ordered() {
+async fn only_the_users_own_row_holds_a_name_or_an_address() {
     let mut observed = Observed::open().await;
     let zaphod = observed.customer().await;
     let shop = &observed.shop;
@@ -111,7 +109,7 @@ async fn nothing_but_the_users_own_row_knows_who_ordered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_client_sends_in_vain_is_repeated_nowhere() {
+async fn input_that_is_refused_is_repeated_nowhere() {
     let mut observed = Observed::open().await;
     let zaphod = observed.customer().await;
     let shop = &observed.shop;
@@ -165,8 +163,8 @@ async fn what_a_client_sends_in_vain_is_repeated_nowhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_failure_tells_whom_it_happened_to() {
-    // The last is what a role without a permission gets: an internal error, for operators to mend.
+async fn no_failure_repeats_a_name_or_an_address() {
+    // The last is the refusal of a role without a permission, which is an internal error.
     for fault in [Fault::Before, Fault::After, Fault::Throttle, Fault::Refuse("AccessDeniedException")] {
         for service in ["sns", "dynamodb", "lambda", "states"] {
             let mut observed = Observed::open().await;
@@ -198,7 +196,7 @@ async fn no_failure_tells_whom_it_happened_to() {
     }
 }
 
-/// Posts, whatever comes of it: the shop's own way takes an internal error for a failed test.
+/// Posts a request that may be answered with an internal error, and answers the status.
 async fn post(shop: &Shop, caller: &Customer, path: &str, body: &Value) -> u16 {
     let request = asked(Method::POST, path, Some(&caller.token));
     let request = request.header("idempotency-key", format!("zaphod-{body}"));

@@ -1,4 +1,4 @@
-//! Registering: `POST /users`, its repeats, a changed address, and SNS failing at every call of it.
+//! Registering by `POST /users`: repeats, a changed address, and failures of every AWS call.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn asked(shop: &Shop) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_asks_again_until_the_address_is_confirmed() {
+async fn a_repeat_sends_another_confirmation_until_the_address_is_confirmed() {
     let shop = Shop::open().await;
     let ada = shop.signed_in("Ada");
 
@@ -37,12 +37,12 @@ async fn a_repeat_asks_again_until_the_address_is_confirmed() {
     let confirmed = shop.register(&ada, "Ada").await;
 
     assert_eq!((confirmed.status, &confirmed.body["notifications"]), (200, &json!("confirmed")));
-    assert_eq!(asked(&shop).len(), 2, "who has confirmed is not asked again");
+    assert_eq!(asked(&shop).len(), 2, "a confirmed address is not asked again");
     assert_eq!(shop.stack.sns().subscriptions().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_takes_the_new_name_and_keeps_the_rest() {
+async fn a_repeat_changes_the_name_and_keeps_the_rest() {
     let shop = Shop::open().await;
     let ada = shop.customer("Ada").await;
     shop.wait(Duration::from_mins(10));
@@ -56,10 +56,10 @@ async fn a_repeat_takes_the_new_name_and_keeps_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subscription_that_lapsed_unconfirmed_is_made_anew() {
+async fn a_repeat_renews_a_subscription_that_lapsed_unconfirmed() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.registered("Ada").await;
-    // SNS forgets an unconfirmed subscription after two days. By then the token is stale, too.
+    // SNS deletes an unconfirmed subscription after two days. The token has expired by then.
     shop.wait(Duration::from_hours(49));
     let ada = shop.signed_in_as(&ada.user_id, &ada.email);
 
@@ -71,7 +71,7 @@ async fn a_subscription_that_lapsed_unconfirmed_is_made_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_changed_address_gets_the_mail_and_the_old_one_no_more() {
+async fn a_new_address_is_mailed_once_confirmed_and_the_old_one_is_not_mailed_again() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let before = shop.customer("Ada").await;
     assert_eq!(shop.told(&before, "key-1").await, ["ada@example.com"]);
@@ -89,7 +89,7 @@ async fn a_changed_address_gets_the_mail_and_the_old_one_no_more() {
     assert_eq!(shop.told(&after, "key-3").await, ["ada@new.example"]);
 }
 
-/// SNS cannot delete a subscription that is pending: what it can do is never to be asked to confirm it.
+/// SNS cannot delete a pending subscription. The shop only stops asking for its confirmation.
 #[tokio::test(start_paused = true)]
 async fn an_address_that_was_never_confirmed_is_replaced_without_being_asked_again() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
@@ -116,14 +116,14 @@ async fn two_users_of_one_address_are_each_mailed_about_their_own_orders() {
     let registered = shop.register(&other, "Ada's other account").await;
 
     assert_eq!((registered.status, &registered.body["notifications"]), (201, &json!("pending")));
-    assert_eq!(shop.told(&other, "key-1").await, [""; 0], "the other's confirmation does not count");
+    assert_eq!(shop.told(&other, "key-1").await, [""; 0], "the other user's confirmation does not count");
     shop.confirm_mails();
     assert_eq!(shop.told(&other, "key-2").await, ["ada@example.com"]);
     assert_eq!(shop.told(&ada, "key-1").await, ["ada@example.com"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unverified_address_registers_nobody_and_is_mailed_nothing() {
+async fn an_unverified_address_is_not_registered_and_not_mailed() {
     let shop = Shop::open().await;
     let eve = shop.signed_in_unverified("eve@example.com");
 
@@ -135,7 +135,7 @@ async fn an_unverified_address_registers_nobody_and_is_mailed_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_not_registered_cannot_order() {
+async fn a_person_who_is_not_registered_cannot_order() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let stranger = shop.signed_in("Stranger");
 
@@ -143,12 +143,12 @@ async fn who_is_not_registered_cannot_order() {
 
     assert_eq!(refused.problem(), (409, "user_not_registered"));
     assert_eq!((shop.stock("TEA-1").await, shop.rows("OrdersTable").await.len()), ((5, 0), 0));
-    // Nothing is stored, so the same key is good once they are registered.
+    // Nothing was stored, so the same key works after the registration.
     shop.register(&stranger, "Stranger").await;
     assert_eq!(shop.place(&stranger, "key-1", &[("TEA-1", 1)]).await.status, 201);
 }
 
-/// A user who was where before `POST /users`.
+/// The state of a user before `POST /users`.
 #[derive(Clone, Copy, Debug)]
 enum Before {
     Unknown,
@@ -160,7 +160,7 @@ enum Before {
 impl Before {
     const ALL: [Self; 4] = [Self::Unknown, Self::Unconfirmed, Self::Confirmed, Self::AtAnotherAddress];
 
-    /// A shop where a user is so, and that user with a token for the address that is to get the mail.
+    /// A shop with a user in this state, who has a token for the address to be mailed.
     async fn open(self) -> (Shop, Customer) {
         let shop = Shop::open().await.stocked("TEA-1", 5).await;
         let ada = match self {
@@ -177,7 +177,7 @@ impl Before {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whichever_call_of_registering_fails_repeating_it_mends_it() {
+async fn when_any_call_of_registering_fails_a_repeat_completes_it() {
     for before in Before::ALL {
         let (shop, ada) = before.open().await;
         let calls = shop.calls_of(shop.register(&ada, "Ada L.")).await;
@@ -216,7 +216,7 @@ async fn mended(before: Before, call: Call, fault: Fault, times: usize, of: &str
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_is_judged_before_anything_is_stored_or_mailed() {
+async fn a_body_is_validated_before_anything_is_stored_or_mailed() {
     let shop = Shop::open().await;
     let ada = shop.signed_in("Ada");
     for body in [

@@ -1,6 +1,6 @@
-//! Each deed of the shop is cut off after each of its AWS calls in turn, the state machine's calls among them. From then on
-//! every call fails. Once calls succeed again, the sweeper's next runs leave nothing unfinished, and a repeated request
-//! succeeds.
+//! Each deed of the shop is cut off after each of its AWS calls in turn, the state machine's calls among them. From
+//! then on every call fails. Once calls succeed again, the sweeper's next runs leave nothing unfinished, and a repeated
+//! request succeeds.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -39,8 +39,8 @@ impl Cut {
         }
     }
 
-    /// How many e-mails may be repeats. The sweeper sends an e-mail again that is not noted as sent. When the sending hangs,
-    /// the state machine has repeated it before.
+    /// How many e-mails may be repeats. The sweeper sends an e-mail again that is not noted as sent. When the sending
+    /// hangs, the state machine has repeated it before.
     fn repeats(self) -> usize {
         match self {
             Self::After | Self::Unacknowledged => 1,

@@ -171,8 +171,8 @@ impl Business {
             let status = if answer.status == 409 { "REJECTED" } else { "CONFIRMED" };
             // Removed, so that only unexpected e-mails are left.
             let count = sent.remove(&(answer.order_id(), status, &attempt.email)).unwrap_or_default();
-            // A kill between the order and its e-mail leaves the e-mail to the sweeper, a minute later. A kill between the
-            // e-mail and its note lets the sweeper send it again.
+            // A kill between the order and its e-mail leaves the e-mail to the sweeper, a minute later. A kill between
+            // the e-mail and its note lets the sweeper send it again.
             let expected = if attempt.was_cut_off { 0..=2 } else { 1..=1 };
             assert!(expected.contains(&count), "{}: {count} mails for {answer:?}", attempt.key);
         }

@@ -1,5 +1,5 @@
-//! AWS calls fail before or after their effect, are throttled, conflict, or take too long. No answer is untrue, no unit is
-//! lost or sold twice, and the same key later gives a definite answer.
+//! AWS calls fail before or after their effect, are throttled, conflict, or take too long. No answer is untrue, no unit
+//! is lost or sold twice, and the same key later gives a definite answer.
 
 use std::{
     fmt::Write as _,
@@ -335,8 +335,8 @@ fn chance(random: &Mutex<fastrand::Rng>, call: &Call) -> Option<Fault> {
     })
 }
 
-/// Ends the outage, and checks that the same key gives one order, which moved stock once and was mailed once. `before` is
-/// the number of orders that must be stored by now.
+/// Ends the outage, and checks that the same key gives one order, which moved stock once and was mailed once. `before`
+/// is the number of orders that must be stored by now.
 async fn settles(shop: &Shop, customer: &Customer, before: usize) {
     shop.heal();
     shop.settle().await;

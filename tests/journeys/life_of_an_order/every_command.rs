@@ -1,5 +1,5 @@
-//! Every command of every caller in every status: its answer, and its effect on the order, the stock, the history and the
-//! mailbox. `every_command.txt` has the expected outcome, one line for each status and command.
+//! Every command of every caller in every status: its answer, and its effect on the order, the stock, the history and
+//! the mailbox. `every_command.txt` has the expected outcome, one line for each status and command.
 
 use std::fmt::Write as _;
 
@@ -146,7 +146,8 @@ async fn order_in(shop: &Shop, owner: &Customer, status: &str, key: &str) -> (St
         _ => &[],
     };
     for way in ways {
-        // The owner cancels, and a third admin ships. So no command of the table's callers is a repeat, but the owner's.
+        // The owner cancels, and a third admin ships. So no command of the table's callers is a repeat, but the
+        // owner's.
         let changed = match *way {
             "CANCELLED" => shop.cancel(owner, &order_id).await,
             way => shop.patch(&shop.another_admin("Packer"), &order_id, way, version).await,

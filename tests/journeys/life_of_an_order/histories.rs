@@ -1,6 +1,6 @@
-//! Random histories of a shop. Customers and admins place, repeat, cancel, ship, deliver, adjust and resume, a few of them
-//! at once, while the sweeper runs. In the end the books balance, and every status was mailed once. With faults in the AWS
-//! calls it was mailed at least once.
+//! Random histories of a shop. Customers and admins place, repeat, cancel, ship, deliver, adjust and resume, a few of
+//! them at once, while the sweeper runs. In the end the books balance, and every status was mailed once. With faults in
+//! the AWS calls it was mailed at least once.
 //!
 //! A seed makes a history: `ORDERFLOW_SEED=17` runs the seventeenth again, call by call.
 

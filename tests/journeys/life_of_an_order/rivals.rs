@@ -1,5 +1,5 @@
-//! Two callers command the same order at once. Exactly one wins, and over many seeds each side wins at times. The loser is
-//! told why, and the books are right.
+//! Two callers command the same order at once. Exactly one wins, and over many seeds each side wins at times. The loser
+//! is told why, and the books are right.
 //!
 //! Every status is mailed once here, since only these two work on the order.
 
@@ -141,7 +141,8 @@ fn a_cancellation_that_meets_the_confirmation_comes_before_it_or_after_it() {
 
         assert_eq!((placed.status, cancelled.status), (201, 200), "{placed:?} {cancelled:?}");
         assert_eq!(placed.order_id(), id);
-        // If each e-mail was noted while the other was unsent, the order stays due for a minute without an unsent e-mail.
+        // If each e-mail was noted while the other was unsent, the order stays due for a minute without an unsent
+        // e-mail.
         shop.sweep_when_due().await;
         let confirmed = shop.books().await.statuses(&id).len() == 3;
         let history: &[&str] =
@@ -218,15 +219,16 @@ fn of_two_admins_one_resumes_an_order_that_was_given_up() {
     both_won(&winners);
 }
 
-/// An execution ends after 20 s, and its order is due after 60 s. They meet only if a clock jumps. Even then one of them
-/// makes each transition. An e-mail that is not noted as sent yet may be sent twice.
+/// An execution ends after 20 s, and its order is due after 60 s. They meet only if a clock jumps. Even then one of
+/// them makes each transition. An e-mail that is not noted as sent yet may be sent twice.
 #[test]
 fn a_sweeper_that_meets_the_live_workflow_takes_nothing_away_from_it() {
     let winners = each_of(seeds(), async |seed| {
         let shop = Shop::open_with(seed).await.stocked(SKU, 10).await;
         let ada = shop.customer("Ada").await;
         let id = id(&ada, "key-1");
-        // The sweeper queries four other shards first. The slow call lets it arrive before the confirmation or the note.
+        // The sweeper queries four other shards first. The slow call lets it arrive before the confirmation or the
+        // note.
         let slow = ["", "TransactWriteItems", "Publish"][usize::try_from(seed % 3).expect("a number")];
         let second = Fault::Delay(Duration::from_secs(1));
         shop.plant(move |call| (call.operation == slow).then(|| second.clone()));
@@ -289,8 +291,8 @@ fn of_a_repeated_request_and_the_sweeper_one_confirms_and_announces_a_pending_or
     both_won(&winners);
 }
 
-/// An order is due, since its e-mail failed. Its resumption is started twice, as the SDK does when the first start is not
-/// acknowledged. Meanwhile the order is shipped.
+/// An order is due, since its e-mail failed. Its resumption is started twice, as the SDK does when the first start is
+/// not acknowledged. Meanwhile the order is shipped.
 #[test]
 fn a_resumption_that_is_started_twice_does_not_announce_a_change_that_another_made() {
     let outcomes = each_of(seeds(), async |seed| {

@@ -18,7 +18,8 @@ const LIMITS: [usize; 4] = [1, 7, 20, 100];
 const PLENTY: i64 = 100_000;
 
 impl Shop {
-    /// Places this many orders of one unit, and answers their ids. The clock moves by a millisecond after `per_ms` of them.
+    /// Places this many orders of one unit, and answers their ids. The clock moves by a millisecond after `per_ms` of
+    /// them.
     async fn placed(
         &self,
         customer: &Customer,
@@ -53,8 +54,8 @@ fn each_once_newest_first(rows: &[Value], expected: &[String], of: &str) {
     assert!(texts(rows, "created_at").is_sorted_by(|newer, older| newer >= older), "{of}: not newest first");
 }
 
-/// Copies an order's row a thousand times, and answers the copies' ids. Nine share a millisecond, and all are older than
-/// the shop's next order. A list reads a copy as it reads an order, and copying is ten times as fast as placing.
+/// Copies an order's row a thousand times, and answers the copies' ids. Nine share a millisecond, and all are older
+/// than the shop's next order. A list reads a copy as it reads an order, and copying is ten times as fast as placing.
 async fn a_thousand_like(shop: &Shop, order_id: &str) -> Vec<String> {
     let mut row = shop.row(order_id).await;
     let mut ids = Vec::new();

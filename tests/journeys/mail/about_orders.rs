@@ -1,5 +1,5 @@
-//! E-mail about orders: to the customer whose order it is, once, and to nobody else, whoever subscribes and whatever
-//! fails.
+//! An order is mailed to its own customer, once, and to no other address. That holds with many subscribers, and while
+//! calls fail.
 
 use local::{aws::Fault, services::sns::FILTER_POLICIES_PER_TOPIC};
 use serde_json::{Value, json};
@@ -28,16 +28,16 @@ async fn an_order_is_mailed_to_its_own_customer_among_fifty() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_customer_who_has_not_confirmed_is_not_mailed_and_orders_all_the_same() {
+async fn a_customer_who_has_not_confirmed_can_order_and_is_not_mailed() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.registered("Ada").await;
 
     let placed = shop.place(&ada, "key-1", &[("TEA-1", 1)]).await;
 
     assert_eq!((placed.status, shop.order_mail()), (201, Vec::new()));
-    // It was published; that nobody listens yet is not for the sweeper to mend.
+    // The e-mail was published, so nothing is left for the sweeper.
     assert_eq!(shop.row(placed.order_id()).await.get("unsent"), None);
-    // What was published before does not come later.
+    // An e-mail that was published before the confirmation is not delivered later.
     shop.confirm_mails();
     assert_eq!(shop.order_mail(), []);
     shop.place(&ada, "key-2", &[("TEA-1", 1)]).await;
@@ -45,7 +45,7 @@ async fn a_customer_who_has_not_confirmed_is_not_mailed_and_orders_all_the_same(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_names_no_user_reaches_nobody() {
+async fn a_message_without_a_known_user_id_is_delivered_to_no_address() {
     let shop = Shop::open().await;
     let (ada, _bob) = (shop.customer("Ada").await, shop.customer("Bob").await);
     let attribute = |value: &str| json!({ "DataType": "String", "StringValue": value });
@@ -62,7 +62,7 @@ async fn a_message_that_names_no_user_reaches_nobody() {
         assert_eq!(shop.order_mail(), [], "{attributes}");
     }
     publish(&shop, &json!({ "user_id": attribute(&ada.user_id) }));
-    assert_eq!(shop.order_mail().len(), 1, "the topic delivers what names its user");
+    assert_eq!(shop.order_mail().len(), 1, "the topic delivers a message with a known user id");
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,14 +107,14 @@ async fn a_customer_for_whom_no_topic_has_room_orders_all_the_same() {
     for order in [&placed, &rejected] {
         let row = shop.row(order.order_id()).await;
         for member in ["unsent", "due_at", "due_shard"] {
-            assert_eq!(row.get(member), None, "there is nobody to tell, so it counts as told: {row}");
+            assert_eq!(row.get(member), None, "without a subscription it counts as mailed: {row}");
         }
     }
     assert_eq!(shop.order_mail(), []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_sns_is_down_orders_are_taken_and_what_is_unsent_stays_due() {
+async fn while_sns_is_down_orders_are_accepted_and_their_e_mails_stay_due() {
     for fault in [Fault::Before, Fault::Throttle] {
         let shop = Shop::open().await.stocked("TEA-1", 5).await;
         let ada = shop.customer("Ada").await;
@@ -129,21 +129,21 @@ async fn while_sns_is_down_orders_are_taken_and_what_is_unsent_stays_due() {
         for (order, unsent) in [(&placed, 2), (&rejected, 1)] {
             let row = shop.row(order.order_id()).await;
             assert_eq!(row["unsent"], json!([unsent]), "{row}");
-            // A minute after it was placed, whoever is still on it has given up.
+            // It is due a minute after it was placed. The execution is over by then.
             let due_at = row["created_at"].as_str().expect("a time").replacen("12:00:", "12:01:", 1);
             assert_eq!(row["due_at"], due_at, "{row}");
             assert!(row["due_shard"].is_string(), "{row}");
         }
         shop.heal();
         shop.audit(&[("TEA-1", 5)], &[&ada]).await;
-        // A repeat is answered, and leaves the e-mail to the sweeper: only who made a transition announces it.
+        // A repeat made no transition, so it leaves the e-mail to the sweeper.
         assert_eq!(shop.place(&ada, "key-1", &[("TEA-1", 1)]).await.status, 200);
         assert_eq!(shop.order_mail(), []);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_e_mail_that_could_not_be_marked_as_sent_is_sent_and_stays_due() {
+async fn an_e_mail_that_cannot_be_noted_as_sent_is_sent_and_stays_due() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
     shop.plant(|call| {
@@ -157,9 +157,9 @@ async fn an_e_mail_that_could_not_be_marked_as_sent_is_sent_and_stays_due() {
     assert_eq!((&row["unsent"], row.get("due_at").is_some()), (&json!([2]), true), "{row}");
 }
 
-/// Subjects must be ASCII and short, whatever products are called.
+/// The subject of an e-mail must be short and in ASCII, for any product name.
 #[tokio::test(start_paused = true)]
-async fn the_names_of_products_never_keep_an_e_mail_from_being_sent() {
+async fn an_e_mail_is_sent_for_any_product_name() {
     let names = [
         "Thé «vert» 🍵".to_owned(),
         "茶".repeat(100),
@@ -185,7 +185,7 @@ async fn the_names_of_products_never_keep_an_e_mail_from_being_sent() {
     }
 }
 
-/// Publishes to the stack's topic, as whoever may do so could.
+/// Publishes to the stack's topic without a function.
 fn publish(shop: &Shop, attributes: &Value) {
     let message = json!({
         "TopicArn": TEMPLATE.topics[0].arn, "Subject": "s", "Message": "m", "MessageAttributes": attributes,

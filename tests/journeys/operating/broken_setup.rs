@@ -1,5 +1,4 @@
-//! What `orderflow` says when it cannot start: one message that names the cause and what to do, and no trace of a
-//! panic.
+//! When `orderflow` cannot start it prints one message, which names the cause and the remedy. It prints no panic.
 
 use std::{
     fs,
@@ -21,10 +20,10 @@ use crate::world::{
     tables,
 };
 
-/// Far more than a refusal takes; what starts in spite of its set-up would run for ever.
+/// Far longer than a refusal takes. Without a limit an `orderflow` that starts would run for ever.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Runs `orderflow` on free ports in `here`; it must not start. Answers what it said.
+/// Runs `orderflow` on free ports in `here`, and answers its message. It must not start.
 async fn refusal(here: &Path, flags: &[&str]) -> String {
     let mut command = Command::from(command());
     command.current_dir(here).args(["--port", "0", "--aws-port", "0"]).args(flags).kill_on_drop(true);
@@ -47,7 +46,7 @@ fn says(said: &str, parts: &[&str]) {
     }
 }
 
-/// A copy of what the template needs, with one thing changed in one of its files.
+/// A copy of the template and its files, with one change in one file.
 struct Project(TempDir);
 
 impl Project {
@@ -70,7 +69,7 @@ impl Project {
         self.0.path().join(path)
     }
 
-    /// What is said of it when it is started, from a folder below.
+    /// The message of a start from a folder below.
     async fn refusal(&self) -> String {
         refusal(&self.path("step_function"), &["--ephemeral"]).await
     }
@@ -79,7 +78,7 @@ impl Project {
 const TEMPLATE_FILE: &str = "infra/template.yaml";
 const DEFINITION: &str = "step_function/order.asl.json";
 
-/// The table that the local stack keeps for itself.
+/// The local stack's own table.
 const OWN_TABLE: &str = "orderflow-local";
 
 #[tokio::test]
@@ -101,7 +100,7 @@ async fn a_port_in_use_is_named_with_the_flag_that_chooses_another() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_not_this_machines_is_named_with_its_flag() {
+async fn an_address_of_another_machine_is_named_with_its_flag() {
     let said = refusal(&root(), &["--ephemeral", "--host", "192.0.2.1"]).await;
     says(&said, &["192.0.2.1", "--host"]);
 }
@@ -122,7 +121,7 @@ async fn a_template_that_cannot_be_found_or_read_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_template_is_named_with_its_place() {
+async fn a_fault_in_the_template_is_named_with_its_place() {
     for (from, to, parts) in [
         ("Resources:\n", "Resources: [\n", &["YAML: line "][..]),
         (
@@ -157,7 +156,7 @@ async fn what_is_wrong_with_a_template_is_named_with_its_place() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_state_machine_is_named_with_its_state() {
+async fn a_fault_in_the_state_machine_is_named_with_its_state() {
     for (from, to, parts) in [
         (r#""Type": "Task""#, r#""Type": "Map""#, &[r#"state "CheckInventory""#, "Map", "not supported"][..]),
         ("{% $states.input.outcome = 'quoted' %}", "{% $eval('true') %}", &[r#"state "IsQuoted""#, "$eval"]),
@@ -183,7 +182,7 @@ async fn what_is_wrong_with_a_state_machine_is_named_with_its_state() {
     }
 }
 
-/// A data folder whose file a stack of this template made, and this was done to it.
+/// A data folder, and a stack of this template that runs on it.
 async fn data(template: &sam_template::Template) -> (TempDir, Stack) {
     let folder = tempfile::tempdir().expect("a folder");
     let stack = start(template, Some(folder.path()), StackClock::system()).await;
@@ -193,7 +192,7 @@ async fn data(template: &sam_template::Template) -> (TempDir, Stack) {
 #[tokio::test]
 async fn a_data_file_of_another_kind_or_version_is_refused_and_left_as_it_is() {
     let advice = ["orderflow.db", "--data-dir"];
-    // Not a database at all, and one with a hole in it.
+    // A file that is no database, and a database with a hole in it.
     let (folder, stack) = data(&TEMPLATE).await;
     drop(stack);
     let file = folder.path().join("orderflow.db");
@@ -228,7 +227,7 @@ async fn a_data_file_of_another_kind_or_version_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_row_of_the_stacks_own_that_cannot_be_read_is_named() {
+async fn an_unreadable_row_of_the_local_stacks_own_table_is_named() {
     for (kind, id) in [("format", "orderflow"), ("token_key", "es256")] {
         let (folder, stack) = data(&TEMPLATE).await;
         tables::put(&stack, OWN_TABLE, &json!({ "kind": kind, "id": id, "value": "{" })).await;
@@ -239,14 +238,14 @@ async fn a_row_of_the_stacks_own_that_cannot_be_read_is_named() {
 }
 
 #[tokio::test]
-async fn a_data_folder_that_is_in_use_or_of_no_use_is_named_with_its_flag() {
+async fn a_data_folder_that_is_in_use_or_unusable_is_named_with_its_flag() {
     let folder = tempfile::tempdir().expect("a folder");
     let first = Orderflow::start(["--aws-port", "0", "--data-dir", text(folder.path())]);
     let said = refusal(&root(), &["--data-dir", text(folder.path())]).await;
     says(&said, &["another orderflow uses the data folder", text(folder.path()), "--data-dir"]);
     assert!(first.call("GET /health", None, None, None).await.is_ok_and(|reply| reply.status == 200));
     first.kill();
-    // Whoever is gone holds nothing, however it went.
+    // A process that was killed holds no lock.
     drop(Orderflow::start(["--aws-port", "0", "--data-dir", text(folder.path())]));
 
     let file = folder.path().join("a-file");
@@ -263,7 +262,7 @@ async fn a_data_folder_that_is_in_use_or_of_no_use_is_named_with_its_flag() {
 }
 
 #[tokio::test]
-async fn a_flag_that_is_not_one_is_named() {
+async fn an_unknown_or_invalid_flag_is_named() {
     for (flags, parts) in [
         (&["--prot", "1"][..], &["--prot", "--help"][..]),
         (&["--port", "70000"], &["--port", "70000"]),
@@ -277,7 +276,7 @@ async fn a_flag_that_is_not_one_is_named() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_the_template_does_not_take_is_named() {
+async fn a_parameter_that_the_template_refuses_is_named() {
     for (given, parts) in [
         ("ThrottlingRate", ["--parameter ThrottlingRate", "Name=Value"]),
         ("ThrottlingRate=0", ["Parameters.ThrottlingRate", "less than MinValue 1"]),

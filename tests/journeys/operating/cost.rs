@@ -1,10 +1,12 @@
-//! What an order costs: the AWS calls that it makes, the capacity units that they consume, and the size of its row.
+//! The cost of an order: its AWS calls, the capacity units that they consume, and the size of its row.
 //!
-//! The local DynamoDB charges as AWS does: a write one unit for each KB begun, twice that in a transaction, where the
-//! index writes that it causes are not doubled; an index only when its own entry changes; a consistent read one unit
-//! for each 4 KB begun of each row
+//! The local DynamoDB charges as AWS does
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>, and `dynoxide`'s
-//! `actions/index_capacity.rs`, whose rules were captured from the real service).
+//! `actions/index_capacity.rs`, whose rules were captured from the real service):
+//!
+//! - A write is one unit for each KB begun, and twice that in a transaction.
+//! - A write to an index is charged only if its entry changes. It is not doubled in a transaction.
+//! - A consistent read is one unit for each 4 KB begun of each row.
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
@@ -13,11 +15,11 @@ use serde_json::{Value, json};
 
 use crate::world::{Customer, Shop, faults::counts, gestures::product};
 
-/// The longest SKU, and a name and a reference of the most ASCII characters.
+/// The longest SKU, name and reference in ASCII.
 const LONGEST: (usize, usize, usize) = (64, 100, 64);
 
 #[tokio::test(start_paused = true)]
-async fn one_placed_order_makes_these_calls_and_no_others() {
+async fn a_placed_order_makes_these_calls_and_no_others() {
     let (shop, ada) = open().await;
 
     let (placed, recorded) = shop.recording(shop.place(&ada, "key-1", &[("TEA-1", 1)])).await;
@@ -35,7 +37,7 @@ async fn one_placed_order_makes_these_calls_and_no_others() {
     assert_eq!(units(&recorded), (10, 2), "(write, read) units\n{}", bill(&recorded));
 }
 
-/// Which table and which index costs what: a new index, or an attribute more in a key, shows here.
+/// A new index, or another attribute in a key, changes this bill.
 #[tokio::test(start_paused = true)]
 async fn the_bill_of_a_placed_order_names_each_table_and_index() {
     let (shop, ada) = open().await;
@@ -62,7 +64,7 @@ async fn a_repeat_a_rejection_and_a_refusal_cost_less() {
     let (shop, ada) = open().await;
     assert_eq!(shop.place(&ada, "key-1", &[("TEA-1", 1)]).await.status, 201);
 
-    // The transaction of a repeat is cancelled by the order's own row: nothing is written, mailed or marked.
+    // The order's row cancels the transaction of a repeat, so nothing is written, mailed or noted.
     let (repeat, calls) = shop.recording(shop.place(&ada, "key-1", &[("TEA-1", 1)])).await;
     let expected = [
         ("states StartSyncExecution", 1),
@@ -72,7 +74,7 @@ async fn a_repeat_a_rejection_and_a_refusal_cost_less() {
     ];
     assert_eq!((repeat.status, Shop::counted(&calls)), (200, counts(&expected)), "{}", bill(&calls));
 
-    // A rejection moves no stock, so it needs no transaction, and nothing is left to confirm.
+    // A rejection moves no stock, so it needs no transaction and no confirmation.
     let (rejected, calls) = shop.recording(shop.place(&ada, "key-2", &[("TEA-1", 100)])).await;
     let expected = [
         ("states StartSyncExecution", 1),
@@ -85,7 +87,7 @@ async fn a_repeat_a_rejection_and_a_refusal_cost_less() {
     assert_eq!((rejected.status, Shop::counted(&calls)), (409, counts(&expected)), "{}", bill(&calls));
     assert_eq!(units(&calls), (6, 2), "(write, read) units\n{}", bill(&calls));
 
-    // The row is looked for, since an order that was placed under this key would win over the refusal.
+    // The order's row is read first, since a repeat is answered even when its SKU is unknown by now.
     let (refused, calls) = shop.recording(shop.place(&ada, "key-3", &[("TEA-9", 1)])).await;
     let expected = [
         ("states StartSyncExecution", 1),
@@ -98,7 +100,7 @@ async fn a_repeat_a_rejection_and_a_refusal_cost_less() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_lines_are_still_one_read_one_transaction_and_one_mail() {
+async fn an_order_of_ten_lines_makes_one_read_one_transaction_and_one_e_mail() {
     let mut shop = Shop::open().await;
     let skus: Vec<String> = (0..10).map(|n| format!("TEA-{n}")).collect();
     for sku in &skus {
@@ -124,14 +126,14 @@ async fn ten_lines_are_still_one_read_one_transaction_and_one_mail() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_one_line_order_stays_below_one_kilobyte_however_long_its_texts_are() {
+async fn the_row_of_a_one_line_order_stays_below_one_kilobyte_with_the_longest_texts() {
     let (sku_length, name_length, reference_length) = LONGEST;
     let sku = "T".repeat(sku_length);
     let shop = Shop::open().await.stocked(&sku, 5).await;
     let dearest = product(&"N".repeat(name_length), 1_000_000_000, "EUR");
     assert_eq!(shop.describe(&shop.admin, &sku, &dearest).await.status, 200);
     let ada = shop.customer("Ada").await;
-    // While it is unsent the row is at its largest, and writes are charged by the larger of before and after.
+    // The row is largest while it is unsent. A write is charged by the larger row of before and after.
     shop.fail_mails();
 
     let body = json!({ "lines": [{ "sku": sku, "quantity": 5 }], "reference": "R".repeat(reference_length) });
@@ -142,14 +144,14 @@ async fn a_one_line_order_stays_below_one_kilobyte_however_long_its_texts_are() 
     assert!(row.get("unsent").is_some(), "{row}");
     let bytes = item_bytes(&row);
     assert!(bytes < 1_024, "{bytes} bytes: {row}");
-    // MarkNotified was not reached: two units less than a placed order.
+    // Without `MarkNotified` it is two units less than a placed order.
     assert_eq!(units(&recorded), (8, 2), "(write, read) units\n{}", bill(&recorded));
 }
 
 async fn open() -> (Shop, Customer) {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
-    // Time passes between calls, as it does on AWS: where it stood still, an index entry by time would not move.
+    // Time passes between calls, as on AWS. Otherwise an index entry by time would not change.
     shop.plant(|_| Some(Fault::Delay(Duration::from_millis(10))));
     (shop, ada)
 }
@@ -165,7 +167,7 @@ fn units(recorded: &[Recorded]) -> (u64, u64) {
     sums
 }
 
-/// What each call consumed of each table and index.
+/// The units of each call, by table and index.
 fn bill(recorded: &[Recorded]) -> String {
     let mut bill = String::new();
     for one in recorded {
@@ -188,13 +190,13 @@ fn bill(recorded: &[Recorded]) -> String {
     bill
 }
 
-/// Units come as `1.0`; a consistent read or a write is charged in whole ones.
+/// DynamoDB writes units as `1.0`. Consistent reads and writes are charged in whole units.
 fn whole(units: &Value) -> u64 {
     let text = units.to_string();
     text.strip_suffix(".0").unwrap_or(&text).parse().unwrap_or_else(|_fraction| panic!("{text} units"))
 }
 
-/// A row's size by DynamoDB's rules, with 21 bytes, the most there are, for each number
+/// A row's size by DynamoDB's rules, with the largest size, 21 bytes, for each number
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
 fn item_bytes(row: &Value) -> usize {
     let members = row.as_object().expect("a row");

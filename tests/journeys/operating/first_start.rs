@@ -1,4 +1,4 @@
-//! The first minute with `orderflow`: what it says, and that pasting what it says places an order.
+//! The first minute with `orderflow`: its help, and its first output, whose lines place an order when they are pasted.
 
 use std::{
     io::{Read as _, Write as _},
@@ -14,7 +14,7 @@ use crate::world::{
     programs::root,
 };
 
-/// What is to be pasted into another terminal: the commands, in order.
+/// The commands to paste, in order.
 fn to_paste(welcome: &str) -> String {
     let (_, after) = welcome.split_once("Try it, in another terminal:\n\n").expect("lines to paste");
     after.split_once("\n\n").expect("an end").0.to_owned()
@@ -41,7 +41,7 @@ fn help_lists_every_flag() {
 }
 
 #[tokio::test]
-async fn the_first_output_names_the_addresses_and_what_to_paste_and_pasting_it_places_an_order() {
+async fn the_first_output_names_the_addresses_and_the_commands_to_paste_place_an_order() {
     let aws = free_port().to_string();
     let stack = Orderflow::start(["--ephemeral", "--aws-port", &aws]);
     let api = format!("http://{}", stack.api);
@@ -61,7 +61,7 @@ async fn the_first_output_names_the_addresses_and_what_to_paste_and_pasting_it_p
         .output()
     {
         Ok(run) if run.status.success() => String::from_utf8(run.stdout).expect("text"),
-        // No bash, or one without curl: the lines are read instead of run.
+        // Without bash or curl the lines are read instead of run.
         Ok(_) | Err(_) => read_out(&script, &stack).await,
     };
     let answers: Vec<Value> =
@@ -74,10 +74,14 @@ async fn the_first_output_names_the_addresses_and_what_to_paste_and_pasting_it_p
     assert_eq!(mailbox["items"][0]["order_id"], order["order_id"]);
     assert_eq!(iron["available"], 4);
     let runs = send(stack.api, "GET /local/executions", None, None, None).await.expect("an answer");
-    assert_eq!(runs.body["items"].as_array().map(Vec::len), Some(1), "the run that the last line points to");
+    assert_eq!(
+        runs.body["items"].as_array().map(Vec::len),
+        Some(1),
+        "the execution that the last line shows"
+    );
 }
 
-/// Does what the lines say, as far as the lines go: `curl` with a URL, a method, headers and a body.
+/// Makes the calls of the lines without a shell. Each line is a `curl` with a URL, a method, headers and a body.
 async fn read_out(script: &str, stack: &Orderflow) -> String {
     let mut token = String::new();
     let mut said = String::new();
@@ -119,7 +123,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_parameter_of_the_template_can_be_given() {
+fn a_flag_sets_a_parameter_of_the_template() {
     let parameter = "AllowedOrigins=http://localhost:5173";
     let stack = Orderflow::start(["--ephemeral", "--aws-port", "0", "--no-demo", "--parameter", parameter]);
     let mut connection = TcpStream::connect(stack.api).expect("a connection");

@@ -1,4 +1,5 @@
-//! What operators rely on: first start, refusals to start, shipped programs, audit, traces, costs.
+//! Operators can rely on the first start, on clear refusals to start, on the shipped programs, the audit, traces and
+//! costs.
 
 mod broken_setup;
 mod cost;

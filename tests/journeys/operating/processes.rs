@@ -1,5 +1,5 @@
-//! The functions' own programs, as Lambda runs them: started with the environment that the template gives them, fed
-//! by a Lambda Runtime API, their AWS calls going over HTTP to the stack.
+//! The functions' programs run as Lambda runs them. The template gives their environment, a Lambda Runtime API their
+//! events, and their AWS calls go to the stack over HTTP.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +26,7 @@ use crate::world::{
     shop::{held_clock, start},
 };
 
-/// Words that events hold and no log may.
+/// Words in events that no log line may hold.
 const PRIVATE: [&str; 6] =
     ["grace@example.com", "Grace", "secret-token", "PO-77", "first delivery", "Sencha"];
 
@@ -59,7 +59,7 @@ fn function(binary: &str) -> &'static FunctionResource {
     function.unwrap_or_else(|| panic!("the template has no function of {binary}"))
 }
 
-/// An HTTP API's event, payload format 2.0, as its documentation shows it.
+/// An event of an HTTP API, payload format 2.0, as AWS documents it.
 fn request(route: &str, path: &[(&str, &str)], admin: bool, body: Option<&Value>) -> String {
     let (method, template) = route.split_once(' ').expect("a method and a path");
     let raw = path
@@ -119,7 +119,7 @@ fn answered(answer: &Answer) -> (u64, Value) {
     (answer["statusCode"].as_u64().expect("a status"), body)
 }
 
-/// What a program wrote to its output must be JSON lines, one at least for each of `ids`, without anything private.
+/// Checks that a program wrote JSON lines, at least one for each of `ids`, and nothing private.
 #[track_caller]
 fn logged(binary: &str, ended: &Ended, ids: &[&str]) {
     let lines: Vec<Value> = ended
@@ -141,7 +141,7 @@ fn logged(binary: &str, ended: &Ended, ids: &[&str]) {
 }
 
 #[tokio::test]
-async fn every_functions_program_does_its_part_of_an_order_over_http() {
+async fn the_program_of_every_function_does_its_part_of_an_order_over_http() {
     let cloud = Cloud::open().await;
     cloud.shop.stack.faults().record();
     let mut served = BTreeSet::new();
@@ -218,7 +218,7 @@ async fn every_functions_program_does_its_part_of_an_order_over_http() {
         TEMPLATE.functions.iter().map(|function| function.binary.as_str()).collect();
     assert_eq!(served, shipped, "every function of the template needs its part in this test");
 
-    // Each called AWS under its own name, and place_order did run the workflow over HTTP.
+    // Each called AWS under its own name, and `place_order` ran the workflow over HTTP.
     let recorded = cloud.shop.stack.faults().recorded();
     let calls = |caller: &str, operation: &str| {
         recorded.iter().filter(|made| made.call.caller == caller && made.call.operation == operation).count()
@@ -233,7 +233,7 @@ async fn every_functions_program_does_its_part_of_an_order_over_http() {
     assert_eq!(calls(&function("place_order").logical_id, "StartSyncExecution"), 2);
 }
 
-/// The three steps of another order, one after the other, as the state machine would call them.
+/// Runs the three steps of another order as the state machine would.
 async fn steps(cloud: &Cloud) -> [&'static str; 3] {
     let order_id = "6f1c3b1e-5d0a-5c0e-9a83-2f5b7e41d0c6";
     let command = json!({
@@ -270,8 +270,7 @@ async fn steps(cloud: &Cloud) -> [&'static str; 3] {
     ["check_inventory", "create_order", "update_order_status"]
 }
 
-/// Ada's part of the sample events, in the order in which one needs the other, with what each is answered: a status,
-/// or a field of a step's answer.
+/// The sample events in the order in which they must run, each with a field of its answer and that field's value.
 const SAMPLES: [(&str, &str, &str); 9] = [
     ("adjust_inventory", "statusCode", "201"),
     ("create_user", "statusCode", "201"),
@@ -289,7 +288,7 @@ fn sample(binary: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What the sample events want to be in stock, as the demo catalog has it.
+/// Stocks the product of the sample events, as the demo catalog does.
 async fn stock_sencha(shop: &Shop) {
     let listed = shop.describe(&shop.admin, "TEA-SENCHA", &product("Sencha, 100 g", 850, "EUR")).await;
     assert_eq!(listed.status, 201, "{listed:?}");
@@ -297,7 +296,7 @@ async fn stock_sencha(shop: &Shop) {
 }
 
 #[tokio::test]
-async fn every_sample_event_does_on_the_real_program_what_it_is_a_sample_of() {
+async fn every_sample_event_succeeds_on_the_program_of_its_function() {
     let cloud = Cloud::open().await;
     stock_sencha(&cloud.shop).await;
     let sampled: BTreeSet<&str> = SAMPLES.iter().map(|(binary, ..)| *binary).collect();
@@ -311,7 +310,7 @@ async fn every_sample_event_does_on_the_real_program_what_it_is_a_sample_of() {
         assert_eq!(answer[field].to_string(), expected, "{binary}: {answer}");
         program.stop().await;
     }
-    // Ada is who the local stack says she is, so that her orders are found with her token.
+    // The samples have the id that the local stack gives Ada, so her token finds the orders.
     let ada = cloud.shop.signed_in("Ada");
     let orders = cloud.shop.get("/orders", &ada).await;
     let statuses: Vec<&Value> =
@@ -319,7 +318,7 @@ async fn every_sample_event_does_on_the_real_program_what_it_is_a_sample_of() {
     assert_eq!(statuses, ["CONFIRMED", "CANCELLED"], "{orders:?}");
 }
 
-/// What `cargo lambda invoke` and `aws lambda invoke` send: a call of the function by its name in the template.
+/// `cargo lambda invoke` and `aws lambda invoke` send such a call, with the function's name in the template.
 #[tokio::test(start_paused = true)]
 async fn every_sample_event_can_be_sent_to_the_local_stack_without_a_signature() {
     let shop = Shop::open().await;
@@ -332,16 +331,16 @@ async fn every_sample_event_can_be_sent_to_the_local_stack_without_a_signature()
         let answer: Value = serde_json::from_slice(&answer).expect("JSON");
         assert_eq!(answer[field].to_string(), expected, "{binary}: {answer}");
     }
-    // Any other call must say who makes it.
+    // Every other call must name its caller.
     let request = Request::post("/").header("x-amz-target", "DynamoDB_20120810.ListTables");
     let request = request.body(Body::from("{}")).expect("a request");
     assert_eq!(answered_by(shop.stack.aws_router(), request).await.0.status, 403);
 }
 
-/// Whoever runs the workflow hands on the trace that Lambda gave the invocation.
+/// A program that runs the workflow hands on the trace of its own invocation.
 #[tokio::test]
-async fn the_programs_that_run_the_workflow_have_it_continue_their_trace() {
-    // Long ago, so that what is left there is due for a sweeper of today.
+async fn every_program_that_runs_the_workflow_hands_its_trace_on() {
+    // A clock in the past, so that an order left there is due for the sweeper, whose clock is the system's.
     let cloud = Cloud::open_at(held_clock()).await;
     let shop = cloud.shop.clone().stocked("TEA-1", 5).await;
     let ada = shop.customer("Ada").await;
@@ -369,7 +368,7 @@ async fn the_programs_that_run_the_workflow_have_it_continue_their_trace() {
 }
 
 #[tokio::test]
-async fn a_failure_is_reported_under_our_own_name_and_repeats_nothing_of_the_event() {
+async fn a_failure_is_reported_under_a_name_of_ours_and_repeats_nothing_of_the_event() {
     let cloud = Cloud::open().await;
     cloud.shop.plant(|call: &Call| match call.operation.as_str() {
         "TransactWriteItems" => Some(Fault::Conflict),
@@ -413,7 +412,7 @@ async fn a_failure_is_reported_under_our_own_name_and_repeats_nothing_of_the_eve
                 "{binary}: {report}"
             );
         }
-        // It is still there for the next one.
+        // The program still answers the next event.
         assert_eq!(
             program.invoke(&event.to_string()).await.expect_err("a failure")["errorType"],
             error,
@@ -442,12 +441,12 @@ fn is_door(function: &FunctionResource) -> bool {
 }
 
 #[tokio::test]
-async fn a_program_without_its_variables_ends_and_names_each_of_them() {
+async fn a_program_without_a_variable_ends_and_names_every_missing_one() {
     let cloud = Cloud::open().await;
     for function in &TEMPLATE.functions {
         let names: Vec<&String> = function.environment.keys().collect();
         assert!(names.len() >= 3, "{}: {names:?}", function.binary);
-        // All of them, and each of them alone.
+        // Without all of them, and without each of them.
         let mut cases = vec![names.clone()];
         cases.extend(names.iter().map(|name| vec![*name]));
         for missing in cases {

@@ -1,5 +1,5 @@
-//! The audit: what is reserved of every SKU against what the open orders hold. As a function, and as `orderflow
-//! reconcile` in each of its forms. It changes nothing, whatever it finds.
+//! The audit compares the reserved units of every SKU with the units that open orders hold, and changes nothing. It
+//! runs as a function, and as `orderflow reconcile` in each of its forms.
 
 use std::{
     process::{Command, Output},
@@ -28,7 +28,7 @@ async fn reconcile(shop: &Shop) -> Reconciled {
     aws_adapters::reconcile(&orders, &stocks).await.expect("it can be found out")
 }
 
-/// What is found, written as `SKU reserved/held`.
+/// The differences, each as `SKU reserved/held`.
 fn differences(found: &Reconciled) -> Vec<String> {
     let shown = |Difference { sku, reserved, held }: &Difference| format!("{sku} {reserved}/{held}");
     found.differences.iter().map(shown).collect()
@@ -66,7 +66,7 @@ async fn lively() -> Shop {
 }
 
 #[tokio::test(start_paused = true)]
-async fn books_that_balance_are_found_to_whatever_the_orders_have_been_through() {
+async fn the_audit_finds_no_difference_in_right_books_with_orders_in_every_status() {
     let shop = lively().await;
     let before = shop.everything().await;
 
@@ -76,15 +76,15 @@ async fn books_that_balance_are_found_to_whatever_the_orders_have_been_through()
     assert_eq!(found, Reconciled { skus: 3, open_orders: 3, differences: vec![] });
     assert!(
         calls.keys().eq(["dynamodb BatchGetItem", "dynamodb Query"]),
-        "it reads, and scans nothing: {calls:?}"
+        "it reads without a scan: {calls:?}"
     );
     assert_eq!(shop.everything().await, before);
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_difference_is_told_by_sku_and_nothing_is_changed() {
+async fn the_audit_names_every_sku_that_differs_and_changes_nothing() {
     let shop = lively().await;
-    // Of both, 3 + 4 + 5 and 1 + 1 + 1 are held.
+    // Open orders hold 3 + 4 + 5 of TEA-1 and 1 + 1 + 1 of TEA-2.
     for (sku, reserved, expected) in [
         ("TEA-1", 13, &["TEA-1 13/12"][..]),
         ("TEA-2", 0, &["TEA-1 13/12", "TEA-2 0/3"]),
@@ -109,7 +109,7 @@ async fn every_difference_is_told_by_sku_and_nothing_is_changed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_orders_and_skus_than_a_page_holds_are_all_counted() {
+async fn the_audit_counts_more_orders_and_skus_than_a_page_holds() {
     let mut shop = Shop::open().await.stocked("A", 1_000).await;
     for n in 0..103 {
         shop = shop.stocked(&format!("SKU-{n}"), 0).await;
@@ -118,7 +118,7 @@ async fn more_orders_and_skus_than_a_page_holds_are_all_counted() {
     for n in 0..105 {
         assert_eq!(shop.place(&ada, &format!("key-{n}"), &[("A", 2)]).await.status, 201);
     }
-    // Of these one goes on being PENDING in each of the sweeper's shards, as a rule: their number is what counts.
+    // Twelve PENDING orders, so that most of the sweeper's shards have one.
     shop.fail_confirmations();
     for n in 0..12 {
         let placed = shop.place(&ada, &format!("pending-{n}"), &[("A", 1)]).await;
@@ -132,7 +132,7 @@ async fn more_orders_and_skus_than_a_page_holds_are_all_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_that_moves_while_the_books_are_read_is_no_difference() {
+async fn an_order_that_changes_while_the_audit_reads_is_no_difference() {
     let shop = Shop::open().await.stocked("TEA-1", 50).await.stocked("TEA-2", 50).await;
     let ada = shop.customer("Ada").await;
     let first = shop.place(&ada, "key-1", &[("TEA-1", 2)]).await;
@@ -143,7 +143,7 @@ async fn an_order_that_moves_while_the_books_are_read_is_no_difference() {
         let mut queries = 0;
         let reading = shop.plant_once(Fault::Delay(Duration::from_millis(100)), move |call| {
             queries += u32::from(call.caller == "Reconcile" && call.operation == "Query");
-            // The five shards of what is due come first, then what is confirmed, then the stock.
+            // It queries the five shards of due orders first, then confirmed orders, then the stock.
             queries == 6
         });
         let key = format!("late-{tampered}");
@@ -153,12 +153,12 @@ async fn an_order_that_moves_while_the_books_are_read_is_no_difference() {
         });
         shop.heal();
         let expected = if tampered { vec!["TEA-2 9/0".to_owned()] } else { vec![] };
-        assert_eq!(differences(&found), expected, "only what differs twice is told");
+        assert_eq!(differences(&found), expected, "only a difference that persists is reported");
     }
     assert_eq!(shop.cancel(&ada, first.order_id()).await.status, 200);
 }
 
-/// `orderflow reconcile`, with no AWS settings but these.
+/// Runs `orderflow reconcile` with these AWS settings only.
 fn run(flags: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let mut command: Command = command();
     command.arg("reconcile").args(flags);
@@ -177,7 +177,7 @@ fn run(flags: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String, Strin
     (status.code(), text(stdout), text(stderr))
 }
 
-/// A data folder with an open order of three units, whose stack is stopped; `reserved` is what the stock row says.
+/// A data folder of a stopped stack with an open order of three units. Its stock row says `reserved`.
 async fn folder(reserved: u64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let shop = Shop::on(start(&TEMPLATE, Some(folder.path()), StackClock::system()).await);
@@ -189,13 +189,13 @@ async fn folder(reserved: u64) -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn the_program_tells_by_its_exit_status_whether_the_books_balance() {
+async fn the_exit_status_of_the_program_says_whether_the_books_balance() {
     for (reserved, status, said) in [
         (3, 0, "2 SKUs, 1 open order: the books balance\n"),
         (5, 1, "TEA-1: 5 reserved, open orders hold 3\n2 SKUs, 1 open order: 1 SKU differs\n"),
     ] {
         let folder = folder(reserved).await;
-        // The second run finds what the first one found.
+        // A second run gives the same result.
         for _ in 0..2 {
             let run = run(&["--data-dir", text(folder.path())], &[]);
             assert_eq!(run, (Some(status), said.to_owned(), String::new()));
@@ -204,7 +204,7 @@ async fn the_program_tells_by_its_exit_status_whether_the_books_balance() {
 }
 
 #[tokio::test]
-async fn the_program_asks_a_running_stack_through_its_aws_port() {
+async fn the_program_reads_a_running_stack_through_its_aws_port() {
     let folder = folder(4).await;
     let dir = text(folder.path());
     let port = free_port().to_string();
@@ -218,7 +218,7 @@ async fn the_program_asks_a_running_stack_through_its_aws_port() {
     );
 
     assert_eq!(run(&["--endpoint-url", &url], &[]), differ);
-    // As on AWS: tables, region and credentials are named, and only where they are is different.
+    // As on AWS, with tables, region and credentials, and another endpoint.
     let orders = tables::name("OrdersTable");
     let inventory = tables::name("InventoryTable");
     let named = ["--orders-table", orders, "--inventory-table", inventory, "--endpoint-url", &url];
@@ -228,7 +228,7 @@ async fn the_program_asks_a_running_stack_through_its_aws_port() {
     let by_environment = [&credentials[..], &[("AWS_REGION", "us-east-1")]].concat();
     assert_eq!(run(&named, &by_environment), differ);
 
-    // The file itself is the running stack's.
+    // The running stack holds the file.
     let (status, out, fault) = run(&["--data-dir", dir], &[]);
     assert_eq!((status, out.as_str()), (Some(2), ""), "{fault}");
     for part in ["is running on", dir, "--endpoint-url", "--aws-port", "stop it"] {
@@ -249,12 +249,12 @@ async fn the_program_asks_a_running_stack_through_its_aws_port() {
     running.kill();
     let (status, _, fault) = run(&["--endpoint-url", &url], &[]);
     assert_eq!(status, Some(2), "{fault}");
-    // Stopped in whatever way, the file is free again, and says the same.
+    // After a kill the file is free again, and gives the same result.
     assert_eq!(run(&["--data-dir", dir], &[]), differ);
 }
 
 #[tokio::test]
-async fn the_program_says_what_is_wrong_when_it_cannot_find_out() {
+async fn the_program_names_the_cause_when_it_cannot_read_the_books() {
     let empty = tempfile::tempdir().expect("a folder");
     let dir = text(empty.path());
     let missing = empty.path().join("missing");
@@ -275,7 +275,7 @@ async fn the_program_says_what_is_wrong_when_it_cannot_find_out() {
     assert_eq!(
         std::fs::read_dir(empty.path()).expect("the folder").count(),
         0,
-        "looking left something behind"
+        "the program left a file in the folder"
     );
     std::fs::write(empty.path().join("orderflow.db"), "no database, certainly not one of ours")
         .expect("a file");

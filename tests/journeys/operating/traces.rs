@@ -1,4 +1,4 @@
-//! X-Ray traces: whoever runs the workflow has it continue the trace of its own invocation.
+//! X-Ray traces: a run of the workflow continues the trace of the invocation that asked for it.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use local::aws::Recorded;
 
 use crate::world::{Shop, waiting::DUE};
 
-/// The trace headers of the recorded runs, with who asked for each.
+/// The caller and the trace header of each recorded run.
 fn traced_runs(recorded: &[Recorded]) -> Vec<(String, String)> {
     let runs = recorded.iter().filter(|made| made.call.operation == "StartSyncExecution");
     runs.map(|made| {
@@ -18,7 +18,7 @@ fn traced_runs(recorded: &[Recorded]) -> Vec<(String, String)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_run_of_the_workflow_continues_the_trace_of_whoever_asked_for_it() {
+async fn every_run_of_the_workflow_continues_the_trace_of_its_caller() {
     let shop = Shop::open().await.stocked("TEA-1", 9).await;
     let ada = shop.customer("Ada").await;
     let left = shop.place_unsent(&ada, "one", &[("TEA-1", 1)]).await;
@@ -40,5 +40,5 @@ async fn every_run_of_the_workflow_continues_the_trace_of_whoever_asked_for_it()
     assert_eq!(callers, expected);
     let traces: BTreeSet<&str> = runs.iter().map(|(_, trace)| trace.as_str()).collect();
     assert!(traces.iter().all(|trace| trace.starts_with("Root=1-")), "{runs:?}");
-    assert_eq!(traces.len(), runs.len(), "each invocation has a trace of its own: {runs:?}");
+    assert_eq!(traces.len(), runs.len(), "two invocations share a trace: {runs:?}");
 }

@@ -1,5 +1,5 @@
-//! The auditor of the books names every kind of fault that it looks for. Each fault is made by hand in a shop whose books
-//! were right before.
+//! The auditor of the books names every kind of fault that it looks for. Each fault is made by hand in a shop whose
+//! books were right before.
 
 use std::panic::AssertUnwindSafe;
 

@@ -1,9 +1,9 @@
 //! Why an order is one transaction. The same rush on the same few units runs twice under the same faults: through the
 //! shop, and through a plain shop without a transaction.
 //!
-//! The plain shop decrements the stock if enough is available, then stores the order, and gives the units back when that
-//! fails. Each write has a condition. Even so, the SDK repeats a write whose acknowledgement was lost, and makes some
-//! writes twice.
+//! The plain shop decrements the stock if enough is available, then stores the order, and gives the units back when
+//! that fails. Each write has a condition. Even so, the SDK repeats a write whose acknowledgement was lost, and makes
+//! some writes twice.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,8 @@ use crate::world::{Customer, Shop, Storm, each_of, seeds, tables};
 const SKUS: [&str; 2] = ["TEA-1", "CUP-1"];
 const STOCKED: [i64; 2] = [10, 2];
 
-/// Each buyer wants one unit of the first product. Every second buyer also wants one of the other, which soon sells out.
+/// Each buyer wants one unit of the first product. Every second buyer also wants one of the other, which soon sells
+/// out.
 const BUYERS: usize = 20;
 const AT_ONCE: usize = 4;
 

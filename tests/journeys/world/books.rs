@@ -139,8 +139,8 @@ impl Books {
         }
     }
 
-    /// Checks that as many units of each SKU exist, or were shipped, as the test put into stock. The ledger cannot show an
-    /// adjustment that was entered twice, and this can.
+    /// Checks that as many units of each SKU exist, or were shipped, as the test put into stock. The ledger cannot show
+    /// an adjustment that was entered twice, and this can.
     fn opened_with(&self, opening: &[(&str, i64)]) {
         for (sku, opening) in opening {
             let (available, reserved) = self.stock[*sku];
@@ -156,8 +156,8 @@ impl Books {
         }
     }
 
-    /// Checks that an order is due while it is PENDING or has an e-mail unsent; and that each order was announced to its
-    /// own customer, or has that e-mail unsent.
+    /// Checks that an order is due while it is PENDING or has an e-mail unsent; and that each order was announced to
+    /// its own customer, or has that e-mail unsent.
     fn are_due_and_announced(&self) {
         for (order_id, order) in &self.orders {
             let unsent = !order["unsent"].is_null();

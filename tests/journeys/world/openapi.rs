@@ -147,8 +147,8 @@ impl OpenApi {
         Ok(())
     }
 
-    /// A path without a route is answered by the gateway; or by a function that does not know it, where a test's template
-    /// has an extra route.
+    /// A path without a route is answered by the gateway; or by a function that does not know it, where a test's
+    /// template has an extra route.
     fn check_unknown(&self, sent: &Sent, reply: &Reply) -> Result<(), String> {
         let own = [400, 404, 413, 431];
         if !own.contains(&reply.status) {

@@ -1,5 +1,5 @@
-//! Seeds, and scenarios that run once for each of many seeds, on all cores. A seed names itself when its scenario fails.
-//! `ORDERFLOW_SEED` runs that seed alone, and the scenario takes the same course again.
+//! Seeds, and scenarios that run once for each of many seeds, on all cores. A seed names itself when its scenario
+//! fails. `ORDERFLOW_SEED` runs that seed alone, and the scenario takes the same course again.
 
 use std::{
     num::NonZero,
@@ -44,7 +44,8 @@ impl Drop for Seed {
     }
 }
 
-/// Runs `scenario` with each of `seeds`, each under a paused clock of its own. Answers their results in the seeds' order.
+/// Runs `scenario` with each of `seeds`, each under a paused clock of its own. Answers their results in the seeds'
+/// order.
 pub(crate) fn each_of<T: Send>(
     seeds: impl Iterator<Item = Seed> + Send,
     scenario: impl AsyncFn(u64) -> T + Sync,

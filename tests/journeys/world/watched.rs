@@ -35,8 +35,8 @@ impl Watched {
         assert!(self.shop.order_mail().is_empty());
     }
 
-    /// Checks that no failure and none of `secrets` was logged, in upper or lower case. Each of `seen` was logged, which
-    /// shows that the log was kept.
+    /// Checks that no failure and none of `secrets` was logged, in upper or lower case. Each of `seen` was logged,
+    /// which shows that the log was kept.
     pub(crate) fn logged(&self, seen: &[&str], secrets: &[&str]) {
         let text = self.log.text();
         for expected in seen {
