@@ -1,4 +1,4 @@
-"""Runs the cases of tests/journeys/workflow_cases.json in MiniStack's Step Functions. See scripts/workflow-elsewhere.
+"""Runs the cases of tests/journeys/contract/workflow_cases.json in MiniStack's Step Functions. See scripts/workflow-elsewhere.
 
     workflow_elsewhere.py mocks CASES DEFINITION                  prints the mock configuration
     workflow_elsewhere.py run   CASES DEFINITION --endpoint URL   runs the cases; exit status 1 if one differs

@@ -9,7 +9,7 @@ use http::Method;
 use local::{aws::Fault, ground::tokens::TokenRequest};
 use serde_json::json;
 
-use crate::shop::{Customer, Shop};
+use crate::world::{Customer, Shop};
 
 /// Longer than an order waits before the sweeper resumes it.
 const DUE: Duration = Duration::from_secs(61);

@@ -10,7 +10,7 @@ use local::{
 use time::macros::datetime;
 
 use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints, day};
-use crate::shop::Shop;
+use crate::world::Shop;
 
 /// The most lines that a `main.rs` may have.
 const MOST_MAIN_LINES: usize = 10;

@@ -11,10 +11,7 @@ use super::{
     Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints, day,
     watching::{RUNBOOK, Written, as_sub},
 };
-use crate::{
-    log_lines::{Lines, listen},
-    shop::Shop,
-};
+use crate::world::{Lines, Shop, listen};
 
 const LOG_GROUP: &str = "AWS::Logs::LogGroup";
 

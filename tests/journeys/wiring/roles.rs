@@ -4,7 +4,7 @@ use local::aws::Need;
 use sam_template::{Effect, Statement, Template, permits};
 
 use super::{self as wiring, Complaints, HOUSE, House, assert_blamed, assert_sound, complaints, day};
-use crate::shop::{Shop, TEMPLATE};
+use crate::world::{Shop, TEMPLATE};
 
 /// Lambda and Step Functions write logs themselves, so no call of ours needs these actions.
 const OF_AWS_ITSELF: &str = "logs:";

@@ -13,7 +13,7 @@ use serde_json::json;
 use time::macros::datetime;
 
 use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
-use crate::shop::Shop;
+use crate::world::Shop;
 
 const OPENAPI: &str = "infra/openapi.yaml";
 
