@@ -21,5 +21,5 @@ pub use orders::{Advanced, Claim, DueOrder, DueTime, OrderFilter, Orders, Placed
 pub use reconcile::{Difference, Reconciled, reconcile};
 pub use stock::{Adjusted, Page, Stocks};
 pub use topics::{Subscribed, TopicWiring, Topics, Wish, notifications_of};
-pub use users::{Customer, Registered, Subscription, UserRow, Users};
+pub use users::{Recipient, Registered, Subscription, UserRow, Users};
 pub use workflow::Workflow;

@@ -15,7 +15,7 @@ use domain::{
 };
 
 use crate::{
-    Customer, Users,
+    Recipient, Users,
     batch::read_batch,
     failure::{failed, incomplete, unreadable},
     transaction::{Transacted, condition_failed, transact},
@@ -94,20 +94,20 @@ impl Stocks {
     }
 
     /// The stock of `skus` and, in the same consistent batch, where the mail of `user` goes.
-    pub async fn with_customer(
+    pub async fn with_recipient(
         &self,
         users: &Users,
         user: &UserId,
         skus: impl Iterator<Item = &Sku>,
-    ) -> Result<(Vec<Stock>, Option<Customer>), Error> {
-        let (users_table, of_user) = users.customer_key(user);
+    ) -> Result<(Vec<Stock>, Option<Recipient>), Error> {
+        let (users_table, of_user) = users.recipient_key(user);
         let of_stock: Vec<Item> = skus.map(|sku| key(sku, STOCK)).collect();
         let wanted = [(self.table.clone(), of_stock.into()), (users_table.clone(), of_user)];
         let mut found = read_batch(&self.client, wanted).await?;
-        let customer =
-            found.remove(&users_table).unwrap_or_default().pop().map(Customer::read).transpose()?;
+        let recipient =
+            found.remove(&users_table).unwrap_or_default().pop().map(Recipient::read).transpose()?;
         let rows = found.remove(&self.table).unwrap_or_default();
-        Ok((rows.into_iter().map(stock).collect::<Result<_, _>>()?, customer))
+        Ok((rows.into_iter().map(stock).collect::<Result<_, _>>()?, recipient))
     }
 
     /// Stock by SKU, `limit` rows at most, after the SKU `after`.

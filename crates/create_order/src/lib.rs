@@ -6,7 +6,7 @@
 use aws_adapters::{Orders, Placed, Stocks, StoredOrder, database};
 use domain::{
     Error, Fingerprint, Placement, Status,
-    workflow::{Announcement, CreateOrder as CreateOrderInput, Created},
+    workflow::{Announcement, CreateOrderInput, Created},
 };
 use lambda_shell::{Clock, Env, SdkConfig, SetupFault, Step};
 

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Error, Fault, MAX_UNIT_PRICE, Money, UnitPrice, money::MAX_AMOUNT};
+use crate::{Error, InvalidField, MAX_UNIT_PRICE, Money, UnitPrice, money::MAX_AMOUNT};
 
 /// Reads bytes as a JSON object. The error says where it broke off, never what was there.
 pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
@@ -22,7 +22,7 @@ pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
 }
 
 /// A field that was read: its value, or every fault of it.
-pub type Field<T> = Result<T, Vec<Fault>>;
+pub type Field<T> = Result<T, Vec<InvalidField>>;
 
 /// One JSON object being read. Take the fields out one by one, then [`finish`](Self::finish) with all of them.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Body {
     prefix: String,
     object: Map<String, Value>,
     /// The fault of a value that is no object.
-    not_an_object: Option<Fault>,
+    not_an_object: Option<InvalidField>,
 }
 
 impl Body {
@@ -46,7 +46,11 @@ impl Body {
         if let Value::Object(object) = value {
             Self { prefix, object, not_an_object: None }
         } else {
-            Self { prefix, object: Map::new(), not_an_object: Some(Fault::new(path, "must be an object")) }
+            Self {
+                prefix,
+                object: Map::new(),
+                not_an_object: Some(InvalidField::new(path, "must be an object")),
+            }
         }
     }
 
@@ -86,8 +90,8 @@ impl Body {
     }
 
     /// The fault of a field of this object.
-    pub fn fault(&self, field: &str, reason: impl Into<String>) -> Vec<Fault> {
-        vec![Fault::new(format!("{}{field}", self.prefix), reason)]
+    pub fn fault(&self, field: &str, reason: impl Into<String>) -> Vec<InvalidField> {
+        vec![InvalidField::new(format!("{}{field}", self.prefix), reason)]
     }
 
     /// Ends the reading: the fields' values, or every fault, those of fields that the request does not have last.
@@ -105,9 +109,9 @@ impl Body {
     pub fn read<F: Fields>(self, fields: F) -> Field<F::Values> {
         let Self { prefix, object, not_an_object } = self;
         let unknown =
-            |field: &String| Fault::new(format!("{prefix}{field}"), "is not a field of this request");
-        let unknown: Vec<Fault> = object.keys().map(unknown).collect();
-        let mut faults: Vec<Fault> = not_an_object.into_iter().collect();
+            |field: &String| InvalidField::new(format!("{prefix}{field}"), "is not a field of this request");
+        let unknown: Vec<InvalidField> = object.keys().map(unknown).collect();
+        let mut faults: Vec<InvalidField> = not_an_object.into_iter().collect();
         match fields.join() {
             Ok(values) if faults.is_empty() && unknown.is_empty() => return Ok(values),
             Ok(_incomplete) => {}
@@ -138,11 +142,12 @@ impl Body {
 
     /// The value, or its faults under this field's name.
     fn named<T>(&self, field: &str, result: Result<T, Error>) -> Field<T> {
-        result.map_err(|error| match error {
-            Error::Invalid(faults) => {
+        result.map_err(|error| {
+            if let Error::Invalid(faults) = error {
                 faults.into_iter().flat_map(|fault| self.fault(field, fault.reason)).collect()
+            } else {
+                self.fault(field, error.to_string())
             }
-            other => self.fault(field, other.to_string()),
         })
     }
 }

@@ -9,14 +9,14 @@ use crate::{Money, Order, Sku, Status};
 
 /// One thing wrong with a request body, header or query parameter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Fault {
+pub struct InvalidField {
     /// Where: a path such as `lines[2].quantity`, or a header's name.
     pub field: String,
     /// What was expected there. Never repeats the value.
     pub reason: String,
 }
 
-impl Fault {
+impl InvalidField {
     /// A fault of `field`, which should have been as `reason` says.
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { field: field.into(), reason: reason.into() }
@@ -40,7 +40,7 @@ pub enum Error {
     BadCursor,
     /// The body, a header or the query is well-formed but breaks a rule: every fault of it.
     #[error("the request breaks {} rule(s)", .0.len())]
-    Invalid(Vec<Fault>),
+    Invalid(Vec<InvalidField>),
     /// A request that needs an `Idempotency-Key` came without one.
     #[error("the Idempotency-Key header is missing")]
     IdempotencyKeyMissing,
@@ -201,7 +201,7 @@ impl Error {
     }
 
     /// Gathers faults: `Ok` when there are none.
-    pub fn reject_if_any(faults: Vec<Fault>) -> Result<(), Self> {
+    pub fn reject_if_any(faults: Vec<InvalidField>) -> Result<(), Self> {
         if faults.is_empty() { Ok(()) } else { Err(Self::Invalid(faults)) }
     }
 }

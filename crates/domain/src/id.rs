@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{Error, Fault, IdempotencyKey, OrderRequest, Reason, Reference, Sku, stock::Delta};
+use crate::{Error, IdempotencyKey, InvalidField, OrderRequest, Reason, Reference, Sku, stock::Delta};
 
 /// The namespace of this system's derived ids (RFC 9562 section 5.5): a UUID drawn once, for good.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_3b1e_5d0a_4c0e_9a83_2f5b_7e41_d0c6);
@@ -30,7 +30,10 @@ impl TryFrom<String> for UserId {
         if (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
             Ok(Self(text))
         } else {
-            Err(Error::Invalid(vec![Fault::new("user_id", "must be 1 to 128 visible ASCII characters")]))
+            Err(Error::Invalid(vec![InvalidField::new(
+                "user_id",
+                "must be 1 to 128 visible ASCII characters",
+            )]))
         }
     }
 }

@@ -20,7 +20,7 @@ mod user;
 pub mod workflow;
 
 pub use body::{Body, Field, Fields, field, parse_object};
-pub use error::{Error, Fault};
+pub use error::{Error, InvalidField};
 pub use id::{Fingerprint, MovementId, OrderId, UserId};
 pub use line::{MAX_LINES, MAX_QUANTITY, PricedLine, Quantity, RequestedLine, Shortage, Sku};
 pub use mail::Mail;

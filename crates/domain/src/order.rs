@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
-    Error, Fault, Fingerprint, Mail, Money, OrderId, PricedLine, Quoted, Reason, Reference, Shortage,
+    Error, Fingerprint, InvalidField, Mail, Money, OrderId, PricedLine, Quoted, Reason, Reference, Shortage,
     Timestamp, UserId, workflow::Place,
 };
 
@@ -89,7 +89,7 @@ impl TryFrom<String> for Status {
     fn try_from(text: String) -> Result<Self, Error> {
         Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
             let names = Self::ALL.map(Self::as_str).join(", ");
-            Error::Invalid(vec![Fault::new("status", format!("must be one of {names}"))])
+            Error::Invalid(vec![InvalidField::new("status", format!("must be one of {names}"))])
         })
     }
 }
@@ -114,7 +114,7 @@ impl TryFrom<String> for Actor {
         match text.strip_prefix(USER) {
             Some(id) => Ok(Self::User(UserId::try_from(id.to_owned())?)),
             None if text == "workflow" => Ok(Self::Workflow),
-            None => Err(Error::Invalid(vec![Fault::new("actor", "must be workflow or user:<id>")])),
+            None => Err(Error::Invalid(vec![InvalidField::new("actor", "must be workflow or user:<id>")])),
         }
     }
 }
@@ -212,7 +212,7 @@ impl TryFrom<OrderRecord<'_>> for Order {
     type Error = Error;
 
     fn try_from(mut record: OrderRecord<'_>) -> Result<Self, Error> {
-        let disagrees = |reason: &str| Error::Invalid(vec![Fault::new("history", reason)]);
+        let disagrees = |reason: &str| Error::Invalid(vec![InvalidField::new("history", reason)]);
         let latest =
             record.history.pop().ok_or_else(|| disagrees("must hold at least one entry"))?.into_owned();
         if (latest.status, latest.version, latest.at) != (record.status, record.version, record.updated_at) {

@@ -79,7 +79,7 @@ pub fn quote(request: &OrderRequest, stock: &[Stock]) -> Result<Quote, Error> {
         return Ok(Quote::Refused(Refusal::MixedCurrencies { currencies }));
     }
     let Some(currency) = priced.first().map(|(_, product)| product.unit_price.money().currency()) else {
-        return Err(Error::Invalid(vec![crate::Fault::new("lines", "must hold at least one line")]));
+        return Err(Error::Invalid(vec![crate::InvalidField::new("lines", "must hold at least one line")]));
     };
     let mut sum = 0;
     let mut lines = Vec::with_capacity(priced.len());

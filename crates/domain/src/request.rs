@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Fault, Fingerprint, MAX_LINES, Money, Reference, RequestedLine, line::merge};
+use crate::{Error, Fingerprint, InvalidField, MAX_LINES, Money, Reference, RequestedLine, line::merge};
 
 /// A request for an order. Its lines are merged and sorted by SKU, so that two requests that mean the same look the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ impl OrderRequest {
         expected_total: Option<Money>,
     ) -> Result<Self, Error> {
         if !(1..=MAX_LINES).contains(&lines.len()) {
-            return Err(Error::Invalid(vec![Fault::new("lines", lines_expected())]));
+            return Err(Error::Invalid(vec![InvalidField::new("lines", lines_expected())]));
         }
         Ok(Self { lines: merge(lines)?, reference, expected_total })
     }

@@ -85,9 +85,9 @@ pub enum Checked {
     Refused(Refusal),
 }
 
-/// `CreateOrder` is asked: the execution's input and `CheckInventory`'s answer, whole.
+/// The input of `CreateOrder`: the execution's input and `CheckInventory`'s answer, whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CreateOrder {
+pub struct CreateOrderInput {
     /// The execution's input.
     pub request: Place,
     /// The quote to store.
@@ -105,7 +105,7 @@ pub struct QuotedFor {
     pub topic_arn: Option<String>,
 }
 
-/// `CreateOrder` answers.
+/// The output of `CreateOrder`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Created {

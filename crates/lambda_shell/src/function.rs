@@ -37,10 +37,10 @@ pub struct TaskError {
     pub message: String,
 }
 
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<String, TaskError>> + Send + 'a>>;
+type InvocationResult<'a> = Pin<Box<dyn Future<Output = Result<String, TaskError>> + Send + 'a>>;
 
 trait Handler: Send + Sync {
-    fn invoke<'a>(&'a self, event: &'a str, request_id: &'a str) -> Answer<'a>;
+    fn invoke<'a>(&'a self, event: &'a str, request_id: &'a str) -> InvocationResult<'a>;
 }
 
 /// A function, ready to be invoked.
@@ -78,7 +78,7 @@ impl Function {
 struct DoorHandler<D>(D);
 
 impl<D: Door> Handler for DoorHandler<D> {
-    fn invoke<'a>(&'a self, event: &'a str, invocation_id: &'a str) -> Answer<'a> {
+    fn invoke<'a>(&'a self, event: &'a str, invocation_id: &'a str) -> InvocationResult<'a> {
         Box::pin(async move {
             let (request_id, answer) = match read::<ApiGatewayV2httpRequest>(event) {
                 Ok(event) => {
@@ -109,7 +109,7 @@ impl<D: Door> Handler for DoorHandler<D> {
 struct StepHandler<S>(S);
 
 impl<S: Step> Handler for StepHandler<S> {
-    fn invoke<'a>(&'a self, event: &'a str, _invocation_id: &'a str) -> Answer<'a> {
+    fn invoke<'a>(&'a self, event: &'a str, _invocation_id: &'a str) -> InvocationResult<'a> {
         Box::pin(async move {
             let answer = match read(event) {
                 Ok(input) => unpanicked(self.0.handle(input)).await,

@@ -7,7 +7,7 @@ mod request;
 
 use aws_adapters::{Orders, StoredOrder, Workflow, database, workflows};
 use domain::{
-    Error, Fault, Fingerprint, Order, OrderId, Refusal, Status,
+    Error, Fingerprint, InvalidField, Order, OrderId, Refusal, Status,
     workflow::{Command, Outcome, Place},
 };
 use lambda_shell::{Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault, trace_header};
@@ -81,7 +81,7 @@ impl PlaceOrder {
             Outcome::Refused(Refusal::UnknownSku { skus }) => Error::UnknownSku(skus),
             Outcome::Refused(Refusal::MixedCurrencies { currencies }) => {
                 let reason = format!("are priced in {}: an order has one currency", currencies.join(" and "));
-                Error::Invalid(vec![Fault::new("lines", reason)])
+                Error::Invalid(vec![InvalidField::new("lines", reason)])
             }
             Outcome::Refused(Refusal::PriceChanged { expected, quoted }) => {
                 Error::PriceChanged { expected, quoted }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::{Error, Fault, UserId};
+use domain::{Error, InvalidField, UserId};
 use serde::Serialize;
 
 use crate::cursor;
@@ -46,15 +46,17 @@ impl<'a> PageRequest<'a> {
     }
 
     /// Everything that is wrong with a query, its cursor and the filters' own values apart.
-    pub(crate) fn faults(query: &HashMap<String, String>, filters: &[&str]) -> Vec<Fault> {
+    pub(crate) fn faults(query: &HashMap<String, String>, filters: &[&str]) -> Vec<InvalidField> {
         let known =
             |name: &&String| ["limit", "cursor"].contains(&name.as_str()) || filters.contains(&name.as_str());
         let mut names: Vec<&String> = query.keys().filter(|name| !known(name)).collect();
         names.sort();
-        let mut faults: Vec<Fault> =
-            names.into_iter().map(|name| Fault::new(name, "is not a parameter of this list")).collect();
+        let mut faults: Vec<InvalidField> = names
+            .into_iter()
+            .map(|name| InvalidField::new(name, "is not a parameter of this list"))
+            .collect();
         if query.get("limit").is_some_and(|text| read_limit(text).is_none()) {
-            faults.push(Fault::new("limit", format!("must be an integer from 1 to {MAX_LIMIT}")));
+            faults.push(InvalidField::new("limit", format!("must be an integer from 1 to {MAX_LIMIT}")));
         }
         faults
     }

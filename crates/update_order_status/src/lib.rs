@@ -127,7 +127,7 @@ impl UpdateOrderStatus {
         let topic_arn = match topic {
             Topic::Known(topic_arn) => topic_arn,
             Topic::Unknown => {
-                self.users.customer(&order.user_id).await?.and_then(|customer| customer.topic_arn)
+                self.users.recipient(&order.user_id).await?.and_then(|recipient| recipient.topic_arn)
             }
         };
         let announce = Announcement::of(announced, topic_arn);

@@ -29,14 +29,14 @@ fn client_id() -> &'static str {
 
 /// An answer on the AWS port.
 #[derive(Clone, Debug, PartialEq)]
-struct Answer {
+struct CognitoAnswer {
     status: u16,
     body: Value,
     /// Headers and body as sent.
     whole: String,
 }
 
-impl Answer {
+impl CognitoAnswer {
     /// Checks that the answer is this error.
     #[track_caller]
     fn is(&self, code: &str, message: &str) {
@@ -53,11 +53,11 @@ impl Answer {
 }
 
 /// Calls Cognito without a signature, as a browser does.
-async fn call(stack: &Stack, operation: &str, request: &Value) -> Answer {
+async fn call(stack: &Stack, operation: &str, request: &Value) -> CognitoAnswer {
     send(stack, operation, request.to_string()).await
 }
 
-async fn send(stack: &Stack, operation: &str, body: String) -> Answer {
+async fn send(stack: &Stack, operation: &str, body: String) -> CognitoAnswer {
     let request = Request::post("/")
         .header("content-type", "application/x-amz-json-1.1")
         .header("x-amz-target", format!("AWSCognitoIdentityProviderService.{operation}"))
@@ -67,20 +67,20 @@ async fn send(stack: &Stack, operation: &str, body: String) -> Answer {
     assert_eq!(parts.headers["content-type"], "application/x-amz-json-1.1");
     let body = serde_json::from_slice(&bytes).expect("JSON");
     let whole = format!("{:?} {}", parts.headers, String::from_utf8_lossy(&bytes));
-    Answer { status: parts.status.as_u16(), body, whole }
+    CognitoAnswer { status: parts.status.as_u16(), body, whole }
 }
 
-async fn sign_up(stack: &Stack, email: &str, password: &str) -> Answer {
+async fn sign_up(stack: &Stack, email: &str, password: &str) -> CognitoAnswer {
     let request = json!({ "ClientId": client_id(), "Username": email, "Password": password });
     call(stack, "SignUp", &request).await
 }
 
-async fn confirm(stack: &Stack, email: &str, code: &str) -> Answer {
+async fn confirm(stack: &Stack, email: &str, code: &str) -> CognitoAnswer {
     let request = json!({ "ClientId": client_id(), "Username": email, "ConfirmationCode": code });
     call(stack, "ConfirmSignUp", &request).await
 }
 
-async fn sign_in(stack: &Stack, email: &str, password: &str) -> Answer {
+async fn sign_in(stack: &Stack, email: &str, password: &str) -> CognitoAnswer {
     let parameters = json!({ "USERNAME": email, "PASSWORD": password });
     let request = json!({
         "ClientId": client_id(), "AuthFlow": "USER_PASSWORD_AUTH", "AuthParameters": parameters
@@ -88,7 +88,7 @@ async fn sign_in(stack: &Stack, email: &str, password: &str) -> Answer {
     call(stack, "InitiateAuth", &request).await
 }
 
-async fn refresh(stack: &Stack, token: &str) -> Answer {
+async fn refresh(stack: &Stack, token: &str) -> CognitoAnswer {
     let request = json!({
         "ClientId": client_id(),
         "AuthFlow": "REFRESH_TOKEN_AUTH",

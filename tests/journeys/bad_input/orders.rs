@@ -15,18 +15,18 @@ use crate::world::{
 const MARK: &str = "Zanzibar";
 
 /// A `POST /orders` as it is sent.
-struct Sent<'a> {
+struct SentOrder<'a> {
     key: Option<&'a [u8]>,
     content_type: Option<&'a str>,
     body: Vec<u8>,
 }
 
 /// The request with a valid key and this body as JSON.
-fn sent(body: impl Into<Vec<u8>>) -> Sent<'static> {
-    Sent { key: Some(b"key-Zanzibar"), content_type: Some("application/json"), body: body.into() }
+fn sent(body: impl Into<Vec<u8>>) -> SentOrder<'static> {
+    SentOrder { key: Some(b"key-Zanzibar"), content_type: Some("application/json"), body: body.into() }
 }
 
-async fn post(shop: &Shop, customer: &Customer, sent: Sent<'_>) -> Reply {
+async fn post(shop: &Shop, customer: &Customer, sent: SentOrder<'_>) -> Reply {
     let mut request = asked(Method::POST, "/orders", Some(&customer.token));
     if let Some(key) = sent.key {
         request = request.header("idempotency-key", HeaderValue::from_bytes(key).expect("a header value"));
@@ -59,7 +59,7 @@ async fn a_body_that_is_not_a_json_object_is_refused() {
     ] {
         check(what, &post(&watched.shop, &watched.ada, sent(body.clone())).await, MALFORMED);
         // The gateway passes a body that is not text as base64.
-        let as_bytes = Sent { content_type: Some("application/octet-stream"), ..sent(body) };
+        let as_bytes = SentOrder { content_type: Some("application/octet-stream"), ..sent(body) };
         check(what, &post(&watched.shop, &watched.ada, as_bytes).await, MALFORMED);
     }
     watched.is_untouched().await;
@@ -78,7 +78,7 @@ async fn a_body_that_is_too_large_is_refused_by_the_function_or_by_the_gateway()
         ("a hundred thousand brackets", "[".repeat(100_000)),
     ] {
         for content_type in ["application/json", "application/octet-stream"] {
-            let sent = Sent { content_type: Some(content_type), ..sent(body.clone()) };
+            let sent = SentOrder { content_type: Some(content_type), ..sent(body.clone()) };
             check(what, &post(&watched.shop, &watched.ada, sent).await, (413, "body_too_large", &[]));
         }
     }
@@ -107,17 +107,18 @@ async fn a_key_that_is_missing_or_unusable_is_refused() {
         ("not ASCII", Some("Zanzibar-schlüssel".as_bytes().to_vec()), invalid(of_key)),
         ("no text at all", Some(b"Zanzibar\xff".to_vec()), invalid(of_key)),
     ] {
-        let sent = Sent { key: key.as_deref(), ..sent(order) };
+        let sent = SentOrder { key: key.as_deref(), ..sent(order) };
         check(what, &post(&watched.shop, &watched.ada, sent).await, expected);
     }
     // The gateway refuses more than 10,240 bytes of headers.
-    let refused = post(&watched.shop, &watched.ada, Sent { key: Some(&long(11_000)), ..sent(order) }).await;
+    let refused =
+        post(&watched.shop, &watched.ada, SentOrder { key: Some(&long(11_000)), ..sent(order) }).await;
     let message = json!({ "message": "Request Header Fields Too Large" });
     assert_eq!((refused.status, &refused.body), (431, &message));
     watched.is_untouched().await;
     watched.logged(&["idempotency_key_missing"], &[MARK]);
 
-    let placed = post(&watched.shop, &watched.ada, Sent { key: Some(&long(255)), ..sent(order) }).await;
+    let placed = post(&watched.shop, &watched.ada, SentOrder { key: Some(&long(255)), ..sent(order) }).await;
     assert_eq!(placed.status, 201, "a key of exactly the limit: {placed:?}");
 }
 
@@ -253,7 +254,7 @@ async fn all_faults_of_header_and_body_are_named_at_once() {
         "note": MARK,
     });
     let refused =
-        post(&watched.shop, &watched.ada, Sent { key: Some(b"a b"), ..sent(body.to_string()) }).await;
+        post(&watched.shop, &watched.ada, SentOrder { key: Some(b"a b"), ..sent(body.to_string()) }).await;
     let expected = [
         "Idempotency-Key",
         "lines[0].sku",
@@ -311,7 +312,7 @@ async fn a_valid_order_is_accepted_with_any_content_type() {
     let types = [Some("application/octet-stream"), Some("image/png"), Some("text/plain"), Some("?"), None];
     for (n, content_type) in types.into_iter().enumerate() {
         let key = format!("key-{n}");
-        let sent = Sent { key: Some(key.as_bytes()), content_type, ..sent(of("1")) };
+        let sent = SentOrder { key: Some(key.as_bytes()), content_type, ..sent(of("1")) };
         let placed = post(&watched.shop, &watched.ada, sent).await;
         assert_eq!(placed.status, 201, "{content_type:?}: {placed:?}");
     }

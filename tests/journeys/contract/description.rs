@@ -25,7 +25,7 @@ use crate::world::{
 /// Whether the code accepts a text.
 type Taken = fn(String) -> bool;
 /// A change to an answer.
-type Change = fn(&mut Reply);
+type ReplyEdit = fn(&mut Reply);
 
 #[test]
 fn every_route_of_the_template_is_described_and_every_description_is_wired() {
@@ -358,7 +358,7 @@ async fn a_changed_answer_is_noticed() {
     assert_eq!(OPENAPI.check(&sent(&body), &refused), Ok(()));
 
     // An answer, a word that the complaint must hold, and the change.
-    let changes: [(&Reply, &str, Change); 14] = [
+    let changes: [(&Reply, &str, ReplyEdit); 14] = [
         (&placed, "due_at", |reply| reply.body["due_at"] = json!("2026-03-01T12:00:00.000Z")),
         (&placed, "fingerprint", |reply| reply.body["lines"][0]["fingerprint"] = json!("0")),
         (&placed, "total", |reply| drop(reply.body.as_object_mut().expect("an order").remove("total"))),

@@ -56,7 +56,7 @@ fn every_request_has_a_unique_name_and_an_assertion() {
 
 #[test]
 fn a_loop_ends() {
-    let looping: Vec<Request> =
+    let looping: Vec<PostmanRequest> =
         requests().into_iter().filter(|request| request.test.contains("setNextRequest")).collect();
     assert!(!looping.is_empty());
     for request in looping {
@@ -133,7 +133,7 @@ fn no_secret_is_in_an_environment() {
     assert_eq!(secrets, 7);
 }
 
-struct Request {
+struct PostmanRequest {
     name: String,
     /// Method and URL without its query.
     line: String,
@@ -142,7 +142,7 @@ struct Request {
     test: String,
 }
 
-fn requests() -> Vec<Request> {
+fn requests() -> Vec<PostmanRequest> {
     let mut found = Vec::new();
     let mut open = vec![read("orderflow.postman_collection.json")["item"].take()];
     while let Some(items) = open.pop() {
@@ -160,7 +160,7 @@ fn requests() -> Vec<Request> {
                 let lines = event["script"]["exec"].as_array().expect("lines").iter().map(text);
                 scripts.insert(text(&event["listen"]), lines.collect::<Vec<_>>().join("\n"));
             }
-            found.push(Request {
+            found.push(PostmanRequest {
                 name: text(&item["name"]),
                 line: format!("{} {path}", text(&item["request"]["method"])),
                 before: scripts.remove("prerequest").unwrap_or_default(),

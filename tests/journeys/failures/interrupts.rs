@@ -50,7 +50,7 @@ impl Cut {
 }
 
 /// A deed to be cut off, the deeds before it, and the order's history in the end.
-struct Deed {
+struct InterruptedDeed {
     before: &'static [&'static str],
     does: &'static str,
     history: &'static [&'static str],
@@ -114,7 +114,7 @@ impl Scene {
 }
 
 /// Cuts the deed off after each of its calls, in each way.
-fn check(deed: &Deed) {
+fn check(deed: &InterruptedDeed) {
     let whole = each_of(std::iter::once(Seed(0)), async |_| calls(deed).await)[0];
     assert!(whole >= deed.calls, "{} takes {whole} calls", deed.does);
     // Every number of calls, in every way.
@@ -147,7 +147,7 @@ fn check(deed: &Deed) {
 }
 
 /// The number of AWS calls of a deed that is not cut off.
-async fn calls(deed: &Deed) -> u64 {
+async fn calls(deed: &InterruptedDeed) -> u64 {
     let mut scene = Scene::open().await;
     for before in deed.before {
         scene.act(before).await;
@@ -178,43 +178,43 @@ fn came_true(reply: Option<&Reply>, books: &Books, said: &str) {
 #[test]
 fn a_placement_that_is_cut_off_leaves_nothing_unfinished() {
     let history = &["PENDING", "CONFIRMED"];
-    check(&Deed { before: &[], does: "place", history, calls: 9 });
+    check(&InterruptedDeed { before: &[], does: "place", history, calls: 9 });
 }
 
 #[test]
 fn a_rejection_that_is_cut_off_leaves_nothing_unfinished() {
-    check(&Deed { before: &[], does: "place what is gone", history: &["REJECTED"], calls: 7 });
+    check(&InterruptedDeed { before: &[], does: "place what is gone", history: &["REJECTED"], calls: 7 });
 }
 
 #[test]
 fn a_cancellation_that_is_cut_off_leaves_nothing_unfinished() {
     let history = &["PENDING", "CONFIRMED", "CANCELLED"];
-    check(&Deed { before: &["place"], does: "cancel", history, calls: 8 });
+    check(&InterruptedDeed { before: &["place"], does: "cancel", history, calls: 8 });
 }
 
 #[test]
 fn a_cancellation_that_is_cut_off_while_the_confirmation_is_unsent_leaves_neither_unsent() {
     let history = &["PENDING", "CONFIRMED", "CANCELLED"];
-    check(&Deed { before: &["place, and fail to mail"], does: "cancel", history, calls: 9 });
+    check(&InterruptedDeed { before: &["place, and fail to mail"], does: "cancel", history, calls: 9 });
 }
 
 #[test]
 fn a_shipment_that_is_cut_off_leaves_nothing_unfinished() {
     let history = &["PENDING", "CONFIRMED", "SHIPPED"];
-    check(&Deed { before: &["place"], does: "ship", history, calls: 8 });
+    check(&InterruptedDeed { before: &["place"], does: "ship", history, calls: 8 });
 }
 
 #[test]
 fn a_delivery_that_is_cut_off_leaves_nothing_unfinished() {
     let history = &["PENDING", "CONFIRMED", "SHIPPED", "DELIVERED"];
-    check(&Deed { before: &["place", "ship"], does: "deliver", history, calls: 8 });
+    check(&InterruptedDeed { before: &["place", "ship"], does: "deliver", history, calls: 8 });
 }
 
 #[test]
 fn a_resumption_of_a_pending_order_that_is_cut_off_leaves_nothing_unfinished() {
     for does in ["resume", "sweep"] {
         let before = &["place, and fail to confirm", "wait"];
-        check(&Deed { before, does, history: &["PENDING", "CONFIRMED"], calls: 9 });
+        check(&InterruptedDeed { before, does, history: &["PENDING", "CONFIRMED"], calls: 9 });
     }
 }
 
@@ -222,6 +222,6 @@ fn a_resumption_of_a_pending_order_that_is_cut_off_leaves_nothing_unfinished() {
 fn a_resumption_of_an_unsent_order_that_is_cut_off_leaves_nothing_unfinished() {
     for does in ["resume", "sweep"] {
         let before = &["place, and fail to mail", "wait"];
-        check(&Deed { before, does, history: &["PENDING", "CONFIRMED"], calls: 8 });
+        check(&InterruptedDeed { before, does, history: &["PENDING", "CONFIRMED"], calls: 8 });
     }
 }

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use crate::world::{
     Shop, TEMPLATE,
     gestures::{lines, product},
-    lambda_runtime_api::{Answer, Ended, Running, TRACE},
+    lambda_runtime_api::{Ended, FunctionAnswer, Running, TRACE},
     programs::root,
     requests::answered as answered_by,
     shop::{held_clock, start},
@@ -113,7 +113,7 @@ fn request(route: &str, path: &[(&str, &str)], admin: bool, body: Option<&Value>
 
 /// The status and the body of an HTTP answer.
 #[track_caller]
-fn answered(answer: &Answer) -> (u64, Value) {
+fn answered(answer: &FunctionAnswer) -> (u64, Value) {
     let answer = answer.as_ref().expect("an answer");
     let body = answer["body"].as_str().map_or(Value::Null, |body| serde_json::from_str(body).expect("JSON"));
     (answer["statusCode"].as_u64().expect("a status"), body)

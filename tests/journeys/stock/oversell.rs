@@ -69,16 +69,16 @@ async fn opened(seed: u64) -> Shop {
 }
 
 /// The outcome of a rush, over all products.
-struct Outcome {
+struct RushOutcome {
     /// Orders hold more units than were ever in stock.
     oversold: bool,
     /// More units are reserved than orders hold.
     lost: bool,
 }
 
-async fn outcome(shop: &Shop) -> Outcome {
+async fn outcome(shop: &Shop) -> RushOutcome {
     let books = shop.books().await;
-    let mut outcome = Outcome { oversold: false, lost: false };
+    let mut outcome = RushOutcome { oversold: false, lost: false };
     for (sku, stocked) in SKUS.into_iter().zip(STOCKED) {
         let sold = books.in_orders(sku);
         outcome.oversold |= sold > stocked;

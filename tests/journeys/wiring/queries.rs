@@ -31,10 +31,10 @@ const LANGUAGE: [&str; 22] = [
 ];
 
 /// The fields of log lines, by path, with the texts that they had.
-type Fields = BTreeMap<String, BTreeSet<String>>;
+type LogFields = BTreeMap<String, BTreeSet<String>>;
 
 /// What the functions log during a day in the shop on which things fail.
-async fn logged() -> Fields {
+async fn logged() -> LogFields {
     let lines = Lines::default();
     let to = lines.clone();
     let layer = lambda_shell::log_lines(move || to.clone());
@@ -59,7 +59,7 @@ async fn logged() -> Fields {
     shop.stack.faults().clear();
     drop(guard);
     let text = lines.text();
-    let mut fields = Fields::new();
+    let mut fields = LogFields::new();
     for line in text.lines() {
         let line: Value = serde_json::from_str(line).expect("a log line is JSON");
         collect(&line, "", &mut fields);
@@ -67,7 +67,7 @@ async fn logged() -> Fields {
     fields
 }
 
-fn collect(value: &Value, path: &str, fields: &mut Fields) {
+fn collect(value: &Value, path: &str, fields: &mut LogFields) {
     if let Some(map) = value.as_object() {
         for (key, value) in map {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
@@ -82,12 +82,12 @@ fn collect(value: &Value, path: &str, fields: &mut Fields) {
 }
 
 /// The fields of the API's access log.
-fn access_log(written: &Written) -> Result<Fields, String> {
+fn access_log(written: &Written) -> Result<LogFields, String> {
     let (id, api) = written.of_type("AWS::Serverless::HttpApi").next().ok_or("there is no API")?;
     let format = as_sub(&api["AccessLogSettings"]["Format"]);
     let line =
         serde_json::from_str(&format).map_err(|fault| format!("{id}: the access log's format: {fault}"))?;
-    let mut fields = Fields::new();
+    let mut fields = LogFields::new();
     collect(&line, "", &mut fields);
     Ok(fields)
 }
@@ -119,10 +119,10 @@ fn read(query: &str) -> (String, Vec<(String, String)>) {
 }
 
 /// Every field that a query names is in the log that it is for, and every text that it looks for is logged.
-fn fields(house: &House, logged: &Fields) -> Result<Complaints, String> {
+fn fields(house: &House, logged: &LogFields) -> Result<Complaints, String> {
     let written = Written::of(house)?;
     let access = access_log(&written)?;
-    let workflow: Fields =
+    let workflow: LogFields =
         OF_THE_WORKFLOW.iter().map(|field| ((*field).to_owned(), BTreeSet::new())).collect();
     let mut found = Vec::new();
     for (of, query) in queries(house) {

@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) const TRACE: &str = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1";
 
 /// A function's answer to an event, or its error report.
-pub(crate) type Answer = Result<Value, Value>;
+pub(crate) type FunctionAnswer = Result<Value, Value>;
 
 /// A function's program, waiting for events.
 pub(crate) struct Running {
@@ -63,7 +63,7 @@ pub(crate) struct Ended {
 
 struct Lambda {
     events: tokio::sync::Mutex<mpsc::Receiver<(String, String)>>,
-    waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
+    waiting: Mutex<HashMap<String, oneshot::Sender<FunctionAnswer>>>,
     init_error: Mutex<Option<Value>>,
 }
 
@@ -110,7 +110,7 @@ impl Running {
     }
 
     /// Invokes it with one event. The invocation's id is `invocation-<n>`, counted from 1.
-    pub(crate) async fn invoke(&self, event: &str) -> Answer {
+    pub(crate) async fn invoke(&self, event: &str) -> FunctionAnswer {
         let id = format!("invocation-{}", self.count.fetch_add(1, Ordering::Relaxed) + 1);
         let (answer, answered) = oneshot::channel();
         self.lambda.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), answer);
@@ -185,7 +185,7 @@ async fn init_error(State(lambda): State<Arc<Lambda>>, body: String) -> Response
     accepted()
 }
 
-fn answered(lambda: &Lambda, id: &str, answer: Answer) -> Response {
+fn answered(lambda: &Lambda, id: &str, answer: FunctionAnswer) -> Response {
     let waiting = lambda.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     // Lambda refuses an answer to an invocation that it did not make, or twice.
     let Some(waiting) = waiting else { return StatusCode::BAD_REQUEST.into_response() };

@@ -35,13 +35,13 @@ const ANY_ANSWERS_HEADERS: [&str; 3] = ["content-type", "content-length", "apigw
 
 /// A description of an API.
 pub(crate) struct OpenApi {
-    pub(crate) operations: Vec<Operation>,
+    pub(crate) operations: Vec<DescribedOperation>,
     gateway_message: Arc<Validator>,
     not_found: Arc<Validator>,
 }
 
 /// One method of one path.
-pub(crate) struct Operation {
+pub(crate) struct DescribedOperation {
     /// `GET`.
     pub(crate) method: String,
     /// `/orders/{order_id}`.
@@ -54,11 +54,11 @@ pub(crate) struct Operation {
     body: Option<Arc<Validator>>,
     body_required: bool,
     /// The answers by status code.
-    pub(crate) answers: BTreeMap<u16, Answer>,
+    pub(crate) answers: BTreeMap<u16, DescribedAnswer>,
 }
 
 /// The answer of an operation with one status.
-pub(crate) struct Answer {
+pub(crate) struct DescribedAnswer {
     headers: Vec<HeaderRule>,
     /// Pointers to the schemas, by content type.
     pub(crate) content: BTreeMap<String, String>,
@@ -117,9 +117,9 @@ impl OpenApi {
     }
 
     /// The operation that a request takes; `None` when the gateway has no such route.
-    pub(crate) fn find(&self, method: &str, path: &str) -> Option<&Operation> {
-        let literals = |operation: &&Operation| !operation.path.contains('{');
-        let mut fitting: Vec<&Operation> = self
+    pub(crate) fn find(&self, method: &str, path: &str) -> Option<&DescribedOperation> {
+        let literals = |operation: &&DescribedOperation| !operation.path.contains('{');
+        let mut fitting: Vec<&DescribedOperation> = self
             .operations
             .iter()
             .filter(|operation| operation.method == method && operation.path_values(path).is_some())
@@ -162,7 +162,7 @@ impl OpenApi {
     }
 }
 
-impl Operation {
+impl DescribedOperation {
     fn check_answer(&self, reply: &Reply) -> Result<(), String> {
         let answer = self.answers.get(&reply.status).ok_or("the status is not described")?;
         let content_type = reply.header("content-type").split(';').next().unwrap_or_default().trim();
@@ -293,7 +293,7 @@ struct Compiler {
 }
 
 impl Compiler {
-    fn operations(&mut self) -> Vec<Operation> {
+    fn operations(&mut self) -> Vec<DescribedOperation> {
         let mut operations = Vec::new();
         for (path, item) in object(&DOCUMENT["paths"]) {
             for (method, operation) in object(item) {
@@ -301,7 +301,7 @@ impl Compiler {
                     let at_path = format!("/paths/{}", escaped(path));
                     let pointer = format!("{at_path}/{method}");
                     let body = format!("{pointer}/requestBody/content/application~1json/schema");
-                    operations.push(Operation {
+                    operations.push(DescribedOperation {
                         method: method.to_uppercase(),
                         path: path.clone(),
                         open: operation["security"].as_array().is_some_and(Vec::is_empty),
@@ -339,7 +339,7 @@ impl Compiler {
         parameters
     }
 
-    fn answers(&mut self, operation: &str) -> BTreeMap<u16, Answer> {
+    fn answers(&mut self, operation: &str) -> BTreeMap<u16, DescribedAnswer> {
         let mut answers = BTreeMap::new();
         for status in object(&DOCUMENT.pointer(operation).expect("an operation")["responses"]).keys() {
             let (pointer, answer) = Self::followed(&format!("{operation}/responses/{status}"));
@@ -359,7 +359,8 @@ impl Compiler {
                 .map(|name| (name.clone(), format!("{pointer}/content/{}/schema", escaped(name))))
                 .collect();
             let bodies = content.iter().map(|(name, at)| (name.clone(), self.body_rule(at))).collect();
-            answers.insert(status.parse().expect("a status code"), Answer { headers, content, bodies });
+            answers
+                .insert(status.parse().expect("a status code"), DescribedAnswer { headers, content, bodies });
         }
         answers
     }

@@ -1,6 +1,6 @@
 //! Step Functions: state machines, their synchronous executions, and the optimised integrations that a Task may name.
 //!
-//! The interpreter is the crate `asl`. Here each Task becomes one AWS call, which [`TaskCalls`] makes: nothing here knows
+//! The interpreter is the crate `asl`. Here each Task becomes one AWS call, which `TaskCalls` makes: nothing here knows
 //! who answers it.
 
 use std::{
