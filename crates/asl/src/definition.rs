@@ -185,8 +185,8 @@ impl Retrier {
     /// The wait before retry `retry` (0 is the first), before jitter.
     pub fn delay(&self, retry: u32) -> Duration {
         /// More than any wait that matters, so that the product below stays in range.
-        const MOST: f64 = 1e9;
-        let factor = self.backoff_rate.powi(i32::try_from(retry).unwrap_or(i32::MAX)).min(MOST);
+        const MAX_FACTOR: f64 = 1e9;
+        let factor = self.backoff_rate.powi(i32::try_from(retry).unwrap_or(i32::MAX)).min(MAX_FACTOR);
         let delay = self.interval.mul_f64(factor);
         self.max_delay.map_or(delay, |most| delay.min(most))
     }
@@ -215,7 +215,7 @@ pub struct Catcher {
 pub(super) enum StateKind {
     Task(Task),
     Choice(Choice),
-    Pass(Onward),
+    Pass(Transition),
     Succeed(DataEffect),
     Fail(Fail),
     Wait(Wait),
@@ -230,7 +230,7 @@ pub(super) struct DataEffect {
 
 /// An effect, and the next state; none ends the execution.
 #[derive(Debug)]
-pub(super) struct Onward {
+pub(super) struct Transition {
     pub(super) effect: DataEffect,
     pub(super) next: Option<String>,
 }
@@ -243,7 +243,7 @@ pub(super) struct Task {
     pub(super) timeout: Option<Duration>,
     pub(super) retry: Vec<Retrier>,
     pub(super) catch: Vec<Catcher>,
-    pub(super) onward: Onward,
+    pub(super) transition: Transition,
 }
 
 #[derive(Debug)]
@@ -270,5 +270,5 @@ pub(super) struct Fail {
 #[derive(Debug)]
 pub(super) struct Wait {
     pub(super) seconds: JsonTemplate,
-    pub(super) onward: Onward,
+    pub(super) transition: Transition,
 }

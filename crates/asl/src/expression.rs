@@ -86,7 +86,7 @@ const AWS_FUNCTIONS: [&str; 5] = ["hash", "parse", "partition", "range", "uuid"]
 
 /// What `$states` holds where an expression stands, besides `input` and `context`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reads {
+pub(super) enum StatesFields {
     /// Nothing more.
     Input,
     /// `result`: what the task answered.
@@ -95,7 +95,7 @@ pub(super) enum Reads {
     ErrorOutput,
 }
 
-impl Reads {
+impl StatesFields {
     fn fields(self) -> &'static [&'static str] {
         match self {
             Self::Input => &["input", "context"],
@@ -117,19 +117,23 @@ impl Expression {
     /// definition gives a value.
     pub(super) fn parse(
         source: &str,
-        reads: Reads,
+        reads: StatesFields,
         variables: &BTreeSet<String>,
     ) -> Result<Self, Vec<String>> {
         let source = source.trim();
         let ast = parser::parse(source)
             .map_err(|error| vec![format!("the expression `{source}` does not parse: {error}")])?;
-        let mut check = Check { reads, variables, locals: BTreeSet::new(), faults: Vec::new() };
-        check.bind(&ast);
-        check.visit(&ast, Context::None);
-        if check.faults.is_empty() {
+        let mut checker = Checker { reads, variables, locals: BTreeSet::new(), faults: Vec::new() };
+        checker.collect_bindings(&ast);
+        checker.visit(&ast, Context::None);
+        if checker.faults.is_empty() {
             Ok(Self { source: source.to_owned(), ast })
         } else {
-            Err(check.faults.into_iter().map(|fault| format!("the expression `{source}` {fault}")).collect())
+            Err(checker
+                .faults
+                .into_iter()
+                .map(|fault| format!("the expression `{source}` {fault}"))
+                .collect())
         }
     }
 
@@ -153,18 +157,18 @@ pub(super) enum JsonTemplate {
 }
 
 /// What a string of the definition is.
-pub(super) enum Text<'a> {
+pub(super) enum StringKind<'a> {
     Literal,
     Expression(&'a str),
     /// It has one of the delimiters, but is no expression as a whole: AWS would pass it on as text.
-    HalfExpression,
+    Malformed,
 }
 
-impl<'a> Text<'a> {
+impl<'a> StringKind<'a> {
     pub(super) fn of(text: &'a str) -> Self {
         match text.strip_prefix("{%").and_then(|rest| rest.strip_suffix("%}")) {
             Some(source) => Self::Expression(source),
-            None if text.contains("{%") || text.contains("%}") => Self::HalfExpression,
+            None if text.contains("{%") || text.contains("%}") => Self::Malformed,
             None => Self::Literal,
         }
     }
@@ -178,15 +182,15 @@ enum Context {
     Item,
 }
 
-struct Check<'a> {
-    reads: Reads,
+struct Checker<'a> {
+    reads: StatesFields,
     variables: &'a BTreeSet<String>,
     /// Every name that the expression itself binds, wherever it does.
     locals: BTreeSet<String>,
     faults: Vec<String>,
 }
 
-impl Check<'_> {
+impl Checker<'_> {
     fn fault(&mut self, fault: impl Into<String>) {
         let fault = fault.into();
         if !self.faults.contains(&fault) {
@@ -196,7 +200,7 @@ impl Check<'_> {
 
     /// Collects the names that the expression binds, so that `visit` can tell the others.
     #[allow(clippy::wildcard_enum_match_arm, reason = "every other node is only a holder of children")]
-    fn bind(&mut self, node: &AstNode) {
+    fn collect_bindings(&mut self, node: &AstNode) {
         match node {
             AstNode::Lambda { params, .. } => self.locals.extend(params.iter().cloned()),
             AstNode::Binary { op: BinaryOp::ColonEqual, lhs, .. } => {
@@ -216,7 +220,7 @@ impl Check<'_> {
             }
             _ => {}
         }
-        children(node, &mut |child, _| self.bind(child), Context::None);
+        for_each_child(node, &mut |child, _| self.collect_bindings(child), Context::None);
     }
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "every other node is only a holder of children")]
@@ -246,7 +250,7 @@ impl Check<'_> {
             AstNode::Path { steps } => self.states_field(steps),
             _ => {}
         }
-        children(node, &mut |child, context| self.visit(child, context), context);
+        for_each_child(node, &mut |child, context| self.visit(child, context), context);
     }
 
     fn variable(&mut self, name: &str) {
@@ -258,7 +262,7 @@ impl Check<'_> {
         if known {
             return;
         }
-        match lacking(name) {
+        match unsupported_function(name) {
             Some(fault) => self.fault(fault),
             None => self.fault(format!("reads ${name}, which no state assigns")),
         }
@@ -268,8 +272,8 @@ impl Check<'_> {
         if !dollar {
             self.fault(format!("calls {name}() without its $"));
         } else if !self.locals.contains(name) && !FUNCTIONS.contains(&name) {
-            let fault =
-                lacking(name).unwrap_or_else(|| format!("calls ${name}(), which JSONata 2.0.6 lacks"));
+            let fault = unsupported_function(name)
+                .unwrap_or_else(|| format!("calls ${name}(), which JSONata 2.0.6 lacks"));
             self.fault(fault);
         }
     }
@@ -289,7 +293,7 @@ impl Check<'_> {
 }
 
 /// Why a function that AWS or a later `JSONata` has is not to be used.
-fn lacking(name: &str) -> Option<String> {
+fn unsupported_function(name: &str) -> Option<String> {
     if name == "eval" {
         Some("uses $eval, which Step Functions does not offer".to_owned())
     } else if name == "shuffle" {
@@ -302,7 +306,7 @@ fn lacking(name: &str) -> Option<String> {
 }
 
 /// Hands `each` every child of `node`, and whether the child has a context item.
-fn children(node: &AstNode, each: &mut dyn FnMut(&AstNode, Context), context: Context) {
+fn for_each_child(node: &AstNode, each: &mut dyn FnMut(&AstNode, Context), context: Context) {
     match node {
         AstNode::Path { steps } => {
             for (index, step) in steps.iter().enumerate() {
@@ -389,7 +393,7 @@ fn children(node: &AstNode, each: &mut dyn FnMut(&AstNode, Context), context: Co
 mod tests {
     use super::*;
 
-    fn faults(source: &str, reads: Reads) -> String {
+    fn faults(source: &str, reads: StatesFields) -> String {
         let variables = BTreeSet::from(["order".to_owned()]);
         match Expression::parse(source, reads, &variables) {
             Ok(_) => String::new(),
@@ -419,40 +423,52 @@ mod tests {
             "$states.input.*",
             "$match($states.input.sku, /TEA-[0-9]+/)",
         ] {
-            assert_eq!(faults(source, Reads::Input), "", "{source}");
+            assert_eq!(faults(source, StatesFields::Input), "", "{source}");
         }
-        assert_eq!(faults("$states.result.Payload", Reads::Result), "");
-        assert_eq!(faults("$states.errorOutput.Cause", Reads::ErrorOutput), "");
+        assert_eq!(faults("$states.result.Payload", StatesFields::Result), "");
+        assert_eq!(faults("$states.errorOutput.Cause", StatesFields::ErrorOutput), "");
     }
 
     #[test]
     fn expressions_that_aws_refuses_are_refused_by_name() {
         for (source, reads, part) in [
-            ("$states.input.", Reads::Input, "does not parse"),
-            ("", Reads::Input, "does not parse"),
-            ("order_id", Reads::Input, "reads `order_id` at the top level"),
-            ("$states.input.a = b", Reads::Input, "reads `b` at the top level"),
-            ("$map($states.input.lines, function($l) { sku })", Reads::Input, "reads `sku` at the top level"),
-            ("undefined", Reads::Input, "`undefined`"),
-            ("()", Reads::Input, "empty block"),
-            ("$", Reads::Input, "reads `$` at the top level"),
-            ("$.order_id", Reads::Input, "reads `$` at the top level"),
-            ("$$", Reads::Input, "reads `$$`"),
-            ("$states.input.lines[$$.x]", Reads::Input, "reads `$$`"),
-            ("**.sku", Reads::Input, "uses `*`, `**` or `%` at the top level"),
-            ("$states.input.a ?? 1", Reads::Input, "uses `??`"),
-            ("$states.input.lines.(a ?: 1)", Reads::Input, "uses `?:`"),
-            ("$eval('1')", Reads::Input, "uses $eval"),
-            ("['1'] ~> $map($eval)", Reads::Input, "uses $eval"),
-            ("$uuid()", Reads::Input, "uses $uuid, which is not supported"),
-            ("$shuffle([1,2])", Reads::Input, "uses $shuffle"),
-            ("$frobnicate(1)", Reads::Input, "calls $frobnicate(), which JSONata 2.0.6 lacks"),
-            ("string(1)", Reads::Input, "calls string() without its $"),
-            ("$nobody", Reads::Input, "reads $nobody, which no state assigns"),
-            ("$states.result", Reads::Input, "reads $states.result, which does not exist here"),
-            ("$states.errorOutput", Reads::Result, "reads $states.errorOutput, which does not exist here"),
-            ("$states.result.x", Reads::ErrorOutput, "reads $states.result, which does not exist here"),
-            ("$states.inputs", Reads::Input, "(there are $states.input, $states.context)"),
+            ("$states.input.", StatesFields::Input, "does not parse"),
+            ("", StatesFields::Input, "does not parse"),
+            ("order_id", StatesFields::Input, "reads `order_id` at the top level"),
+            ("$states.input.a = b", StatesFields::Input, "reads `b` at the top level"),
+            (
+                "$map($states.input.lines, function($l) { sku })",
+                StatesFields::Input,
+                "reads `sku` at the top level",
+            ),
+            ("undefined", StatesFields::Input, "`undefined`"),
+            ("()", StatesFields::Input, "empty block"),
+            ("$", StatesFields::Input, "reads `$` at the top level"),
+            ("$.order_id", StatesFields::Input, "reads `$` at the top level"),
+            ("$$", StatesFields::Input, "reads `$$`"),
+            ("$states.input.lines[$$.x]", StatesFields::Input, "reads `$$`"),
+            ("**.sku", StatesFields::Input, "uses `*`, `**` or `%` at the top level"),
+            ("$states.input.a ?? 1", StatesFields::Input, "uses `??`"),
+            ("$states.input.lines.(a ?: 1)", StatesFields::Input, "uses `?:`"),
+            ("$eval('1')", StatesFields::Input, "uses $eval"),
+            ("['1'] ~> $map($eval)", StatesFields::Input, "uses $eval"),
+            ("$uuid()", StatesFields::Input, "uses $uuid, which is not supported"),
+            ("$shuffle([1,2])", StatesFields::Input, "uses $shuffle"),
+            ("$frobnicate(1)", StatesFields::Input, "calls $frobnicate(), which JSONata 2.0.6 lacks"),
+            ("string(1)", StatesFields::Input, "calls string() without its $"),
+            ("$nobody", StatesFields::Input, "reads $nobody, which no state assigns"),
+            ("$states.result", StatesFields::Input, "reads $states.result, which does not exist here"),
+            (
+                "$states.errorOutput",
+                StatesFields::Result,
+                "reads $states.errorOutput, which does not exist here",
+            ),
+            (
+                "$states.result.x",
+                StatesFields::ErrorOutput,
+                "reads $states.result, which does not exist here",
+            ),
+            ("$states.inputs", StatesFields::Input, "(there are $states.input, $states.context)"),
         ] {
             let faults = faults(source, reads);
             assert!(faults.contains(part), "{source}: {faults:?} lacks {part:?}");
@@ -460,8 +476,8 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_an_expression_is_told_once() {
-        let faults = faults("a & b & a & $eval('1')", Reads::Input);
+    fn each_fault_of_an_expression_is_reported_once() {
+        let faults = faults("a & b & a & $eval('1')", StatesFields::Input);
         assert_eq!(faults.lines().count(), 3, "{faults}");
     }
 }

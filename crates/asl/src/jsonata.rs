@@ -141,7 +141,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::expression::Reads;
+    use crate::expression::StatesFields;
 
     fn evaluate(source: &str) -> Result<Value, String> {
         let input = json!({
@@ -155,13 +155,13 @@ mod tests {
         let variables = BTreeMap::from([("list".to_owned(), json!(["only"]))]);
         let names: BTreeSet<String> = variables.keys().cloned().collect();
         let expression =
-            Expression::parse(source, Reads::Input, &names).map_err(|faults| faults.join("\n"))?;
+            Expression::parse(source, StatesFields::Input, &names).map_err(|faults| faults.join("\n"))?;
         let now = datetime!(2026-03-01 12:00:00.25 UTC);
         Scope::new(json!({"input": input}), &variables, now).evaluate(&expression, "Output")
     }
 
     #[test]
-    fn values_are_jsonatas_own() {
+    fn single_values_lists_and_absent_fields_are_as_in_jsonata() {
         for (source, value) in [
             ("$states.input.one.lines.sku", json!("TEA-1")),
             ("$states.input.one.lines.sku[]", json!(["TEA-1"])),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn null_is_a_value_and_nothing_is_an_error() {
+    fn null_is_a_value_and_undefined_is_an_error() {
         assert_eq!(evaluate("null"), Ok(Value::Null));
         assert_eq!(evaluate("$states.input.nothing"), Ok(Value::Null));
         assert_eq!(evaluate("[null]"), Ok(json!([null])));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_an_error() {
+    fn a_value_that_is_not_json_is_an_error() {
         for (source, part) in [
             ("1 / 0", "inf, which is not a JSON number"),
             ("$count", "a function, which is not JSON"),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn time_and_chance_are_the_stacks_own() {
+    fn time_comes_from_the_caller_and_chance_from_a_seed() {
         assert_eq!(evaluate("$now()"), Ok(json!("2026-03-01T12:00:00.250Z")));
         assert_eq!(evaluate("$millis()"), Ok(json!(1_772_366_400_250_i64)));
         fastrand::seed(7);

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_are_replaced_and_the_rest_is_told() {
+    fn placeholders_are_replaced_and_missing_and_unused_names_are_listed() {
         let values = [("A", "one"), ("B", "${A}"), ("C", "never")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         let done = substitute("${A}-${B}-${D}-${A}-$states.input.${x: 1}-${", &BTreeMap::from(values));
         assert_eq!(done.text, "one-${A}-${D}-one-$states.input.${x: 1}-${");

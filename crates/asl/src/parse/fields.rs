@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{MOST_NAME_CHARS, MOST_SECONDS, Object, Reader};
+use super::{MAX_NAME_CHARS, MAX_SECONDS, Object, Reader};
 use crate::{
     definition::DataEffect,
-    expression::{JsonTemplate, Reads, Text},
+    expression::{JsonTemplate, StatesFields, StringKind},
 };
 
 /// Fields of the other query language, and what to write instead.
@@ -28,8 +28,8 @@ const JSONPATH: [(&str, &str); 11] = [
 
 impl Reader<'_> {
     /// Tells every field that is not among `known`. `at` is the place inside the state, such as `Retry[0]/`.
-    pub(super) fn only_fields(&mut self, fields: &Object, at: &str, known: &[&str]) {
-        self.only_jsonata(fields, at);
+    pub(super) fn reject_unknown_fields(&mut self, fields: &Object, at: &str, known: &[&str]) {
+        self.reject_jsonpath_fields(fields, at);
         for field in fields.keys().filter(|field| !known.contains(&field.as_str()) && !is_jsonpath(field)) {
             let known = known.join(", ");
             self.fault(format!("{at}{field} is not supported here (supported: {known})"));
@@ -37,7 +37,7 @@ impl Reader<'_> {
     }
 
     /// Tells every field that belongs to `JSONPath`.
-    pub(super) fn only_jsonata(&mut self, fields: &Object, at: &str) {
+    pub(super) fn reject_jsonpath_fields(&mut self, fields: &Object, at: &str) {
         for (field, instead) in JSONPATH.iter().filter(|(field, _)| fields.contains_key(*field)) {
             self.fault(format!("{at}{field} belongs to JSONPath; with JSONata it is {instead}"));
         }
@@ -55,16 +55,16 @@ impl Reader<'_> {
     /// Reads a whole number of seconds, if the field is there.
     pub(super) fn seconds(&mut self, fields: &Object, at: &str, field: &str, least: u64) -> Option<Duration> {
         let seconds = fields.get(field)?;
-        let whole = seconds.as_u64().filter(|seconds| (least..=MOST_SECONDS).contains(seconds));
+        let whole = seconds.as_u64().filter(|seconds| (least..=MAX_SECONDS).contains(seconds));
         if whole.is_none() {
-            let range = format!("a whole number of {least} to {MOST_SECONDS}");
+            let range = format!("a whole number of {least} to {MAX_SECONDS}");
             self.fault(format!("{at}{field} must be {range}, but is {seconds}"));
         }
         whole.map(Duration::from_secs)
     }
 
     /// Reads `Assign` and `Output`.
-    pub(super) fn effect(&mut self, fields: &Object, at: &str, reads: Reads) -> DataEffect {
+    pub(super) fn effect(&mut self, fields: &Object, at: &str, reads: StatesFields) -> DataEffect {
         let assign = match fields.get("Assign") {
             None => Vec::new(),
             Some(Value::Object(values)) => {
@@ -87,24 +87,24 @@ impl Reader<'_> {
         let mut chars = name.chars();
         let fits = chars.next().is_some_and(char::is_alphabetic)
             && chars.all(|c| c.is_alphanumeric() || c == '_')
-            && name.chars().count() <= MOST_NAME_CHARS;
+            && name.chars().count() <= MAX_NAME_CHARS;
         if !fits || name == "states" {
             self.fault(format!(
-                "{at}Assign/{name}: a variable's name has 1 to {MOST_NAME_CHARS} letters, digits and _, begins \
+                "{at}Assign/{name}: a variable's name has 1 to {MAX_NAME_CHARS} letters, digits and _, begins \
                  with a letter, and is not `states`"
             ));
         }
     }
 
     /// Reads a value in which strings of the form `{% %}` are expressions.
-    pub(super) fn template(&mut self, value: &Value, field: &str, reads: Reads) -> JsonTemplate {
+    pub(super) fn template(&mut self, value: &Value, field: &str, reads: StatesFields) -> JsonTemplate {
         match value {
-            Value::String(text) => match Text::of(text) {
-                Text::Literal => JsonTemplate::Literal(value.clone()),
-                Text::Expression(source) => self
+            Value::String(text) => match StringKind::of(text) {
+                StringKind::Literal => JsonTemplate::Literal(value.clone()),
+                StringKind::Expression(source) => self
                     .expression(source, field, reads)
                     .map_or_else(|| JsonTemplate::Literal(Value::Null), JsonTemplate::Expression),
-                Text::HalfExpression => {
+                StringKind::Malformed => {
                     self.fault(format!(
                         "{field}: an expression begins with {{% and ends with %}}, without anything around it"
                     ));

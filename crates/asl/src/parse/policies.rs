@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Object, Reader};
 use crate::{
     definition::{Catcher, Jitter, Retrier},
-    expression::Reads,
+    expression::StatesFields,
 };
 
 /// The errors of Step Functions itself
@@ -38,8 +38,8 @@ const DEFAULT_MAX_ATTEMPTS: u32 = 3;
 const DEFAULT_BACKOFF_RATE: f64 = 2.0;
 
 /// `MaxAttempts` and `MaxDelaySeconds` end here on AWS.
-const MOST_ATTEMPTS: u64 = 99_999_999;
-const MOST_DELAY_SECONDS: u64 = 31_622_400;
+const MAX_ATTEMPTS: u64 = 99_999_999;
+const MAX_DELAY_SECONDS: u64 = 31_622_400;
 
 impl Reader<'_> {
     pub(super) fn retriers(&mut self, fields: &Object) -> Vec<Retrier> {
@@ -99,7 +99,7 @@ impl Reader<'_> {
     }
 
     fn retrier(&mut self, fields: &Object, at: &str, errors: Vec<String>) -> Option<Retrier> {
-        self.only_fields(
+        self.reject_unknown_fields(
             fields,
             at,
             &[
@@ -114,18 +114,18 @@ impl Reader<'_> {
         );
         let interval = self.seconds(fields, at, "IntervalSeconds", 1).unwrap_or(DEFAULT_INTERVAL);
         let max_delay = self.seconds(fields, at, "MaxDelaySeconds", 1);
-        if max_delay.is_some_and(|delay| delay.as_secs() > MOST_DELAY_SECONDS) {
-            self.fault(format!("{at}MaxDelaySeconds must be at most {MOST_DELAY_SECONDS}"));
+        if max_delay.is_some_and(|delay| delay.as_secs() > MAX_DELAY_SECONDS) {
+            self.fault(format!("{at}MaxDelaySeconds must be at most {MAX_DELAY_SECONDS}"));
         }
         let max_attempts = match fields.get("MaxAttempts") {
             None => Some(DEFAULT_MAX_ATTEMPTS),
             Some(attempts) => attempts
                 .as_u64()
-                .filter(|attempts| *attempts <= MOST_ATTEMPTS)
+                .filter(|attempts| *attempts <= MAX_ATTEMPTS)
                 .and_then(|attempts| u32::try_from(attempts).ok()),
         };
         if max_attempts.is_none() {
-            self.fault(format!("{at}MaxAttempts must be a whole number of 0 to {MOST_ATTEMPTS}"));
+            self.fault(format!("{at}MaxAttempts must be a whole number of 0 to {MAX_ATTEMPTS}"));
         }
         let backoff_rate = match fields.get("BackoffRate") {
             None => Some(DEFAULT_BACKOFF_RATE),
@@ -153,9 +153,9 @@ impl Reader<'_> {
     }
 
     fn catcher(&mut self, fields: &Object, at: &str, errors: Vec<String>) -> Option<Catcher> {
-        self.only_fields(fields, at, &["Comment", "ErrorEquals", "Next", "Assign", "Output"]);
+        self.reject_unknown_fields(fields, at, &["Comment", "ErrorEquals", "Next", "Assign", "Output"]);
         let next = self.target(fields, at, "Next");
-        let effect = self.effect(fields, at, Reads::ErrorOutput);
+        let effect = self.effect(fields, at, StatesFields::ErrorOutput);
         Some(Catcher { errors, next: next?, effect })
     }
 }

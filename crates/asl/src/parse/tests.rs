@@ -104,7 +104,7 @@ fn every_supported_field_is_read() {
 }
 
 #[test]
-fn definitions_cross_threads() {
+fn a_definition_may_be_shared_between_threads() {
     fn crosses<T: Send + Sync>() {}
     crosses::<Definition>();
 }
@@ -267,7 +267,7 @@ fn a_choice_without_rules_or_with_an_effect_for_no_default_is_refused() {
 }
 
 #[test]
-fn a_circle_without_an_end_is_refused() {
+fn a_loop_without_an_end_is_refused() {
     let circle = json!({
         "QueryLanguage": "JSONata", "StartAt": "A", "Comment": "${CheckFunction}",
         "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}
@@ -277,7 +277,7 @@ fn a_circle_without_an_end_is_refused() {
 }
 
 #[test]
-fn every_fault_is_told_at_once_each_on_its_line() {
+fn every_fault_is_reported_at_once_on_a_line_of_its_own() {
     let mut definition = every_field();
     definition["States"]["Shape"]["Type"] = json!("Map");
     definition["States"]["Check"]["TimeoutSeconds"] = json!(0);
@@ -298,7 +298,7 @@ fn every_fault_is_told_at_once_each_on_its_line() {
 }
 
 #[test]
-fn a_text_that_is_no_definition_is_refused_with_its_placeholders() {
+fn a_text_that_is_not_a_definition_is_refused_with_its_missing_placeholders() {
     for (text, part) in [
         ("", "the definition is not JSON"),
         ("[]", "the definition is not a JSON object"),
