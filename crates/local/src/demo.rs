@@ -25,12 +25,12 @@ const CATALOG: [(&str, &str, u64, u64); 5] = [
 pub(crate) const ADMIN: (&str, &str) = ("admin@example.com", "Orderflow-on-1-laptop");
 
 /// Makes the admin's account unless it is there. Answers whether it has that password.
-pub(crate) fn admin(cognito: &Cognito) -> Result<bool, BoxError> {
+pub(crate) fn ensure_admin(cognito: &Cognito) -> Result<bool, BoxError> {
     Ok(cognito.ensure_user(ADMIN.0, ADMIN.1, &["admin"])?)
 }
 
 /// Stocks the catalog, through the API as an admin does, unless there is anything in stock already.
-pub(crate) async fn stock(api: &Router) -> Result<(), BoxError> {
+pub(crate) async fn stock_catalog(api: &Router) -> Result<(), BoxError> {
     let admin = json!({ "email": ADMIN.0, "name": "Demo admin", "groups": ["admin"] });
     let signed_in = call(api, "POST", "/local/token", None, Some(admin)).await?;
     let token = signed_in["id_token"].as_str().unwrap_or_default();
@@ -75,7 +75,7 @@ const TOKEN: DemoStep = DemoStep {
 };
 
 /// A walk through the system: Ada registers, confirms her address, orders, and gets her mail.
-const WALK: [DemoStep; 6] = [
+const WALKTHROUGH: [DemoStep; 6] = [
     DemoStep::post("/users", r#"{"name": "Ada"}"#),
     DemoStep { post: true, signed_in: false, ..DemoStep::get("/local/mailbox/confirm-all") },
     DemoStep::get("/inventory"),
@@ -91,9 +91,9 @@ const WALK: [DemoStep; 6] = [
 ];
 
 /// The walk, for a shell with curl.
-pub(crate) fn lines(url: &str) -> Vec<String> {
+pub(crate) fn commands(url: &str) -> Vec<String> {
     let token = format!(r#"TOKEN=$({} | sed 's/.*"id_token":"\([^"]*\)".*/\1/')"#, curl(url, &TOKEN));
-    let walk = WALK.iter().map(|step| format!("{}; echo", curl(url, step)));
+    let walk = WALKTHROUGH.iter().map(|step| format!("{}; echo", curl(url, step)));
     std::iter::once(token).chain(walk).collect()
 }
 
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_readme_has_the_lines_that_are_printed() {
-        let lines = lines("http://127.0.0.1:3000").join("\n");
+        let lines = commands("http://127.0.0.1:3000").join("\n");
         assert!(
             README.contains(&format!("\n```sh\n{lines}\n```\n")),
             "README.md lacks these lines:\n{lines}"
@@ -190,13 +190,13 @@ mod tests {
         let options =
             Options { file: None, clock: StackClock::held(datetime!(2026-03-01 12:00 UTC)), seed: None };
         let api = Stack::start(&template, options).await.unwrap().router();
-        stock(&api).await.unwrap();
+        stock_catalog(&api).await.unwrap();
         let body = TOKEN.body.map(str::to_owned);
         let (_, issued) = send(&api, "POST", TOKEN.path, None, None, body).await.unwrap();
         let issued: Value = serde_json::from_str(&issued).unwrap();
         let token = issued["id_token"].as_str().unwrap();
         let mut answers = Vec::new();
-        for step in &WALK {
+        for step in &WALKTHROUGH {
             let method = if step.post { "POST" } else { "GET" };
             let body = step.body.map(str::to_owned);
             let token = step.signed_in.then_some(token);

@@ -124,11 +124,11 @@ async fn run(flags: Flags, started: Instant) -> Result<(), BoxError> {
     let stack =
         Stack::start(&template, Options { file: file.clone(), clock: StackClock::system(), seed: None })
             .await?;
-    stack.keep_schedules();
+    stack.start_schedules();
     let router = stack.router();
-    let admin = stack.cognito().map(demo::admin).transpose()?.unwrap_or(false);
+    let admin = stack.cognito().map(demo::ensure_admin).transpose()?.unwrap_or(false);
     if !flags.no_demo {
-        demo::stock(&router).await?;
+        demo::stock_catalog(&router).await?;
     }
     let api_address = api.local_addr()?;
     let aws_address = aws.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -136,8 +136,8 @@ async fn run(flags: Flags, started: Instant) -> Result<(), BoxError> {
         tokio::spawn(axum::serve(aws, stack.aws_router()).into_future());
     }
     let ready_ms = started.elapsed().as_millis();
-    welcome(api_address, aws_address, file.as_deref(), admin, ready_ms)?;
-    axum::serve(api, router).with_graceful_shutdown(interrupted()).await?;
+    print_welcome(api_address, aws_address, file.as_deref(), admin, ready_ms)?;
+    axum::serve(api, router).with_graceful_shutdown(ctrl_c_pressed()).await?;
     Ok(())
 }
 
@@ -175,7 +175,7 @@ fn data_file(folder: &Path) -> Result<(PathBuf, File), BoxError> {
         .into()
     };
     fs::create_dir_all(folder).map_err(unusable)?;
-    match lock(folder).map_err(unusable)? {
+    match lock_folder(folder).map_err(unusable)? {
         Some(lock) => Ok((folder.join(DATA_FILE), lock)),
         None => Err(format!(
             "another orderflow uses the data folder {}: choose another with --data-dir",
@@ -186,7 +186,7 @@ fn data_file(folder: &Path) -> Result<(PathBuf, File), BoxError> {
 }
 
 /// The lock of a data folder, held until it is dropped; `None` when another process holds it.
-fn lock(folder: &Path) -> io::Result<Option<File>> {
+fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
     let lock = File::create(folder.join("lock"))?;
     match lock.try_lock() {
         Ok(()) => Ok(Some(lock)),
@@ -195,12 +195,12 @@ fn lock(folder: &Path) -> io::Result<Option<File>> {
     }
 }
 
-async fn interrupted() {
+async fn ctrl_c_pressed() {
     // Without a handler the process ends at once, which loses nothing either.
     let _unavailable = tokio::signal::ctrl_c().await;
 }
 
-fn welcome(
+fn print_welcome(
     api: SocketAddr,
     aws: Option<SocketAddr>,
     file: Option<&Path>,
@@ -217,7 +217,7 @@ fn welcome(
     }
     writeln!(out)?;
     writeln!(out, "Try it, in another terminal:\n")?;
-    for line in demo::lines(&url) {
+    for line in demo::commands(&url) {
         writeln!(out, "{line}")?;
     }
     writeln!(out, "\nEvery run of the workflow, state by state: {url}/local/executions\nStop with Ctrl-C.")?;

@@ -9,7 +9,7 @@ use crate::{
     aws::{Aws, Roles, sdk_config},
     ground::{Mailbox, StackClock, Store},
     services::{sns::Sns, states::States},
-    stack::{StackError, open},
+    stack::{StackError, open_database},
 };
 
 /// Tables without a stack. They are answered for as long as this lives.
@@ -19,9 +19,9 @@ pub struct Offline(Arc<Aws>);
 impl Offline {
     /// Opens a data file, which must be there.
     pub fn open(file: &Path) -> Result<Self, StackError> {
-        let database = open(Some(&file.to_owned()))?;
+        let database = open_database(Some(&file.to_owned()))?;
         // What is not a table is not there: an SNS of its own, in memory, no state machine, and nobody to be denied.
-        let nothing = open(None)?;
+        let nothing = open_database(None)?;
         let store = Store::open(nothing)?;
         let mailbox = Arc::new(Mailbox::open(store.clone())?);
         let sns = Sns::open(store, StackClock::system(), mailbox)?;

@@ -24,7 +24,7 @@ use local::{ground::ACCOUNT, offline::Offline, stack::parameters};
 use query::{Difference, Reconciled, reconcile};
 use sam_template::Template;
 
-use crate::{BoxError, DATA_FILE, lock, template_path};
+use crate::{BoxError, DATA_FILE, lock_folder, template_path};
 
 /// The exit status when the books differ.
 const DIFFER: u8 = 1;
@@ -67,12 +67,12 @@ pub(crate) struct ReconcileFlags {
 
 /// Finds out, and tells it on standard output. An error means that it could not find out.
 pub(crate) async fn run(flags: ReconcileFlags) -> Result<ExitCode, BoxError> {
-    let found = find_out(flags).await?;
-    tell(&found)?;
+    let found = audit(flags).await?;
+    print_report(&found)?;
     Ok(if found.differences.is_empty() { ExitCode::SUCCESS } else { DIFFER.into() })
 }
 
-async fn find_out(flags: ReconcileFlags) -> Result<Reconciled, BoxError> {
+async fn audit(flags: ReconcileFlags) -> Result<Reconciled, BoxError> {
     let ReconcileFlags { orders_table, inventory_table, endpoint_url, region, data_dir, template } = flags;
     if let (Some(orders), Some(inventory)) = (orders_table, inventory_table) {
         return Ok(reconcile(&aws(endpoint_url, region).await?, orders, inventory).await?);
@@ -119,7 +119,8 @@ fn stopped(folder: &Path) -> Result<(Offline, File), BoxError> {
         let advice = "name its folder with --data-dir, or a running stack with --endpoint-url";
         return Err(format!("there is no data file in {shown}: {advice}").into());
     }
-    let lock = lock(folder).map_err(|error| format!("the data folder {shown} cannot be used: {error}"))?;
+    let lock =
+        lock_folder(folder).map_err(|error| format!("the data folder {shown} cannot be used: {error}"))?;
     let lock = lock.ok_or_else(|| {
         format!(
             "an orderflow is running on {shown}: stop it, or ask it through its AWS port, with --endpoint-url \
@@ -137,7 +138,7 @@ fn table(template: &Template, logical_id: &str) -> Result<String, BoxError> {
         .ok_or_else(|| format!("the template has no table {logical_id}"))?)
 }
 
-fn tell(found: &Reconciled) -> io::Result<()> {
+fn print_report(found: &Reconciled) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for Difference { sku, reserved, held } in &found.differences {
         writeln!(out, "{sku}: {reserved} reserved, open orders hold {held}")?;

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Who issues tokens, and for whom, where no route asks for one.
-const NOBODY: (&str, &str) = ("https://orderflow.example/local", "orderflow");
+const UNUSED_ISSUER: (&str, &str) = ("https://orderflow.example/local", "orderflow");
 
 /// The largest AWS call that is answered over HTTP: DynamoDB takes up to 16 MB.
 const MAX_AWS_CALL_BYTES: usize = 16 * 1024 * 1024;
@@ -115,9 +115,9 @@ impl Stack {
     /// Starts what `template` describes.
     pub async fn start(template: &Template, options: Options) -> Result<Self, StackError> {
         let Options { file, clock, seed } = options;
-        let database = open(file.as_ref())?;
+        let database = open_database(file.as_ref())?;
         for table in &template.tables {
-            create(&database, table, file.as_ref())?;
+            create_table(&database, table, file.as_ref())?;
         }
         let store = Store::open(database.clone())?;
         let (issuer, audience) = issuer_and_audience(template);
@@ -146,7 +146,8 @@ impl Stack {
             functions.deploy(function, &config).await.map_err(failed)?;
         }
         aws.deploy(functions);
-        let router = api(template, &tokens, &aws, &clock).merge(local(&tokens, &mailbox, &sns, &aws));
+        let router =
+            api_router(template, &tokens, &aws, &clock).merge(local_router(&tokens, &mailbox, &sns, &aws));
         Ok(Self {
             aws,
             mailbox,
@@ -179,7 +180,7 @@ impl Stack {
     }
 
     /// Runs every scheduled function by the clock, for as long as the runtime lives.
-    pub fn keep_schedules(&self) {
+    pub fn start_schedules(&self) {
         for schedule in self.schedules.iter().cloned() {
             let stack = self.clone();
             tokio::spawn(async move {
@@ -239,12 +240,12 @@ fn issuer_and_audience(template: &Template) -> (String, String) {
     let authorizer =
         template.apis.iter().flat_map(|api| &api.routes).find_map(|route| route.authorizer.as_ref());
     let wanted = authorizer.and_then(|one| Some((one.issuer.as_str(), one.audience.first()?.as_str())));
-    let (issuer, audience) = wanted.unwrap_or(NOBODY);
+    let (issuer, audience) = wanted.unwrap_or(UNUSED_ISSUER);
     (issuer.to_owned(), audience.to_owned())
 }
 
 /// Opens the database.
-pub(crate) fn open(file: Option<&PathBuf>) -> Result<Database, StackError> {
+pub(crate) fn open_database(file: Option<&PathBuf>) -> Result<Database, StackError> {
     let opened = match file {
         Some(file) => Database::new(&file.to_string_lossy()),
         None => Database::memory(),
@@ -258,7 +259,11 @@ fn data_fault(file: Option<&PathBuf>, reason: &str) -> StackError {
 }
 
 /// Creates a table, or sees to it that the one that is there has the same keys and indexes.
-fn create(database: &Database, table: &TableResource, file: Option<&PathBuf>) -> Result<(), StackError> {
+fn create_table(
+    database: &Database,
+    table: &TableResource,
+    file: Option<&PathBuf>,
+) -> Result<(), StackError> {
     let failed = |reason: String| data_fault(file, &format!("table {}: {reason}", table.logical_id));
     let request = |value: Value| serde_json::from_value(value).map_err(|error| failed(error.to_string()));
     match database.create_table(request(table.create_table.clone())?) {
@@ -270,7 +275,7 @@ fn create(database: &Database, table: &TableResource, file: Option<&PathBuf>) ->
         .map_err(|error| failed(error.to_string()))?;
     let found = database.describe_table(describe).map_err(|error| failed(error.to_string()))?;
     let found = serde_json::to_value(found).map_err(|error| failed(error.to_string()))?;
-    if keys(&found["Table"]) == keys(&table.create_table) {
+    if key_schemas(&found["Table"]) == key_schemas(&table.create_table) {
         Ok(())
     } else {
         Err(failed("its keys or indexes are not those of the template; another version made it".to_owned()))
@@ -278,7 +283,7 @@ fn create(database: &Database, table: &TableResource, file: Option<&PathBuf>) ->
 }
 
 /// A table's keys and its indexes' keys, in an order that does not depend on who lists them.
-fn keys(table: &Value) -> BTreeMap<String, Value> {
+fn key_schemas(table: &Value) -> BTreeMap<String, Value> {
     let mut keys = BTreeMap::from([(String::new(), table["KeySchema"].clone())]);
     for index in table["GlobalSecondaryIndexes"].as_array().into_iter().flatten() {
         let name = index["IndexName"].as_str().unwrap_or_default().to_owned();
@@ -300,14 +305,14 @@ fn machines(template: &Template) -> Result<HashMap<String, Machine>, StackError>
     Ok(machines)
 }
 
-fn api(template: &Template, tokens: &Arc<Tokens>, aws: &Arc<Aws>, clock: &StackClock) -> Router {
+fn api_router(template: &Template, tokens: &Arc<Tokens>, aws: &Arc<Aws>, clock: &StackClock) -> Router {
     let routes = template.apis.iter().flat_map(|api| api.routes.iter().cloned());
     let cors = template.apis.iter().find_map(|api| api.cors.clone());
-    let invoker = Arc::new(FromGateway(Arc::clone(aws)));
+    let invoker = Arc::new(FunctionInvoker(Arc::clone(aws)));
     gateway::router(routes.collect(), cors, Arc::clone(tokens), invoker, clock.clone())
 }
 
-fn local(tokens: &Arc<Tokens>, mailbox: &Arc<Mailbox>, sns: &Arc<Sns>, aws: &Arc<Aws>) -> Router {
+fn local_router(tokens: &Arc<Tokens>, mailbox: &Arc<Mailbox>, sns: &Arc<Sns>, aws: &Arc<Aws>) -> Router {
     let aws = Arc::clone(aws);
     let executions = move || {
         let executions = aws.executions();
@@ -319,21 +324,21 @@ fn local(tokens: &Arc<Tokens>, mailbox: &Arc<Mailbox>, sns: &Arc<Sns>, aws: &Arc
 }
 
 /// The gateway's way to the functions.
-struct FromGateway(Arc<Aws>);
+struct FunctionInvoker(Arc<Aws>);
 
-impl Invoker for FromGateway {
+impl Invoker for FunctionInvoker {
     fn invoke<'a>(
         &'a self,
         function: &'a str,
         event: Bytes,
     ) -> Pin<Box<dyn Future<Output = Result<Bytes, InvokeFailure>> + Send + 'a>> {
         Box::pin(async move {
-            let event = String::from_utf8(event.to_vec()).map_err(|_not_text| InvokeFailure::Refused)?;
-            let functions = self.0.functions().ok_or(InvokeFailure::Refused)?;
+            let event = String::from_utf8(event.to_vec()).map_err(|_not_text| InvokeFailure::NotInvocable)?;
+            let functions = self.0.functions().ok_or(InvokeFailure::NotInvocable)?;
             match functions.invoke(function, event).await {
                 Some(Invocation::Answered(answer)) => Ok(Bytes::from(answer)),
                 Some(Invocation::Failed { .. }) => Err(InvokeFailure::FunctionError),
-                None => Err(InvokeFailure::Refused),
+                None => Err(InvokeFailure::NotInvocable),
             }
         })
     }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     faults::FaultList,
-    intrinsics::{At, Conditions, Resolver},
+    intrinsics::{Conditions, Position, Resolver},
     names::Account,
     parameters::Parameters,
 };
@@ -20,11 +20,11 @@ pub(super) fn read(
 ) -> Conditions {
     let nothing = Map::new();
     let section = section.and_then(Value::as_object).unwrap_or(&nothing);
-    let mut evaluation = evaluation(section, Resolver::of_parameters(account, parameters, faults));
+    let mut evaluation = evaluation(section, Resolver::with_parameters(account, parameters, faults));
     for name in evaluation.section.keys() {
-        evaluation.named(name, &format!("Conditions.{name}"));
+        evaluation.evaluate_named(name, &format!("Conditions.{name}"));
     }
-    evaluation.done
+    evaluation.evaluated
 }
 
 /// Whether an expression that names no condition holds, as those of the rules do.
@@ -35,28 +35,28 @@ pub(super) fn holds(
     parameters: &Parameters,
     faults: &FaultList,
 ) -> Option<bool> {
-    evaluation(&Map::new(), Resolver::of_parameters(account, parameters, faults)).holds(expression, place)
+    evaluation(&Map::new(), Resolver::with_parameters(account, parameters, faults)).holds(expression, place)
 }
 
 /// A condition may use parameters and other conditions, not resources.
 fn evaluation<'a>(section: &'a Map<String, Value>, resolver: Resolver<'a>) -> Evaluation<'a> {
-    Evaluation { section, resolver, open: Vec::new(), done: Conditions::new() }
+    Evaluation { section, resolver, in_progress: Vec::new(), evaluated: Conditions::new() }
 }
 
 struct Evaluation<'a> {
     section: &'a Map<String, Value>,
     resolver: Resolver<'a>,
     /// The conditions being evaluated, from the outside in.
-    open: Vec<String>,
-    done: Conditions,
+    in_progress: Vec<String>,
+    evaluated: Conditions,
 }
 
 impl Evaluation<'_> {
-    fn named(&mut self, name: &str, place: &str) -> Option<bool> {
-        if let Some(done) = self.done.get(name) {
+    fn evaluate_named(&mut self, name: &str, place: &str) -> Option<bool> {
+        if let Some(done) = self.evaluated.get(name) {
             return *done;
         }
-        if self.open.iter().any(|open| open == name) {
+        if self.in_progress.iter().any(|open| open == name) {
             self.resolver.faults.report(place, format!("`{name}` depends on itself"));
             return None;
         }
@@ -64,19 +64,19 @@ impl Evaluation<'_> {
             self.resolver.faults.report(place, format!("`{name}` is not a condition of this template"));
             return None;
         };
-        self.open.push(name.to_owned());
+        self.in_progress.push(name.to_owned());
         let value = self.holds(expression, &format!("Conditions.{name}"));
-        self.open.pop();
-        self.done.insert(name.to_owned(), value);
+        self.in_progress.pop();
+        self.evaluated.insert(name.to_owned(), value);
         value
     }
 
     fn holds(&mut self, expression: &Value, place: &str) -> Option<bool> {
         let called = expression.as_object().filter(|map| map.len() == 1).and_then(|map| map.iter().next());
         match called.map(|(function, argument)| (function.as_str(), argument, argument.as_array())) {
-            Some(("Condition", Value::String(name), _)) => self.named(name, place),
+            Some(("Condition", Value::String(name), _)) => self.evaluate_named(name, place),
             Some(("Fn::Equals", _, Some(sides))) if sides.len() == 2 => {
-                let at = At { place, used: true };
+                let at = Position { place, used: true };
                 let (left, right) = (self.resolver.text(&sides[0], at), self.resolver.text(&sides[1], at));
                 Some(left? == right?)
             }

@@ -62,7 +62,7 @@ pub(super) fn read(
     roles: &[Role],
     queues: &[Queue],
 ) -> Option<FunctionResource> {
-    properties.allow(
+    properties.expect_keys(
         &[
             "CodeUri",
             "Environment",
@@ -75,13 +75,13 @@ pub(super) fn read(
         ],
         AWS_ONLY,
     );
-    if let Some(runtime) = properties.need("Runtime") {
-        runtime.expect_text(&["provided.al2023"]);
+    if let Some(runtime) = properties.required("Runtime") {
+        runtime.expect_one_of(&["provided.al2023"]);
     }
-    let role = roles::named(roles, properties, "Role", "lambda.amazonaws.com");
+    let role = roles::find(roles, properties, "Role", "lambda.amazonaws.com");
     let limit = |key, most, default| match properties.get(key) {
         Some(node) => {
-            let value = node.whole()?;
+            let value = node.whole_number()?;
             if value == 0 || value > most {
                 node.report(format!("expected 1 to {most}"));
             }
@@ -93,14 +93,14 @@ pub(super) fn read(
     let memory_mb = limit("MemorySize", 10_240, DEFAULT_MEMORY_MB);
     let mut environment = BTreeMap::new();
     if let Some(node) = properties.get("Environment") {
-        node.allow(&["Variables"], &[]);
+        node.expect_keys(&["Variables"], &[]);
         for (name, variable) in node.get("Variables").iter().flat_map(Node::entries) {
             environment.extend(variable.text().map(|text| (name.to_owned(), text)));
         }
     }
     let tracing = properties.get("Tracing");
     if let Some(tracing) = &tracing {
-        tracing.expect_text(&["Active", "PassThrough"]);
+        tracing.expect_one_of(&["Active", "PassThrough"]);
     }
     let on_failure = properties.get("EventInvokeConfig").and_then(|config| on_failure(&config, queues));
     let binary = binary(properties, metadata);
@@ -122,34 +122,34 @@ pub(super) fn read(
 
 /// The queue for failed asynchronous invocations.
 fn on_failure(config: &Node<'_>, queues: &[Queue]) -> Option<String> {
-    config.allow(&["DestinationConfig", "MaximumRetryAttempts"], &["MaximumEventAgeInSeconds"]);
+    config.expect_keys(&["DestinationConfig", "MaximumRetryAttempts"], &["MaximumEventAgeInSeconds"]);
     // By default Lambda repeats what fails twice, which the local stack does not.
-    if let Some(attempts) = config.need("MaximumRetryAttempts") {
-        attempts.expect_text(&["0"]);
+    if let Some(attempts) = config.required("MaximumRetryAttempts") {
+        attempts.expect_one_of(&["0"]);
     }
     let destinations = config.get("DestinationConfig")?;
-    destinations.allow(&["OnFailure"], &[]);
+    destinations.expect_keys(&["OnFailure"], &[]);
     let on_failure = destinations.get("OnFailure")?;
-    on_failure.allow(&["Type", "Destination"], &[]);
-    if let Some(of_type) = on_failure.need("Type") {
-        of_type.expect_text(&["SQS"]);
+    on_failure.expect_keys(&["Type", "Destination"], &[]);
+    if let Some(of_type) = on_failure.required("Type") {
+        of_type.expect_one_of(&["SQS"]);
     }
-    queues::named(queues, &on_failure.need("Destination")?)
+    queues::find_arn(queues, &on_failure.required("Destination")?)
 }
 
 /// The binary that `sam build` makes. Folder, crate and binary share one name, so a slip between them shows here
 /// rather than at the next deployment.
 fn binary(properties: &Node<'_>, metadata: &Node<'_>) -> Option<String> {
-    metadata.allow(&["BuildMethod", "BuildProperties"], &[]);
-    if let Some(method) = metadata.need("BuildMethod") {
-        method.expect_text(&["rust-cargolambda"]);
+    metadata.expect_keys(&["BuildMethod", "BuildProperties"], &[]);
+    if let Some(method) = metadata.required("BuildMethod") {
+        method.expect_one_of(&["rust-cargolambda"]);
     }
-    let build = metadata.need("BuildProperties");
+    let build = metadata.required("BuildProperties");
     if let Some(build) = &build {
-        build.allow(&["Binary"], &[]);
+        build.expect_keys(&["Binary"], &[]);
     }
-    let binary = build.and_then(|build| build.need("Binary"));
-    let (binary, code) = (binary?, properties.need("CodeUri")?);
+    let binary = build.and_then(|build| build.required("Binary"));
+    let (binary, code) = (binary?, properties.required("CodeUri")?);
     let (name, folder) = (binary.text()?, code.text()?);
     if Path::new(&folder).file_name() != Some(name.as_ref()) {
         binary.report(format!(

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{intrinsics::function, names};
+use super::{intrinsics::function_call, names};
 
 /// The sections of `Globals`, and the type that each is for.
 pub(super) const SECTIONS: [(&str, &str); 3] =
@@ -23,7 +23,7 @@ pub(super) fn merged(globals: Option<&Value>, resource_type: &str, properties: O
 fn merge(global: &Value, own: Value) -> Value {
     match (global, own) {
         (Value::Object(global), Value::Object(own))
-            if function(global).is_none() && function(&own).is_none() =>
+            if function_call(global).is_none() && function_call(&own).is_none() =>
         {
             let mut merged = global.clone();
             for (key, value) in own {

@@ -45,11 +45,11 @@ pub use self::{
     state_machines::StateMachineResource,
     tables::TableResource,
     topics::TopicResource,
-    user_pools::{CODE, PasswordPolicy, UserPool, UserPoolClient},
+    user_pools::{CODE_PLACEHOLDER, PasswordPolicy, UserPool, UserPoolClient},
 };
 use self::{
     faults::FaultList,
-    intrinsics::{At, Resolver},
+    intrinsics::{Position, Resolver},
     node::Node,
     resources::Resource,
 };
@@ -124,13 +124,13 @@ fn build(
     faults: &FaultList,
 ) -> Template {
     let root = Node::new("template", document, faults);
-    check_head(&root);
+    check_top_level(&root);
     // Places are given without the root: `Resources.Api`, as a person would say it.
     let section = |name: &str| Some(Node::new(name, root.get(name)?.value, faults));
     let parameters = parameters::read(section("Parameters").as_ref(), overrides, faults);
     rules::check(section("Rules").as_ref(), account, &parameters, faults);
     let conditions = conditions::read(document.get("Conditions"), account, &parameters, faults);
-    let mut resolver = Resolver { conditions, ..Resolver::of_parameters(account, &parameters, faults) };
+    let mut resolver = Resolver { conditions, ..Resolver::with_parameters(account, &parameters, faults) };
     let resources = resources::read(document.get("Globals"), section("Resources").as_ref(), &mut resolver);
     Template {
         outputs: outputs(section("Outputs").as_ref(), &resolver),
@@ -138,27 +138,28 @@ fn build(
             .iter()
             .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
             .collect(),
-        ..described(&resources, dir, faults)
+        ..build_resources(&resources, dir, faults)
     }
 }
 
-fn check_head(root: &Node<'_>) {
-    root.allow(
+fn check_top_level(root: &Node<'_>) {
+    root.expect_keys(
         &["Transform", "Parameters", "Rules", "Globals", "Conditions", "Resources", "Outputs"],
         &["AWSTemplateFormatVersion", "Description", "Metadata"],
     );
-    if let Some(transform) = root.need("Transform") {
-        transform.expect_text(&["AWS::Serverless-2016-10-31"]);
+    if let Some(transform) = root.required("Transform") {
+        transform.expect_one_of(&["AWS::Serverless-2016-10-31"]);
     }
-    root.need("Resources");
+    root.required("Resources");
     if let Some(globals) = root.get("Globals") {
-        globals.allow(&globals::SECTIONS.map(|(section, _)| section), &[]);
+        globals.expect_keys(&globals::SECTIONS.map(|(section, _)| section), &[]);
     }
 }
 
 /// What the resources describe, without the outputs.
-fn described(resources: &[Resource], dir: &Path, faults: &FaultList) -> Template {
-    let of_type = |wanted: &'static str| resources.iter().filter(move |resource| resource.of_type == wanted);
+fn build_resources(resources: &[Resource], dir: &Path, faults: &FaultList) -> Template {
+    let of_type =
+        |wanted: &'static str| resources.iter().filter(move |resource| resource.type_name == wanted);
     let tables =
         of_type(names::TABLE).map(|r| tables::read(&r.logical_id, &r.identity, &r.properties(faults)));
     let topics =
@@ -192,7 +193,7 @@ fn described(resources: &[Resource], dir: &Path, faults: &FaultList) -> Template
         topics,
         functions,
         state_machines: state_machines.collect(),
-        apis: apis.into_iter().map(|unfinished| unfinished.api).collect(),
+        apis: apis.into_iter().map(|builder| builder.api).collect(),
         user_pool: user_pool(resources, faults),
         schedules,
         outputs: BTreeMap::new(),
@@ -203,7 +204,7 @@ fn described(resources: &[Resource], dir: &Path, faults: &FaultList) -> Template
 /// The user pool with its clients and groups.
 fn user_pool(resources: &[Resource], faults: &FaultList) -> Option<UserPool> {
     let mut pools = Vec::new();
-    for r in resources.iter().filter(|resource| resource.of_type == names::USER_POOL) {
+    for r in resources.iter().filter(|resource| resource.type_name == names::USER_POOL) {
         let properties = r.properties(faults);
         if !pools.is_empty() {
             properties.report("the local stack runs one user pool");
@@ -214,7 +215,7 @@ fn user_pool(resources: &[Resource], faults: &FaultList) -> Option<UserPool> {
     if !pools.is_empty() {
         for r in resources {
             let properties = r.properties(faults);
-            match r.of_type.as_str() {
+            match r.type_name.as_str() {
                 names::USER_POOL_CLIENT => {
                     user_pools::add_client(&r.logical_id, &r.identity, &properties, &mut pools);
                 }
@@ -233,14 +234,14 @@ fn add_events(
     function: &str,
     properties: &Node<'_>,
     (roles, queues): (&[roles::Role], &[queues::Queue]),
-    apis: &mut [apis::UnfinishedApi],
+    apis: &mut [apis::ApiBuilder],
     schedules: &mut Vec<Schedule>,
 ) {
     for (_, event) in properties.get("Events").iter().flat_map(Node::entries) {
-        event.allow(&["Type", "Properties"], &[]);
-        let Some(event_type) = event.need("Type") else { continue };
-        event_type.expect_text(&["HttpApi", "ScheduleV2"]);
-        let Some(properties) = event.need("Properties") else { continue };
+        event.expect_keys(&["Type", "Properties"], &[]);
+        let Some(event_type) = event.required("Type") else { continue };
+        event_type.expect_one_of(&["HttpApi", "ScheduleV2"]);
+        let Some(properties) = event.required("Properties") else { continue };
         match event_type.text().as_deref() {
             Some("HttpApi") => {
                 apis::add_route(function, &properties, apis);
@@ -254,10 +255,10 @@ fn add_events(
 fn outputs(section: Option<&Node<'_>>, resolver: &Resolver<'_>) -> BTreeMap<String, String> {
     let mut outputs = BTreeMap::new();
     for (name, output) in section.map(Node::entries).unwrap_or_default() {
-        output.allow(&["Value", "Condition"], &["Description", "Export"]);
+        output.expect_keys(&["Value", "Condition"], &["Description", "Export"]);
         let used = resolver.exists(output.value.get("Condition"), &output.place);
-        let Some(value) = output.need("Value") else { continue };
-        if let Some(text) = resolver.text(value.value, At { place: &value.place, used })
+        let Some(value) = output.required("Value") else { continue };
+        if let Some(text) = resolver.text(value.value, Position { place: &value.place, used })
             && used
         {
             outputs.insert(name.to_owned(), text);

@@ -27,7 +27,7 @@ impl<'a> Node<'a> {
     }
 
     /// The value under `key`; that there is none is a fault.
-    pub(super) fn need(&self, key: &str) -> Option<Self> {
+    pub(super) fn required(&self, key: &str) -> Option<Self> {
         if self.value.is_object() && self.value.get(key).is_none() {
             self.report(format!("`{key}` is missing"));
         }
@@ -35,8 +35,8 @@ impl<'a> Node<'a> {
     }
 
     /// The text under `key`; that there is none is a fault.
-    pub(super) fn need_text(&self, key: &str) -> Option<String> {
-        self.need(key)?.text()
+    pub(super) fn required_text(&self, key: &str) -> Option<String> {
+        self.required(key)?.text()
     }
 
     /// Text. Numbers and booleans count as text, as in `CloudFormation`.
@@ -49,7 +49,7 @@ impl<'a> Node<'a> {
     }
 
     /// A whole number that is not negative, also as text.
-    pub(super) fn whole(&self) -> Option<u64> {
+    pub(super) fn whole_number(&self) -> Option<u64> {
         let number = text_of(self.value).and_then(|text| text.parse().ok());
         if number.is_none() {
             self.unexpected("a whole number");
@@ -85,7 +85,7 @@ impl<'a> Node<'a> {
     }
 
     /// Reports every key that is neither `read` here nor `ignored` because it matters on AWS only.
-    pub(super) fn allow(&self, read: &[&str], ignored: &[&str]) {
+    pub(super) fn expect_keys(&self, read: &[&str], ignored: &[&str]) {
         for (key, node) in self.entries() {
             if !read.contains(&key) && !ignored.contains(&key) {
                 node.report(format!(
@@ -97,7 +97,7 @@ impl<'a> Node<'a> {
     }
 
     /// Reports unless the text is one of `supported`.
-    pub(super) fn expect_text(&self, supported: &[&str]) {
+    pub(super) fn expect_one_of(&self, supported: &[&str]) {
         if let Some(text) = self.text()
             && !supported.contains(&text.as_str())
         {
@@ -114,7 +114,7 @@ impl<'a> Node<'a> {
 
     fn unexpected(&self, expected: &str) {
         if !self.value.is_null() {
-            self.report(format!("expected {expected}, found {}", kind_of(self.value)));
+            self.report(format!("expected {expected}, found {}", describe_value(self.value)));
         }
     }
 }
@@ -129,7 +129,7 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
 }
 
 /// What to call the value in a message.
-pub(super) fn kind_of(value: &Value) -> String {
+pub(super) fn describe_value(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => {

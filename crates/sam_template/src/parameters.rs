@@ -32,7 +32,7 @@ pub(super) fn read(
 }
 
 fn value(parameter: &Node<'_>, given: Option<&String>) -> Option<String> {
-    parameter.allow(
+    parameter.expect_keys(
         &[
             "Type",
             "Default",
@@ -46,7 +46,7 @@ fn value(parameter: &Node<'_>, given: Option<&String>) -> Option<String> {
         ],
         &["Description", "NoEcho"],
     );
-    parameter.need("Type")?.expect_text(&["String", "Number"]);
+    parameter.required("Type")?.expect_one_of(&["String", "Number"]);
     let Some(value) = given.cloned().or_else(|| parameter.get("Default")?.text()) else {
         parameter.report("has neither a default nor a value given for it");
         return None;
@@ -92,7 +92,7 @@ fn violation(parameter: &Node<'_>, value: &str) -> Option<String> {
             Err(error) => node.report(format!("is not a regular expression: {error}")),
         }
     }
-    let limit = |key| parameter.get(key).and_then(|node| node.whole());
+    let limit = |key| parameter.get(key).and_then(|node| node.whole_number());
     match (limit("MinLength"), limit("MaxLength")) {
         (Some(least), _) if length < least => Some(format!("is shorter than MinLength {least}")),
         (_, Some(most)) if length > most => Some(format!("is longer than MaxLength {most}")),

@@ -79,7 +79,7 @@ impl RoutePath {
     }
 
     /// Whether both match the same requests: the names of variables make no difference.
-    pub fn is_alike(&self, other: &Self) -> bool {
+    pub fn matches_same_requests_as(&self, other: &Self) -> bool {
         self.shape() == other.shape()
     }
 
@@ -124,10 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_alike_whatever_their_variables_are_called() {
+    fn the_names_of_variables_do_not_tell_paths_apart() {
         let path = |text| RoutePath::parse(text).unwrap();
-        assert!(path("/orders/{id}").is_alike(&path("/orders/{order_id}")));
-        assert!(!path("/orders/{id}").is_alike(&path("/orders/id")));
-        assert!(!path("/orders").is_alike(&path("/orders/{id}")));
+        assert!(path("/orders/{id}").matches_same_requests_as(&path("/orders/{order_id}")));
+        assert!(!path("/orders/{id}").matches_same_requests_as(&path("/orders/id")));
+        assert!(!path("/orders").matches_same_requests_as(&path("/orders/{id}")));
     }
 }

@@ -14,12 +14,12 @@ const AWS_ONLY: &[&str] =
     &["QueueName", "MessageRetentionPeriod", "SqsManagedSseEnabled", "VisibilityTimeout", "Tags"];
 
 pub(super) fn read(identity: &Identity, properties: &Node<'_>) -> Queue {
-    properties.allow(&[], AWS_ONLY);
+    properties.expect_keys(&[], AWS_ONLY);
     Queue { arn: identity.arn() }
 }
 
 /// The ARN that `node` has; that it is not a queue's is a fault.
-pub(super) fn named(queues: &[Queue], node: &Node<'_>) -> Option<String> {
+pub(super) fn find_arn(queues: &[Queue], node: &Node<'_>) -> Option<String> {
     let arn = node.text()?;
     if !queues.iter().any(|queue| queue.arn == arn) {
         node.report(format!(

@@ -52,34 +52,35 @@ pub(super) struct Role {
 const AWS_ONLY: &[&str] = &["RoleName", "Description", "MaxSessionDuration", "Path", "Tags"];
 
 pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> Role {
-    properties.allow(&["AssumeRolePolicyDocument", "Policies"], AWS_ONLY);
-    let assumed = properties.need("AssumeRolePolicyDocument").and_then(|document| document.need("Statement"));
+    properties.expect_keys(&["AssumeRolePolicyDocument", "Policies"], AWS_ONLY);
+    let assumed =
+        properties.required("AssumeRolePolicyDocument").and_then(|document| document.required("Statement"));
     let mut services = Vec::new();
     for statement in assumed.iter().flat_map(Node::one_or_list) {
-        let service = statement.need("Principal").and_then(|principal| principal.need("Service"));
+        let service = statement.required("Principal").and_then(|principal| principal.required("Service"));
         services.extend(service.iter().flat_map(Node::one_or_list).filter_map(|service| service.text()));
     }
     let mut statements = Vec::new();
     for policy in properties.get("Policies").iter().flat_map(Node::list) {
-        policy.allow(&["PolicyName", "PolicyDocument"], &[]);
-        policy.need("PolicyName");
-        let Some(document) = policy.need("PolicyDocument") else { continue };
-        document.allow(&["Statement"], &["Version"]);
+        policy.expect_keys(&["PolicyName", "PolicyDocument"], &[]);
+        policy.required("PolicyName");
+        let Some(document) = policy.required("PolicyDocument") else { continue };
+        document.expect_keys(&["Statement"], &["Version"]);
         statements.extend(
-            document.need("Statement").iter().flat_map(Node::one_or_list).map(|node| statement(&node)),
+            document.required("Statement").iter().flat_map(Node::one_or_list).map(|node| statement(&node)),
         );
     }
     Role { logical_id: logical_id.to_owned(), arn: identity.arn(), services, statements }
 }
 
 /// The role that `property` names; that it names none, or one that `service` may not assume, is a fault.
-pub(super) fn named<'r>(
+pub(super) fn find<'r>(
     roles: &'r [Role],
     properties: &Node<'_>,
     property: &str,
     service: &str,
 ) -> Option<&'r Role> {
-    let node = properties.need(property)?;
+    let node = properties.required(property)?;
     let arn = node.text()?;
     let role = roles.iter().find(|role| role.arn == arn);
     match role {
@@ -96,14 +97,14 @@ pub(super) fn named<'r>(
 
 fn statement(node: &Node<'_>) -> Statement {
     // Conditions and the Not... forms would be judged wrongly, so they are refused.
-    node.allow(&["Effect", "Action", "Resource"], &["Sid"]);
-    let effect = node.need("Effect");
+    node.expect_keys(&["Effect", "Action", "Resource"], &["Sid"]);
+    let effect = node.required("Effect");
     if let Some(effect) = &effect {
-        effect.expect_text(&["Allow", "Deny"]);
+        effect.expect_one_of(&["Allow", "Deny"]);
     }
     let denies = effect.is_some_and(|effect| effect.value == "Deny");
     let texts =
-        |key| node.need(key).iter().flat_map(Node::one_or_list).filter_map(|item| item.text()).collect();
+        |key| node.required(key).iter().flat_map(Node::one_or_list).filter_map(|item| item.text()).collect();
     Statement {
         effect: if denies { Effect::Deny } else { Effect::Allow },
         actions: texts("Action"),
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forbidden_stays_forbidden() {
+    fn a_deny_overrides_every_allow() {
         let deny = Statement { effect: Effect::Deny, ..allow("dynamodb:Delete*", "*") };
         let statements = [allow("dynamodb:*", "*"), deny];
         assert!(permits(&statements, "dynamodb:PutItem", "arn:t/Orders"));

@@ -12,13 +12,13 @@ pub(super) fn check(
 ) {
     let holds = |node: &Node<'_>| conditions::holds(node.value, &node.place, account, parameters, faults);
     for (_, rule) in section.map(Node::entries).unwrap_or_default() {
-        rule.allow(&["RuleCondition", "Assertions"], &[]);
+        rule.expect_keys(&["RuleCondition", "Assertions"], &[]);
         let applies = rule.get("RuleCondition").map_or(Some(true), |condition| holds(&condition));
-        for assertion in rule.need("Assertions").iter().flat_map(Node::list) {
-            assertion.allow(&["Assert", "AssertDescription"], &[]);
+        for assertion in rule.required("Assertions").iter().flat_map(Node::list) {
+            assertion.expect_keys(&["Assert", "AssertDescription"], &[]);
             let description = assertion.get("AssertDescription").and_then(|node| node.text());
             // Looked at also where the rule does not apply, so that what is wrong with it shows.
-            let is_true = assertion.need("Assert").and_then(|assert| holds(&assert));
+            let is_true = assertion.required("Assert").and_then(|assert| holds(&assert));
             if applies == Some(true) && is_true == Some(false) {
                 assertion.report(description.unwrap_or_else(|| "is not so".to_owned()));
             }

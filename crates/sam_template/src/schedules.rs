@@ -27,15 +27,15 @@ pub struct Schedule {
 const AWS_ONLY: &[&str] = &["Description", "Name", "RetryPolicy", "FlexibleTimeWindow"];
 
 pub(super) fn read(function: &str, event: &Node<'_>, roles: &[Role], queues: &[Queue]) -> Option<Schedule> {
-    event.allow(&["ScheduleExpression", "RoleArn", "DeadLetterConfig"], AWS_ONLY);
+    event.expect_keys(&["ScheduleExpression", "RoleArn", "DeadLetterConfig"], AWS_ONLY);
     let dead_letters = event.get("DeadLetterConfig").and_then(|config| {
         // Without one, SAM would make a queue of its own.
-        config.allow(&["Arn"], &[]);
-        queues::named(queues, &config.need("Arn")?)
+        config.expect_keys(&["Arn"], &[]);
+        queues::find_arn(queues, &config.required("Arn")?)
     });
     // Without one, SAM would make a role of its own.
-    let role = roles::named(roles, event, "RoleArn", "scheduler.amazonaws.com");
-    let expression = event.need("ScheduleExpression")?;
+    let role = roles::find(roles, event, "RoleArn", "scheduler.amazonaws.com");
+    let expression = event.required("ScheduleExpression")?;
     let every = rate(&expression.text()?);
     if every.is_none() {
         expression.report("is not supported by the local stack; supported: rate(<n> minutes|hours|days)");

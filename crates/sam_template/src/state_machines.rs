@@ -63,26 +63,27 @@ pub(super) fn read(
     dir: &Path,
     roles: &[Role],
 ) -> Option<StateMachineResource> {
-    properties.allow(&["Type", "DefinitionUri", "DefinitionSubstitutions", "Role", "Tracing"], AWS_ONLY);
+    properties
+        .expect_keys(&["Type", "DefinitionUri", "DefinitionSubstitutions", "Role", "Tracing"], AWS_ONLY);
     let tracing = properties.get("Tracing");
     if let Some(tracing) = &tracing {
-        tracing.allow(&["Enabled"], &[]);
+        tracing.expect_keys(&["Enabled"], &[]);
     }
-    let kind = properties.need("Type");
+    let kind = properties.required("Type");
     if let Some(kind) = &kind {
-        kind.expect_text(&["EXPRESS"]);
+        kind.expect_one_of(&["EXPRESS"]);
     }
-    let role = roles::named(roles, properties, "Role", "states.amazonaws.com");
+    let role = roles::find(roles, properties, "Role", "states.amazonaws.com");
     let mut substitutions = BTreeMap::new();
     for (name, node) in properties.get("DefinitionSubstitutions").iter().flat_map(Node::entries) {
         substitutions.extend(node.text().map(|text| (name.to_owned(), text)));
     }
-    let uri = properties.need("DefinitionUri")?;
+    let uri = properties.required("DefinitionUri")?;
     let definition_path = dir.join(uri.text()?);
     let definition = fs::read_to_string(&definition_path)
         .map_err(|error| uri.report(format!("{} cannot be read: {error}", definition_path.display())))
         .ok()?;
-    compare(properties, &definition);
+    check_placeholders(properties, &definition);
     let role = role?;
     Some(StateMachineResource {
         logical_id: logical_id.to_owned(),
@@ -99,7 +100,7 @@ pub(super) fn read(
 }
 
 /// Reports placeholders without a substitution, which AWS would leave as they are, and the other way round.
-fn compare(properties: &Node<'_>, definition: &str) {
+fn check_placeholders(properties: &Node<'_>, definition: &str) {
     let given = properties.value.get("DefinitionSubstitutions");
     let mut used = Vec::new();
     let mut rest = definition;

@@ -16,7 +16,7 @@ pub struct TopicResource {
 }
 
 pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> TopicResource {
-    properties.allow(&["TopicName", "KmsMasterKeyId"], &["DisplayName", "Tags"]);
+    properties.expect_keys(&["TopicName", "KmsMasterKeyId"], &["DisplayName", "Tags"]);
     TopicResource {
         logical_id: logical_id.to_owned(),
         name: identity.name.clone(),

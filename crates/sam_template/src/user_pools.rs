@@ -19,7 +19,7 @@ pub struct UserPool {
     pub password_policy: PasswordPolicy,
     /// The subject of the mail with the code.
     pub mail_subject: String,
-    /// Its text, with [`CODE`] in it.
+    /// Its text, with [`CODE_PLACEHOLDER`] in it.
     pub mail_text: String,
     /// Who may ask it for tokens.
     pub clients: Vec<UserPoolClient>,
@@ -28,7 +28,7 @@ pub struct UserPool {
 }
 
 /// What stands for the code in the text of a mail.
-pub const CODE: &str = "{####}";
+pub const CODE_PLACEHOLDER: &str = "{####}";
 
 /// What a password must be like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ const FLOWS: [&str; 3] = ["ALLOW_USER_SRP_AUTH", "ALLOW_USER_PASSWORD_AUTH", "AL
 
 /// Reads a pool; clients and groups are [added](add_client) to it.
 pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> Option<UserPool> {
-    properties.allow(
+    properties.expect_keys(
         &[
             "AutoVerifiedAttributes",
             "Policies",
@@ -92,21 +92,21 @@ pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>)
         AWS_ONLY,
     );
     for key in ["UsernameAttributes", "AutoVerifiedAttributes"] {
-        for attribute in properties.need(key).iter().flat_map(Node::list) {
-            attribute.expect_text(&["email"]);
+        for attribute in properties.required(key).iter().flat_map(Node::list) {
+            attribute.expect_one_of(&["email"]);
         }
     }
-    if let Some(configuration) = properties.need("UsernameConfiguration") {
-        configuration.allow(&["CaseSensitive"], &[]);
-        if let Some(flag) = configuration.need("CaseSensitive") {
-            flag.expect_text(&["false"]);
+    if let Some(configuration) = properties.required("UsernameConfiguration") {
+        configuration.expect_keys(&["CaseSensitive"], &[]);
+        if let Some(flag) = configuration.required("CaseSensitive") {
+            flag.expect_one_of(&["false"]);
         }
     }
-    let policy = properties.need("Policies").and_then(|policies| {
-        policies.allow(&["PasswordPolicy"], &[]);
-        password_policy(&policies.need("PasswordPolicy")?)
+    let policy = properties.required("Policies").and_then(|policies| {
+        policies.expect_keys(&["PasswordPolicy"], &[]);
+        password_policy(&policies.required("PasswordPolicy")?)
     });
-    let mail = properties.need("VerificationMessageTemplate").and_then(|mail| verification_mail(&mail));
+    let mail = properties.required("VerificationMessageTemplate").and_then(|mail| verification_mail(&mail));
     let (mail_subject, mail_text) = mail?;
     Some(UserPool {
         logical_id: logical_id.to_owned(),
@@ -123,9 +123,10 @@ pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>)
 fn password_policy(node: &Node<'_>) -> Option<PasswordPolicy> {
     let rules = ["RequireLowercase", "RequireUppercase", "RequireNumbers", "RequireSymbols"];
     let all = [&["MinimumLength"], &rules[..]].concat();
-    node.allow(&all, &["PasswordHistorySize", "TemporaryPasswordValidityDays"]);
-    let [lowercase, uppercase, numbers, symbols] = rules.map(|rule| node.need(rule).and_then(|n| flag(&n)));
-    let minimum_length = node.need("MinimumLength").and_then(|length| length.whole());
+    node.expect_keys(&all, &["PasswordHistorySize", "TemporaryPasswordValidityDays"]);
+    let [lowercase, uppercase, numbers, symbols] =
+        rules.map(|rule| node.required(rule).and_then(|n| flag(&n)));
+    let minimum_length = node.required("MinimumLength").and_then(|length| length.whole_number());
     Some(PasswordPolicy {
         minimum_length: minimum_length?,
         lowercase: lowercase?,
@@ -136,15 +137,15 @@ fn password_policy(node: &Node<'_>) -> Option<PasswordPolicy> {
 }
 
 fn verification_mail(node: &Node<'_>) -> Option<(String, String)> {
-    node.allow(&["DefaultEmailOption", "EmailSubject", "EmailMessage"], &[]);
-    if let Some(option) = node.need("DefaultEmailOption") {
-        option.expect_text(&["CONFIRM_WITH_CODE"]);
+    node.expect_keys(&["DefaultEmailOption", "EmailSubject", "EmailMessage"], &[]);
+    if let Some(option) = node.required("DefaultEmailOption") {
+        option.expect_one_of(&["CONFIRM_WITH_CODE"]);
     }
-    let subject = node.need_text("EmailSubject");
-    let message = node.need("EmailMessage")?;
+    let subject = node.required_text("EmailSubject");
+    let message = node.required("EmailMessage")?;
     let text = message.text()?;
-    if !text.contains(CODE) {
-        message.report(format!("has no {CODE}, where the code would stand"));
+    if !text.contains(CODE_PLACEHOLDER) {
+        message.report(format!("has no {CODE_PLACEHOLDER}, where the code would stand"));
     }
     Some((subject?, text))
 }
@@ -156,7 +157,7 @@ pub(super) fn add_client(
     properties: &Node<'_>,
     pools: &mut [UserPool],
 ) -> Option<()> {
-    properties.allow(
+    properties.expect_keys(
         &[
             "AccessTokenValidity",
             "ExplicitAuthFlows",
@@ -172,16 +173,16 @@ pub(super) fn add_client(
         &["ClientName", "EnableTokenRevocation"],
     );
     if let Some(secret) = properties.get("GenerateSecret") {
-        secret.expect_text(&["false"]);
+        secret.expect_one_of(&["false"]);
     }
-    if let Some(errors) = properties.need("PreventUserExistenceErrors") {
-        errors.expect_text(&["ENABLED"]);
+    if let Some(errors) = properties.required("PreventUserExistenceErrors") {
+        errors.expect_one_of(&["ENABLED"]);
     }
     let texts = |key| -> Vec<String> {
-        properties.need(key).iter().flat_map(Node::list).filter_map(|node| node.text()).collect()
+        properties.required(key).iter().flat_map(Node::list).filter_map(|node| node.text()).collect()
     };
     for flow in properties.get("ExplicitAuthFlows").iter().flat_map(Node::list) {
-        flow.expect_text(&FLOWS);
+        flow.expect_one_of(&FLOWS);
     }
     let [id_token, access_token] =
         ["IdToken", "AccessToken"].map(|token| validity(properties, token, "hours"));
@@ -202,13 +203,13 @@ pub(super) fn add_client(
 
 /// Adds a group to the pool that it names.
 pub(super) fn add_group(identity: &Identity, properties: &Node<'_>, pools: &mut [UserPool]) -> Option<()> {
-    properties.allow(&["GroupName", "UserPoolId"], &["Description", "Precedence"]);
+    properties.expect_keys(&["GroupName", "UserPoolId"], &["Description", "Precedence"]);
     pool_of(properties, pools)?.groups.push(identity.reference.clone());
     Some(())
 }
 
 fn pool_of<'p>(properties: &Node<'_>, pools: &'p mut [UserPool]) -> Option<&'p mut UserPool> {
-    let id = properties.need("UserPoolId")?;
+    let id = properties.required("UserPoolId")?;
     let pool = pools.iter_mut().find(|pool| id.value == pool.id.as_str());
     if pool.is_none() {
         id.report("is not a user pool of this template, as in !Ref UserPool");
@@ -220,11 +221,11 @@ fn pool_of<'p>(properties: &Node<'_>, pools: &'p mut [UserPool]) -> Option<&'p m
 fn validity(properties: &Node<'_>, token: &str, default_unit: &str) -> Option<Duration> {
     let units = properties.get("TokenValidityUnits");
     if let Some(units) = &units {
-        units.allow(&["IdToken", "AccessToken", "RefreshToken"], &[]);
+        units.expect_keys(&["IdToken", "AccessToken", "RefreshToken"], &[]);
     }
     let unit = units.and_then(|units| units.get(token));
     if let Some(unit) = &unit {
-        unit.expect_text(&["seconds", "minutes", "hours", "days"]);
+        unit.expect_one_of(&["seconds", "minutes", "hours", "days"]);
     }
     let unit = unit.and_then(|unit| unit.text());
     let seconds = match unit.as_deref().unwrap_or(default_unit) {
@@ -233,8 +234,8 @@ fn validity(properties: &Node<'_>, token: &str, default_unit: &str) -> Option<Du
         "hours" => 60 * 60,
         _ => 24 * 60 * 60,
     };
-    let node = properties.need(&format!("{token}Validity"))?;
-    let duration = node.whole()?.checked_mul(seconds).map(Duration::from_secs);
+    let node = properties.required(&format!("{token}Validity"))?;
+    let duration = node.whole_number()?.checked_mul(seconds).map(Duration::from_secs);
     // Cognito's own limit for all three.
     if duration.is_none_or(|duration| duration > Duration::from_hours(10 * 365 * 24)) {
         node.report("is longer than ten years");
@@ -243,6 +244,6 @@ fn validity(properties: &Node<'_>, token: &str, default_unit: &str) -> Option<Du
 }
 
 fn flag(node: &Node<'_>) -> Option<bool> {
-    node.expect_text(&["true", "false"]);
+    node.expect_one_of(&["true", "false"]);
     Some(node.text()? == "true")
 }

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Need, wire::Operation};
+use super::{RequiredPermission, wire::Operation};
 use crate::ground::AwsError;
 
 /// One AWS call.
@@ -59,7 +59,7 @@ pub struct Recorded {
     /// The call.
     pub call: Call,
     /// What its caller must be permitted.
-    pub needs: Vec<Need>,
+    pub permissions: Vec<RequiredPermission>,
     /// Its request and answer as JSON, for tests that look for what must not be there.
     pub text: String,
     /// What DynamoDB says it consumed, table by table.
@@ -94,7 +94,7 @@ impl Faults {
     }
 
     /// Records a call and asks the plan about it.
-    pub(super) fn next(
+    pub(super) fn start_call(
         &self,
         call: &Call,
         operation: Operation,
@@ -106,7 +106,7 @@ impl Faults {
             place = Some(record.len());
             record.push(Recorded {
                 call: call.clone(),
-                needs: operation.needs(),
+                permissions: operation.required_permissions(),
                 text: format!("{operation:?}"),
                 consumed: Vec::new(),
             });
@@ -117,7 +117,7 @@ impl Faults {
     }
 
     /// Records what the call at this place of the record was answered and what it consumed.
-    pub(super) fn note(&self, place: Option<usize>, answer: &Result<Value, AwsError>) {
+    pub(super) fn record_answer(&self, place: Option<usize>, answer: &Result<Value, AwsError>) {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(recorded) = place.and_then(|place| record.as_mut()?.get_mut(place)) else { return };
         recorded.text = format!("{} {answer:?}", recorded.text);
@@ -132,10 +132,10 @@ impl Faults {
 }
 
 /// What a fault answers in place of the service; `None` when the service is to act.
-pub(super) fn instead(fault: &Fault, operation: &Operation) -> Option<AwsError> {
+pub(super) fn planted_error(fault: &Fault, operation: &Operation) -> Option<AwsError> {
     let service = operation.service();
     match fault {
-        Fault::Before => Some(lost(service)),
+        Fault::Before => Some(server_error(service)),
         Fault::Throttle => Some(match service {
             "lambda" => AwsError::new(429, "TooManyRequestsException", "Rate Exceeded."),
             "sns" => AwsError::new(429, "Throttled", "Rate exceeded"),
@@ -150,7 +150,7 @@ pub(super) fn instead(fault: &Fault, operation: &Operation) -> Option<AwsError> 
 }
 
 /// What a caller sees whose call failed on the service's side.
-pub(super) fn lost(service: &str) -> AwsError {
+pub(super) fn server_error(service: &str) -> AwsError {
     match service {
         "lambda" => AwsError::new(500, "ServiceException", "planted"),
         "sns" => AwsError::new(500, "InternalError", "planted"),

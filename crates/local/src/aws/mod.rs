@@ -28,7 +28,7 @@ use self::wire::Operation;
 pub use self::{
     client::sdk_config,
     faults::{Call, Fault, Faults, Recorded},
-    permissions::Need,
+    permissions::RequiredPermission,
 };
 use crate::{
     ground::AwsError,
@@ -130,18 +130,18 @@ impl Aws {
                 operation: operation.name().to_owned(),
                 target: operation.target(),
             };
-            let (fault, operation, place) = self.faults.next(&call, operation);
-            if let Some(denied) = self.roles.refuse(caller, &operation) {
+            let (fault, operation, place) = self.faults.start_call(&call, operation);
+            if let Some(denied) = self.roles.denial(caller, &operation) {
                 return Err(denied);
             }
-            if let Some(refusal) = fault.as_ref().and_then(|fault| faults::instead(fault, &operation)) {
+            if let Some(refusal) = fault.as_ref().and_then(|fault| faults::planted_error(fault, &operation)) {
                 return Err(refusal);
             }
             let answer = self.perform(operation).await;
-            self.faults.note(place, &answer);
+            self.faults.record_answer(place, &answer);
             self.interleave().await;
             match fault {
-                Some(Fault::After) => Err(faults::lost(call.service)),
+                Some(Fault::After) => Err(faults::server_error(call.service)),
                 Some(Fault::Delay(time)) => {
                     tokio::time::sleep(time).await;
                     answer
@@ -163,7 +163,7 @@ impl Aws {
                 None => Err(AwsError::new(400, "ResourceNotFoundException", NO_POOL)),
             },
             Operation::StartSyncExecution { body } => {
-                let calls = Arc::new(FromStates(Arc::clone(self)));
+                let calls = Arc::new(StatesTaskCalls(Arc::clone(self)));
                 self.states.start_sync_execution(&body, calls).await
             }
             Operation::Invoke { function, payload } => self.invoke(&function, payload).await,
@@ -194,9 +194,9 @@ impl Aws {
 }
 
 /// The state machines' way to the other services.
-struct FromStates(Arc<Aws>);
+struct StatesTaskCalls(Arc<Aws>);
 
-impl TaskCalls for FromStates {
+impl TaskCalls for StatesTaskCalls {
     fn call<'a>(&'a self, caller: &'a str, call: TaskCall) -> CallResult<'a> {
         let operation = match call {
             TaskCall::Invoke { function, payload } => Operation::Invoke { function, payload },

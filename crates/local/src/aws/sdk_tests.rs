@@ -117,7 +117,7 @@ async fn the_sdk_subscribes_confirms_publishes_and_unsubscribes() {
 }
 
 #[tokio::test]
-async fn the_sdk_tells_the_errors_apart() {
+async fn the_sdk_receives_each_error_under_its_own_type() {
     let (_, client) = world();
     let topic = client.create_topic().name("orders").send().await.unwrap().topic_arn.unwrap();
     let subscribe = |n: usize, policy: &str| {

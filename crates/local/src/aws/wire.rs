@@ -17,7 +17,7 @@ pub(super) enum Operation {
     /// An SNS action and its parameters.
     Sns { action: String, parameters: Value },
     /// A Cognito operation and its request.
-    Cognito { operation: String, request: Private },
+    Cognito { operation: String, request: Redacted },
     /// A run of a state machine, waited for.
     StartSyncExecution { body: Value },
     /// An invocation of a function, waited for.
@@ -26,11 +26,11 @@ pub(super) enum Operation {
 
 /// A request with a password in it, which no record and no message shows.
 #[derive(Clone)]
-pub(super) struct Private(pub(super) Value);
+pub(super) struct Redacted(pub(super) Value);
 
-impl std::fmt::Debug for Private {
+impl std::fmt::Debug for Redacted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Private")
+        f.write_str("Redacted")
     }
 }
 
@@ -109,7 +109,7 @@ pub(super) fn read(request: &Request<Bytes>) -> Read {
             let message = format!("not JSON at line {}, column {}", error.line(), error.column());
             (Protocol::Json11, AwsError::new(400, "SerializationException", message))
         })?;
-        let operation = Operation::Cognito { operation: operation.to_owned(), request: Private(request) };
+        let operation = Operation::Cognito { operation: operation.to_owned(), request: Redacted(request) };
         let caller = signed.map(|(caller, _)| caller).unwrap_or_default();
         return Ok((caller.to_owned(), Protocol::Json11, operation));
     }
@@ -169,19 +169,22 @@ pub(super) fn write(
         (Protocol::Json11, Ok(value)) => respond(200, JSON_11, value.to_string()),
         (Protocol::Json11, Err(refusal)) => {
             let body = json!({ "__type": refusal.code, "message": refusal.message });
-            typed(respond(refusal.status, JSON_11, body.to_string()), &refusal.code)
+            with_error_type(respond(refusal.status, JSON_11, body.to_string()), &refusal.code)
         }
         (Protocol::Json | Protocol::Rest, Err(refusal)) => {
             let body = refusal.body.as_deref().cloned().unwrap_or_else(
                 || json!({ "__type": refusal.code, "message": refusal.message, "Message": refusal.message }),
             );
-            typed(respond(refusal.status, "application/x-amz-json-1.0", body.to_string()), &refusal.code)
+            with_error_type(
+                respond(refusal.status, "application/x-amz-json-1.0", body.to_string()),
+                &refusal.code,
+            )
         }
     }
 }
 
 /// The same answer with the error's name in its head.
-fn typed(mut response: Response<Bytes>, code: &str) -> Response<Bytes> {
+fn with_error_type(mut response: Response<Bytes>, code: &str) -> Response<Bytes> {
     if let Ok(code) = header::HeaderValue::from_str(code) {
         response.headers_mut().insert("x-amzn-errortype", code);
     }

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_is_written_as_it_is_asked_for() {
+    fn a_kind_has_one_name_in_queries_and_answers() {
         for kind in MailKind::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_one_kind_come_in_order_of_id_whatever_their_number_and_size() {
+    fn rows_of_one_kind_are_listed_by_id_over_several_pages() {
         let store = Store::open(Database::memory().unwrap()).unwrap();
         // More than the megabyte that one query page holds.
         let large = "x".repeat(100_000);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_not_what_was_expected_is_named() {
+    fn a_row_that_cannot_be_parsed_is_named() {
         let store = Store::open(Database::memory().unwrap()).unwrap();
         store.put("mail", "9", &"text").unwrap();
         let refused = store.get::<u8>("mail", "9").unwrap_err().to_string();

@@ -62,7 +62,7 @@ pub struct TokenRequest {
 
 /// An issued token.
 #[derive(Clone, PartialEq, Eq, Serialize)]
-pub struct Issued {
+pub struct IssuedToken {
     /// The ID token, for the `Authorization` header.
     pub id_token: String,
     /// Its `sub`.
@@ -142,10 +142,10 @@ impl Tokens {
     ///
     /// # Errors
     /// [`TokenError::Invalid`] names every field that is wrong.
-    pub fn issue(&self, request: &TokenRequest) -> Result<Issued, TokenError> {
+    pub fn issue(&self, request: &TokenRequest) -> Result<IssuedToken, TokenError> {
         let claims = self.claims(request)?;
         let id_token = self.sign(&claims)?;
-        Ok(Issued { id_token, user_id: request.subject() })
+        Ok(IssuedToken { id_token, user_id: request.subject() })
     }
 
     /// Signs claims as they are.

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_token_is_issued_for_the_asking() {
+    async fn a_token_is_issued_without_a_password() {
         let world = world();
         let (status, issued) =
             world.call("POST", "/local/token", r#"{"email": "ana@example.com", "groups": ["admin"]}"#).await;
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn everything_wrong_with_a_request_is_named_at_once() {
+    async fn every_fault_of_a_request_is_named_at_once() {
         let world = world();
         let fields = |body: &Value| -> Vec<String> {
             let errors = body["errors"].as_array().unwrap();
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_mailbox_shows_what_was_asked_for() {
+    async fn the_mailbox_is_filtered_by_kind_and_address() {
         let world = world();
         world.subscribe("ana@example.com");
         world.subscribe("bob@example.com");
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn executions_are_handed_through() {
+    async fn executions_are_listed() {
         let answer = world().call("GET", "/local/executions", "").await;
         assert_eq!(answer, (200, json!({"items": [{"name": "o-1"}]})));
     }

@@ -48,7 +48,7 @@ impl Functions {
         let deployed = Arc::new(Deployed {
             logical_id: wiring.logical_id.clone(),
             binary: wiring.binary.clone(),
-            function: make(&wiring.binary, &env, config).await?,
+            function: construct(&wiring.binary, &env, config).await?,
             env,
             timeout: wiring.timeout,
             traced: wiring.traced,
@@ -104,7 +104,7 @@ fn trace_of(request_id: &str) -> String {
 }
 
 /// The crates that a function can be of.
-async fn make(binary: &str, env: &Env, config: &SdkConfig) -> Result<Function, SetupFault> {
+async fn construct(binary: &str, env: &Env, config: &SdkConfig) -> Result<Function, SetupFault> {
     Ok(match binary {
         "adjust_inventory" => Function::door(adjust_inventory::AdjustInventory::new(env, config).await?),
         "change_order" => Function::door(change_order::ChangeOrder::new(env, config).await?),

@@ -95,7 +95,7 @@ impl States {
             let integrations = Integrations { calls, caller: &machine.logical_id };
             let now = || states.clock.now();
             let execution = Arc::new(asl::run(&machine.definition, &integrations, &now, &name, input).await);
-            states.keep(Arc::clone(&execution));
+            states.remember(Arc::clone(&execution));
             Some(execution)
         });
         let Ok(Some(execution)) = run.await else {
@@ -104,7 +104,7 @@ impl States {
         Ok(answer(&execution))
     }
 
-    fn keep(&self, execution: Arc<Execution>) {
+    fn remember(&self, execution: Arc<Execution>) {
         let mut executions = self.executions.lock().unwrap_or_else(PoisonError::into_inner);
         if executions.len() == MAX_EXECUTIONS {
             executions.pop_front();

@@ -110,7 +110,7 @@ fn a_user_pool_has_its_clients_and_groups() {
 }
 
 #[test]
-fn a_rule_refuses_parameters_that_do_not_go_together() {
+fn a_rule_reports_parameters_that_do_not_go_together() {
     assert!(read(&[("Audience", "web")]).user_pool.is_some(), "the rule does not apply");
     read(&[("Issuer", "https://issuer.test"), ("Audience", "web")]);
     let faults = |overrides: &[_]| shop(POOL, overrides).expect_err("a rule");
@@ -140,7 +140,7 @@ fn a_rule_refuses_parameters_that_do_not_go_together() {
 }
 
 #[test]
-fn a_pool_that_would_behave_otherwise_is_refused() {
+fn a_pool_that_would_behave_differently_is_reported() {
     let people = "Resources.People.Properties";
     check(
         "UsernameAttributes: [email]",
@@ -194,7 +194,7 @@ fn a_pool_that_would_behave_otherwise_is_refused() {
 }
 
 #[test]
-fn a_client_that_would_behave_otherwise_is_refused() {
+fn a_client_that_would_behave_differently_is_reported() {
     let web = "Resources.Web.Properties";
     check(
         "PreventUserExistenceErrors: ENABLED",

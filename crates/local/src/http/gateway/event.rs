@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn only_text_types_reach_a_function_as_text() {
+    fn only_bodies_of_text_types_are_passed_on_as_text() {
         let is_text = |content_type: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());

@@ -75,7 +75,7 @@ pub enum InvokeFailure {
     Throttled,
     /// There is no such function, or the gateway may not call it: 500.
     #[error("the function cannot be invoked")]
-    Refused,
+    NotInvocable,
 }
 
 struct Gateway {
@@ -120,20 +120,22 @@ impl Gateway {
     async fn answer(&self, request: Request, request_id: &str) -> Response {
         let (parts, body) = request.into_parts();
         if header_bytes(&parts) > MAX_HEADER_BYTES {
-            return own(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+            return own_response(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
         // The body is read before anything is refused: answering early would cut off a client that is still
         // sending, and it would see a broken connection instead of the answer.
         let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
             Ok(body) => body.to_bytes(),
-            Err(fault) if fault.is::<LengthLimitError>() => return own(StatusCode::PAYLOAD_TOO_LARGE),
-            Err(_broken) => return own(StatusCode::BAD_REQUEST),
+            Err(fault) if fault.is::<LengthLimitError>() => {
+                return own_response(StatusCode::PAYLOAD_TOO_LARGE);
+            }
+            Err(_broken) => return own_response(StatusCode::BAD_REQUEST),
         };
         let found = self.routes.find(&parts.method, parts.uri.path());
         if let (None, Some(cors), &Method::OPTIONS) = (&found, &self.cors, &parts.method) {
             return cors::preflight(cors, &parts.headers);
         }
-        let Some(found) = found else { return own(StatusCode::NOT_FOUND) };
+        let Some(found) = found else { return own_response(StatusCode::NOT_FOUND) };
         let claims = match &found.route.authorizer {
             None => None,
             Some(authorizer) => match self.authorize(&parts.headers, authorizer) {
@@ -177,7 +179,7 @@ impl Gateway {
                 Ok(response) => {
                     let mut response = response.map(Body::from);
                     if let Some(cors) = &self.cors {
-                        cors::tell(cors, headers, &mut response);
+                        cors::add_headers(cors, headers, &mut response);
                     }
                     return response;
                 }
@@ -186,7 +188,7 @@ impl Gateway {
             Ok(Ok(Err(failure))) => {
                 let status = match failure {
                     InvokeFailure::Throttled => StatusCode::SERVICE_UNAVAILABLE,
-                    InvokeFailure::FunctionError | InvokeFailure::Refused => {
+                    InvokeFailure::FunctionError | InvokeFailure::NotInvocable => {
                         StatusCode::INTERNAL_SERVER_ERROR
                     }
                 };
@@ -198,7 +200,7 @@ impl Gateway {
             }
         };
         tracing::warn!(function = route.function, status = status.as_u16(), why, "no answer of the function");
-        own(status)
+        own_response(status)
     }
 
     /// Sixteen characters, like AWS's.
@@ -216,7 +218,7 @@ fn header_bytes(parts: &Parts) -> usize {
 }
 
 /// An answer of the gateway's own.
-fn own(status: StatusCode) -> Response {
+fn own_response(status: StatusCode) -> Response {
     // "Payload Too Large" is what the `http` crate calls 413; AWS has the older name.
     let message = match status {
         StatusCode::PAYLOAD_TOO_LARGE => "Request Entity Too Large",
@@ -235,7 +237,7 @@ fn unauthorized(refused: Unauthorized) -> Response {
             format!("Bearer scope=\"\" error=\"invalid_token\" error_description=\"{why}\"")
         }
     };
-    let mut response = own(StatusCode::UNAUTHORIZED);
+    let mut response = own_response(StatusCode::UNAUTHORIZED);
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_makes_no_response_is_refused() {
+    fn a_reply_that_cannot_become_a_response_is_refused() {
         assert!(super::read(b"{").is_err());
         for reply in [
             json!({"statusCode": 99}),

@@ -1,11 +1,11 @@
 //! The code that proves that an address is its owner's: made and mailed.
 
-use sam_template::CODE;
+use sam_template::CODE_PLACEHOLDER;
 use serde_json::{Value, json};
 
 use super::{
     Cognito,
-    passwords::fill,
+    passwords::fill_with_random_bytes,
     users::{Code, PoolUser},
 };
 use crate::ground::{AwsError, DeliveredMail, MailKind};
@@ -13,7 +13,7 @@ use crate::ground::{AwsError, DeliveredMail, MailKind};
 /// Gives a user a new code, which replaces the one before.
 pub(super) fn issue(cognito: &Cognito, user: &mut PoolUser) -> Result<(), AwsError> {
     let mut bytes = [0; 8];
-    fill(&mut bytes)?;
+    fill_with_random_bytes(&mut bytes)?;
     let digits = format!("{:06}", u64::from_le_bytes(bytes) % 1_000_000);
     user.code = Some(Code::new(digits, cognito.clock.unix_seconds()));
     Ok(())
@@ -23,7 +23,7 @@ pub(super) fn issue(cognito: &Cognito, user: &mut PoolUser) -> Result<(), AwsErr
 pub(super) fn mail(cognito: &Cognito, user: &PoolUser) -> Result<(), AwsError> {
     let Some(code) = &user.code else { return Ok(()) };
     let pool = &cognito.pool;
-    let text = pool.mail_text.replace(CODE, code.digits());
+    let text = pool.mail_text.replace(CODE_PLACEHOLDER, code.digits());
     let at = cognito.clock.now();
     cognito.mailbox.deliver(DeliveredMail::new(
         MailKind::VerificationCode,

@@ -30,7 +30,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::users::CODE_SECONDS;
-use self::{passwords::Hashed, users::PoolUsers};
+use self::{passwords::PasswordHash, users::PoolUsers};
 use crate::ground::{
     AwsError, Mailbox, StackClock, Store, is_address,
     tokens::{TokenError, Tokens},
@@ -83,7 +83,7 @@ impl Cognito {
             other => {
                 let message =
                     format!("the local stack does not answer Cognito's {other}: it answers {SUPPORTED}");
-                Err(refused("UnknownOperationException", &message))
+                Err(api_error("UnknownOperationException", &message))
             }
         };
         answer.map_err(|error| {
@@ -103,14 +103,14 @@ impl Cognito {
     /// As `SignUp`; `ResourceNotFoundException` for a group that the pool does not have.
     pub fn ensure_user(&self, email: &str, password: &str, groups: &[&str]) -> Result<bool, AwsError> {
         if groups.iter().any(|group| !self.pool.groups.iter().any(|known| known == group)) {
-            return Err(refused("ResourceNotFoundException", "Group not found."));
+            return Err(api_error("ResourceNotFoundException", "Group not found."));
         }
         let users = self.users();
         if let Some(user) = users.get(email)? {
-            return Ok(user.confirmed && user.password.is(password));
+            return Ok(user.confirmed && user.password.matches(password));
         }
         sign_up::check(&self.pool, email, password)?;
-        let mut user = users::PoolUser::new(email, Hashed::new(password)?);
+        let mut user = users::PoolUser::new(email, PasswordHash::new(password)?);
         user.confirmed = true;
         user.groups = groups.iter().map(|group| (*group).to_owned()).collect();
         users.put(&user)?;
@@ -119,9 +119,9 @@ impl Cognito {
 
     /// The client that asks.
     fn client(&self, id: Option<String>) -> Result<&UserPoolClient, AwsError> {
-        let id = needed(id, "clientId")?;
+        let id = required(id, "clientId")?;
         self.pool.clients.iter().find(|client| client.id == id).ok_or_else(|| {
-            refused("ResourceNotFoundException", &format!("User pool client {id} does not exist."))
+            api_error("ResourceNotFoundException", &format!("User pool client {id} does not exist."))
         })
     }
 
@@ -132,12 +132,12 @@ impl Cognito {
 }
 
 /// The refusal of what a caller asked.
-fn refused(code: &str, message: &str) -> AwsError {
+fn api_error(code: &str, message: &str) -> AwsError {
     AwsError::new(400, code, message.to_owned())
 }
 
-fn invalid(message: &str) -> AwsError {
-    refused("InvalidParameterException", message)
+fn invalid_parameter(message: &str) -> AwsError {
+    api_error("InvalidParameterException", message)
 }
 
 /// Reads a request. A member that has no field in its struct is refused rather than passed over, but for those that
@@ -147,13 +147,13 @@ fn parse<T: DeserializeOwned>(request: &Value) -> Result<T, AwsError> {
     if let Some(members) = request.as_object_mut() {
         members.retain(|member, _| !WITHOUT_EFFECT.contains(&member.as_str()));
     }
-    T::deserialize(request).map_err(|fault| refused("SerializationException", &fault.to_string()))
+    T::deserialize(request).map_err(|fault| api_error("SerializationException", &fault.to_string()))
 }
 
 /// A member that must be there.
-fn needed(member: Option<String>, name: &str) -> Result<String, AwsError> {
+fn required(member: Option<String>, name: &str) -> Result<String, AwsError> {
     let constraint = |constraint: &str| {
-        invalid(&format!(
+        invalid_parameter(&format!(
             "1 validation error detected: Value at '{name}' failed to satisfy constraint: Member must {constraint}"
         ))
     };
@@ -166,12 +166,12 @@ fn needed(member: Option<String>, name: &str) -> Result<String, AwsError> {
 
 /// A user name, which is an e-mail address.
 fn address(username: Option<String>) -> Result<String, AwsError> {
-    let username = needed(username, "username")?;
+    let username = required(username, "username")?;
     // Cognito's own limit for user names.
     if is_address(&username) && username.chars().count() <= 128 {
         Ok(username)
     } else {
-        Err(invalid("Username should be an email."))
+        Err(invalid_parameter("Username should be an email."))
     }
 }
 

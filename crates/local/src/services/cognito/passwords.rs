@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sam_template::PasswordPolicy;
 use serde::{Deserialize, Serialize};
 
-use super::refused;
+use super::api_error;
 use crate::ground::AwsError;
 
 /// How often a password is hashed: enough to make guessing dear for who gets hold of the data file, and little enough
@@ -24,39 +24,39 @@ const SYMBOLS: &str = "^$*.[]{}()?-\"!@#%&/\\,><':;|_~`+= ";
 
 /// What is kept of a password.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Hashed {
+pub(super) struct PasswordHash {
     rounds: NonZeroU32,
     /// Base64, like the hash.
     salt: String,
     hash: String,
 }
 
-impl Hashed {
+impl PasswordHash {
     pub(super) fn new(password: &str) -> Result<Self, AwsError> {
         let mut salt = [0; SALT_BYTES];
-        fill(&mut salt)?;
+        fill_with_random_bytes(&mut salt)?;
         let mut hash = [0; HASH_BYTES];
         pbkdf2::derive(PBKDF2_HMAC_SHA256, ROUNDS, &salt, password.as_bytes(), &mut hash);
         Ok(Self { rounds: ROUNDS, salt: STANDARD.encode(salt), hash: STANDARD.encode(hash) })
     }
 
     /// Whether this was made from that password. Takes as long either way.
-    pub(super) fn is(&self, password: &str) -> bool {
+    pub(super) fn matches(&self, password: &str) -> bool {
         let (Ok(salt), Ok(hash)) = (STANDARD.decode(&self.salt), STANDARD.decode(&self.hash)) else {
             return false;
         };
         pbkdf2::verify(PBKDF2_HMAC_SHA256, self.rounds, &salt, password.as_bytes(), &hash).is_ok()
     }
 
-    /// Does the work of [`is`](Self::is) for nobody, so that the time does not tell who has an account.
-    pub(super) fn of_nobody(password: &str) {
+    /// Does the work of [`matches`](Self::matches) for nobody, so that the time does not tell who has an account.
+    pub(super) fn hash_and_discard(password: &str) {
         let mut hash = [0; HASH_BYTES];
         pbkdf2::derive(PBKDF2_HMAC_SHA256, ROUNDS, &[0; SALT_BYTES], password.as_bytes(), &mut hash);
     }
 }
 
 /// Fills with random bytes.
-pub(super) fn fill(bytes: &mut [u8]) -> Result<(), AwsError> {
+pub(super) fn fill_with_random_bytes(bytes: &mut [u8]) -> Result<(), AwsError> {
     rand::fill(bytes).map_err(|_unspecified| {
         AwsError::new(500, "InternalErrorException", "the system has no random numbers")
     })
@@ -85,7 +85,7 @@ pub(super) fn check(policy: PasswordPolicy, password: &str) -> Result<(), AwsErr
     } else {
         return Ok(());
     };
-    Err(refused("InvalidPasswordException", &format!("Password did not conform with policy: {broken}")))
+    Err(api_error("InvalidPasswordException", &format!("Password did not conform with policy: {broken}")))
 }
 
 #[cfg(test)]
@@ -93,18 +93,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_knows_its_password_and_no_other_and_is_salted() {
-        let hashed = Hashed::new("Tea-for-2-please").unwrap();
-        assert!(hashed.is("Tea-for-2-please"));
-        assert!(!hashed.is("Tea-for-2-pleasE"));
-        assert!(!hashed.is(""));
-        let again = Hashed::new("Tea-for-2-please").unwrap();
+    fn a_hash_matches_its_own_password_only_and_is_salted() {
+        let hashed = PasswordHash::new("Tea-for-2-please").unwrap();
+        assert!(hashed.matches("Tea-for-2-please"));
+        assert!(!hashed.matches("Tea-for-2-pleasE"));
+        assert!(!hashed.matches(""));
+        let again = PasswordHash::new("Tea-for-2-please").unwrap();
         assert_ne!((&hashed.salt, &hashed.hash), (&again.salt, &again.hash));
         assert!(!serde_json::to_string(&hashed).unwrap().contains("Tea-for"));
     }
 
     #[test]
-    fn a_rule_that_the_policy_does_not_have_is_none() {
+    fn a_rule_that_the_policy_leaves_out_is_not_checked() {
         let lax = PasswordPolicy {
             minimum_length: 6,
             lowercase: false,

@@ -65,7 +65,7 @@ fn with(request: &Value, member: &str, value: Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_missing_or_unknown_is_named() {
+async fn a_missing_or_unknown_member_is_named() {
     let cognito = cognito(pool());
     let sign_up = json!({ "ClientId": "web", "Username": "ada@example.com", "Password": PASSWORD });
     let refused = |member, value, code, message: &str| {
@@ -161,7 +161,7 @@ async fn a_flow_that_the_client_does_not_have_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_id_token_has_what_the_client_may_read() {
+async fn an_id_token_holds_the_attributes_that_the_client_may_read() {
     let cognito = cognito(pool());
     assert_eq!(cognito.ensure_user("ada@example.com", PASSWORD, &["admin"]), Ok(true));
     let auth = json!({
@@ -176,7 +176,7 @@ async fn an_id_token_has_what_the_client_may_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_is_there_stays_as_it_is() {
+async fn an_existing_account_is_left_unchanged() {
     let cognito = cognito(pool());
     assert_eq!(cognito.ensure_user("boss@example.com", PASSWORD, &["admin"]), Ok(true));
     assert_eq!(cognito.ensure_user("Boss@example.com", PASSWORD, &["admin"]), Ok(true));

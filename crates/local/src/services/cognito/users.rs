@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::passwords::Hashed;
+use super::passwords::PasswordHash;
 use crate::ground::{Store, StoreError, tokens::user_id_of};
 
 const KIND: &str = "cognito_user";
@@ -31,12 +31,12 @@ impl Code {
     }
 
     /// Whether the code can still be used at this time, in seconds since the epoch.
-    pub(super) fn is_good_at(&self, now: i64) -> bool {
+    pub(super) fn is_valid_at(&self, now: i64) -> bool {
         now - self.sent_at < CODE_SECONDS
     }
 
     /// Whether these are its digits.
-    pub(super) fn is(&self, given: &str) -> bool {
+    pub(super) fn matches(&self, given: &str) -> bool {
         self.digits == given
     }
 }
@@ -48,7 +48,7 @@ pub(super) struct PoolUser {
     pub(super) sub: String,
     /// The address as it was first written.
     pub(super) email: String,
-    pub(super) password: Hashed,
+    pub(super) password: PasswordHash,
     /// Whether the address was proven.
     pub(super) confirmed: bool,
     /// What proves it, until it did.
@@ -58,7 +58,7 @@ pub(super) struct PoolUser {
 
 impl PoolUser {
     /// Somebody who has proven nothing yet.
-    pub(super) fn new(email: &str, password: Hashed) -> Self {
+    pub(super) fn new(email: &str, password: PasswordHash) -> Self {
         Self {
             sub: user_id_of(email),
             email: email.to_owned(),
