@@ -1,9 +1,9 @@
-//! One `JSONata` expression as AWS takes it, and the JSON values that hold expressions. Here is checked,
-//! before anything runs, that an expression parses and reads only what there is. Nothing here evaluates.
+//! `JSONata` expressions, and the JSON values that hold them. Each expression is checked before anything runs: it must
+//! parse, and it may read only names that exist where it stands. Nothing here evaluates an expression.
 //!
-//! AWS runs `JSONata` 2.0.6 without `$eval`, evaluates with no context item, and refuses a definition that
-//! reads one (<https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html>). The engine
-//! here is newer, so what came after 2.0.6 is refused by name.
+//! AWS runs `JSONata` 2.0.6 without `$eval`. It evaluates without a context item, and refuses a definition that reads
+//! one (<https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html>). The engine used here is newer,
+//! so features that came after 2.0.6 are refused by name.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use jsonata_core::{
 };
 use serde_json::Value;
 
-/// `JSONata` 2.0.6's functions, less `$eval` (AWS has none) and `$shuffle` (its chance could not be
-/// replayed).
+/// The functions of `JSONata` 2.0.6, without `$eval`, which AWS does not offer, and `$shuffle`, whose result no seed
+/// could replay.
 const FUNCTIONS: [&str; 63] = [
     "abs",
     "append",
@@ -81,17 +81,17 @@ const FUNCTIONS: [&str; 63] = [
     "zip",
 ];
 
-/// Functions that Step Functions adds to `JSONata` and this interpreter lacks.
+/// Functions that Step Functions adds to `JSONata`. This interpreter does not support them.
 const AWS_FUNCTIONS: [&str; 5] = ["hash", "parse", "partition", "range", "uuid"];
 
-/// What `$states` holds where an expression stands, besides `input` and `context`.
+/// The fields that `$states` has for an expression, besides `input` and `context`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StatesFields {
-    /// Nothing more.
+    /// No other field.
     Input,
-    /// `result`: what the task answered.
+    /// `result`: the task's result.
     Result,
-    /// `errorOutput`: what a catcher caught.
+    /// `errorOutput`: the error that a catcher caught.
     ErrorOutput,
 }
 
@@ -105,7 +105,7 @@ impl StatesFields {
     }
 }
 
-/// A `JSONata` expression that parses and that AWS would take.
+/// A `JSONata` expression that parses and that AWS accepts.
 #[derive(Debug)]
 pub(super) struct Expression {
     source: String,
@@ -113,8 +113,7 @@ pub(super) struct Expression {
 }
 
 impl Expression {
-    /// Reads the expression between `{%` and `%}`. `variables` are the names that some `Assign` of the
-    /// definition gives a value.
+    /// Parses the text between `{%` and `%}`. `variables` are all names in the definition's `Assign` fields.
     pub(super) fn parse(
         source: &str,
         reads: StatesFields,
@@ -137,7 +136,7 @@ impl Expression {
         }
     }
 
-    /// The text, as it stands in the definition.
+    /// The text, without the surrounding blanks.
     pub(super) fn source(&self) -> &str {
         &self.source
     }
@@ -147,7 +146,7 @@ impl Expression {
     }
 }
 
-/// A JSON value of the definition in which some strings are expressions.
+/// A JSON value of the definition. Strings of the form `{% %}` are expressions.
 #[derive(Debug)]
 pub(super) enum JsonTemplate {
     Literal(Value),
@@ -156,11 +155,11 @@ pub(super) enum JsonTemplate {
     Object(Vec<(String, JsonTemplate)>),
 }
 
-/// What a string of the definition is.
+/// Whether a string of the definition is plain text or an expression.
 pub(super) enum StringKind<'a> {
     Literal,
     Expression(&'a str),
-    /// It has one of the delimiters, but is no expression as a whole: AWS would pass it on as text.
+    /// It holds a delimiter but is not one whole expression. AWS would pass it on as text.
     Malformed,
 }
 
@@ -174,8 +173,7 @@ impl<'a> StringKind<'a> {
     }
 }
 
-/// Whether a context item exists where a node stands: none at the top, one inside a path, a predicate and the
-/// like.
+/// Whether a node has a context item. At the top level it has none; inside a path or a predicate it has one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Context {
     None,
@@ -185,7 +183,7 @@ enum Context {
 struct Checker<'a> {
     reads: StatesFields,
     variables: &'a BTreeSet<String>,
-    /// Every name that the expression itself binds, wherever it does.
+    /// Every name that the expression binds, in any scope.
     locals: BTreeSet<String>,
     faults: Vec<String>,
 }
@@ -198,8 +196,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Collects the names that the expression binds, so that `visit` can tell the others.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "every other node is only a holder of children")]
+    /// Collects the names that the expression binds. `visit` then knows which names come from outside.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "every other node only holds children")]
     fn collect_bindings(&mut self, node: &AstNode) {
         match node {
             AstNode::Lambda { params, .. } => self.locals.extend(params.iter().cloned()),
@@ -223,7 +221,7 @@ impl Checker<'_> {
         for_each_child(node, &mut |child, _| self.collect_bindings(child), Context::None);
     }
 
-    #[allow(clippy::wildcard_enum_match_arm, reason = "every other node is only a holder of children")]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "every other node only holds children")]
     fn visit(&mut self, node: &AstNode, context: Context) {
         match node {
             AstNode::Name(name) if context == Context::None => self.fault(format!(
@@ -236,7 +234,7 @@ impl Checker<'_> {
                 self.fault("reads `$` at the top level, where there is no context");
             }
             AstNode::ParentVariable(_) => self.fault("reads `$$`, which Step Functions does not offer"),
-            AstNode::Undefined => self.fault("has an empty block or `undefined`, which give nothing"),
+            AstNode::Undefined => self.fault("has an empty block or `undefined`, which have no value"),
             AstNode::Binary { op: BinaryOp::Coalesce, .. } => {
                 self.fault("uses `??`, which came after JSONata 2.0.6, the version AWS runs");
             }
@@ -284,20 +282,18 @@ impl Checker<'_> {
             && let AstNode::Name(field) = &second.node
             && !self.reads.fields().contains(&field.as_str())
         {
-            let there = self.reads.fields().join(", $states.");
-            self.fault(format!(
-                "reads $states.{field}, which does not exist here (there are $states.{there})"
-            ));
+            let existing = self.reads.fields().join(", $states.");
+            self.fault(format!("reads $states.{field}, which does not exist here; use $states.{existing}"));
         }
     }
 }
 
-/// Why a function that AWS or a later `JSONata` has is not to be used.
+/// Says why a function that exists in `JSONata` or on AWS cannot be used here.
 fn unsupported_function(name: &str) -> Option<String> {
     if name == "eval" {
         Some("uses $eval, which Step Functions does not offer".to_owned())
     } else if name == "shuffle" {
-        Some("uses $shuffle, which is not supported: a seed could not replay it".to_owned())
+        Some("uses $shuffle, which is not supported: no seed could replay its result".to_owned())
     } else if AWS_FUNCTIONS.contains(&name) {
         Some(format!("uses ${name}, which is not supported"))
     } else {
@@ -305,7 +301,7 @@ fn unsupported_function(name: &str) -> Option<String> {
     }
 }
 
-/// Hands `each` every child of `node`, and whether the child has a context item.
+/// Calls `each` with every child of `node` and the child's context.
 fn for_each_child(node: &AstNode, each: &mut dyn FnMut(&AstNode, Context), context: Context) {
     match node {
         AstNode::Path { steps } => {
@@ -334,7 +330,7 @@ fn for_each_child(node: &AstNode, each: &mut dyn FnMut(&AstNode, Context), conte
                 each(arg, context);
             }
         }
-        // A lambda keeps the context of the place where it is written.
+        // A lambda's body has the context of the place where the lambda is written.
         AstNode::Lambda { body, .. } => each(body, context),
         AstNode::Array(items) | AstNode::ArrayGroup(items) | AstNode::Block(items) => {
             for item in items {
@@ -456,7 +452,7 @@ mod tests {
             ("$shuffle([1,2])", StatesFields::Input, "uses $shuffle"),
             ("$frobnicate(1)", StatesFields::Input, "calls $frobnicate(), which JSONata 2.0.6 lacks"),
             ("string(1)", StatesFields::Input, "calls string() without its $"),
-            ("$nobody", StatesFields::Input, "reads $nobody, which no state assigns"),
+            ("$unassigned", StatesFields::Input, "reads $unassigned, which no state assigns"),
             ("$states.result", StatesFields::Input, "reads $states.result, which does not exist here"),
             (
                 "$states.errorOutput",
@@ -468,7 +464,7 @@ mod tests {
                 StatesFields::ErrorOutput,
                 "reads $states.result, which does not exist here",
             ),
-            ("$states.inputs", StatesFields::Input, "(there are $states.input, $states.context)"),
+            ("$states.inputs", StatesFields::Input, "use $states.input, $states.context"),
         ] {
             let faults = faults(source, reads);
             assert!(faults.contains(part), "{source}: {faults:?} lacks {part:?}");

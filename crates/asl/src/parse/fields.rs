@@ -1,5 +1,5 @@
-//! Reads the fields that many states share: targets, seconds, `Assign` and `Output`, and the values that hold
-//! expressions.
+//! Parses the fields that several state types share: targets, seconds, `Assign`, `Output`, and values that hold
+//! expressions. Nothing here looks at more than one state.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     expression::{JsonTemplate, StatesFields, StringKind},
 };
 
-/// Fields of the other query language, and what to write instead.
+/// Fields of the query language `JSONPath`, and the `JSONata` field to write instead.
 const JSONPATH: [(&str, &str); 11] = [
     ("InputPath", "Arguments or Output"),
     ("Parameters", "Arguments"),
@@ -27,7 +27,7 @@ const JSONPATH: [(&str, &str); 11] = [
 ];
 
 impl Reader<'_> {
-    /// Tells every field that is not among `known`. `at` is the place inside the state, such as `Retry[0]/`.
+    /// Reports every field that is not among `known`. `at` is the place inside the state, such as `Retry[0]/`.
     pub(super) fn reject_unknown_fields(&mut self, fields: &Object, at: &str, known: &[&str]) {
         self.reject_jsonpath_fields(fields, at);
         for field in fields.keys().filter(|field| !known.contains(&field.as_str()) && !is_jsonpath(field)) {
@@ -36,14 +36,14 @@ impl Reader<'_> {
         }
     }
 
-    /// Tells every field that belongs to `JSONPath`.
+    /// Reports every field that belongs to `JSONPath`.
     pub(super) fn reject_jsonpath_fields(&mut self, fields: &Object, at: &str) {
         for (field, instead) in JSONPATH.iter().filter(|(field, _)| fields.contains_key(*field)) {
-            self.fault(format!("{at}{field} belongs to JSONPath; with JSONata it is {instead}"));
+            self.fault(format!("{at}{field} belongs to JSONPath; use {instead} with JSONata"));
         }
     }
 
-    /// Reads the name of a state. Whether it exists is the graph's question.
+    /// Parses the name of a next state. `check_graph` checks that it exists.
     pub(super) fn target(&mut self, fields: &Object, at: &str, field: &str) -> Option<String> {
         let target = fields.get(field).and_then(Value::as_str).map(str::to_owned);
         if target.is_none() {
@@ -52,7 +52,7 @@ impl Reader<'_> {
         target
     }
 
-    /// Reads a whole number of seconds, if the field is there.
+    /// Parses a whole number of seconds, if the field is present.
     pub(super) fn seconds(&mut self, fields: &Object, at: &str, field: &str, least: u64) -> Option<Duration> {
         let seconds = fields.get(field)?;
         let whole = seconds.as_u64().filter(|seconds| (least..=MAX_SECONDS).contains(seconds));
@@ -63,7 +63,7 @@ impl Reader<'_> {
         whole.map(Duration::from_secs)
     }
 
-    /// Reads `Assign` and `Output`.
+    /// Parses `Assign` and `Output`.
     pub(super) fn effect(&mut self, fields: &Object, at: &str, reads: StatesFields) -> DataEffect {
         let assign = match fields.get("Assign") {
             None => Vec::new(),
@@ -96,7 +96,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a value in which strings of the form `{% %}` are expressions.
+    /// Parses a value in which strings of the form `{% %}` are expressions.
     pub(super) fn template(&mut self, value: &Value, field: &str, reads: StatesFields) -> JsonTemplate {
         match value {
             Value::String(text) => match StringKind::of(text) {
@@ -106,7 +106,7 @@ impl Reader<'_> {
                     .map_or_else(|| JsonTemplate::Literal(Value::Null), JsonTemplate::Expression),
                 StringKind::Malformed => {
                     self.fault(format!(
-                        "{field}: an expression begins with {{% and ends with %}}, without anything around it"
+                        "{field}: an expression must begin with {{% and end with %}}, with nothing around it"
                     ));
                     JsonTemplate::Literal(Value::Null)
                 }

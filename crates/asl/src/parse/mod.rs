@@ -1,5 +1,5 @@
-//! Reads a definition's JSON and finds everything wrong with it: the fields each state may have, and how the
-//! states hang together. It goes on after a fault, so that one reading tells them all.
+//! Parses a definition's JSON and collects its faults: fields that a state may not have, and targets that do not exist
+//! or cannot be reached. It continues after a fault, so that one attempt reports all of them. Nothing here runs a state.
 
 mod fields;
 mod policies;
@@ -18,25 +18,25 @@ use super::{
     substitute::{placeholders, substitute},
 };
 
-/// What an execution sees as its state machine until [`Definition::with_arn`] says better.
+/// The state machine's ARN until [`Definition::with_arn`] sets the real one.
 const DEFAULT_ARN: &str = "arn:aws:states:local:000000000000:stateMachine:local";
 
-/// The longest that Step Functions takes for a number of seconds.
+/// The largest number of seconds that Step Functions accepts.
 pub(super) const MAX_SECONDS: u64 = 99_999_999;
 
-/// The longest name of a state or a variable, in characters.
+/// The longest name of a state or a variable, in characters, as on AWS.
 const MAX_NAME_CHARS: usize = 80;
 
 const EVERY_STATE: [&str; 3] = ["Type", "Comment", "QueryLanguage"];
 const MACHINE: [&str; 6] = ["Comment", "QueryLanguage", "StartAt", "States", "TimeoutSeconds", "Version"];
 
 impl Definition {
-    /// Reads the JSON `text` of a definition after replacing its `${Name}` placeholders, as `CloudFormation`
-    /// does with `DefinitionSubstitutions`. A Task may name one of `resources`: those that the [`Services`] of its
-    /// executions answer.
+    /// Parses the JSON `text` of a definition after replacing its `${Name}` placeholders, as `CloudFormation` does
+    /// with `DefinitionSubstitutions`. The `Resource` of each Task must be one of `resources`, which the [`Services`]
+    /// of its executions answer.
     ///
     /// # Errors
-    /// Every fault of the definition at once, each naming the state and the field.
+    /// Every fault of the definition at once. Each names the state and the field.
     ///
     /// [`Services`]: crate::Services
     pub fn parse(
@@ -56,9 +56,7 @@ fn definition(
     let substituted = substitute(text, substitutions);
     let mut reader = Reader { resources, ..Reader::default() };
     for name in &substituted.unused {
-        reader
-            .faults
-            .push(format!("the substitution {name} is never used: the definition has no ${{{name}}}"));
+        reader.faults.push(format!("the substitution {name} is not used: the definition has no ${{{name}}}"));
     }
     let definition = match serde_json::from_str(&substituted.text) {
         Ok(Value::Object(machine)) => reader.machine(&machine),
@@ -71,11 +69,13 @@ fn definition(
             None
         }
     };
-    // Those inside the JSON are told with their state; this is for where there is none to tell.
+    // A placeholder in a field was reported with that field. This reports the rest, as when the text is not JSON.
     for name in &substituted.missing {
         let placeholder = format!("${{{name}}}");
         if !reader.faults.iter().any(|fault| fault.contains(&placeholder)) {
-            reader.faults.push(format!("the placeholder {placeholder} has no value in the substitutions"));
+            reader.faults.push(format!(
+                "the placeholder {placeholder} has no value: add it to the substitutions or correct its name"
+            ));
         }
     }
     match definition {
@@ -84,23 +84,23 @@ fn definition(
     }
 }
 
-/// Collects faults while reading. A reading method that finds one tells it and answers `None`; what is read
-/// then counts for nothing, since a definition with a fault is never handed out.
+/// Collects faults while parsing. A method that finds a fault reports it and may return `None` or a made-up value:
+/// a definition with a fault is never returned to the caller.
 #[derive(Default)]
 pub(super) struct Reader<'a> {
-    /// What a Task may name as its `Resource`.
+    /// The values that a Task's `Resource` may have.
     resources: &'a [&'a str],
     pub(super) faults: Vec<String>,
-    /// What is being read: `state "X"`, or nothing for the machine.
+    /// The part that is being parsed, which begins each fault: `the definition` or `state "X"`.
     subject: String,
-    /// Every name that an `Assign` anywhere gives a value.
+    /// Every name in an `Assign` of the definition.
     pub(super) variables: BTreeSet<String>,
 }
 
 type Object = Map<String, Value>;
 
 impl Reader<'_> {
-    /// Tells a fault of the state that is being read.
+    /// Reports a fault of the part that is being parsed.
     pub(super) fn fault(&mut self, fault: impl AsRef<str>) {
         self.faults.push(format!("{}: {}", self.subject, fault.as_ref()));
     }
@@ -134,7 +134,7 @@ impl Reader<'_> {
         Some(Definition { start_at, states: read, timeout, arn: DEFAULT_ARN.to_owned() })
     }
 
-    /// Every target exists, every state is reachable, and some state ends the execution.
+    /// Checks that every target exists, every state is reachable, and some state ends the execution.
     fn check_graph(&mut self, start: Option<&str>, states: &Object) {
         let mut reached = BTreeSet::new();
         let mut next: Vec<&str> = Vec::new();
@@ -256,7 +256,7 @@ impl Reader<'_> {
         };
         let default = fields.contains_key("Default").then(|| self.target(fields, "", "Default"));
         if default.is_none() && (fields.contains_key("Assign") || fields.contains_key("Output")) {
-            self.fault("Assign and Output of a Choice count when Default is taken, but it has no Default");
+            self.fault("Assign and Output of a Choice take effect with Default, but it has no Default");
         }
         let effect = self.effect(fields, "", StatesFields::Input);
         Choice { rules, default: default.flatten(), effect }
@@ -310,7 +310,7 @@ impl Reader<'_> {
         Some(Transition { effect, next })
     }
 
-    /// Reads a `Fail`'s text: a string, or an expression that gives one.
+    /// Parses the `Error` or `Cause` of a Fail: a string or an expression.
     fn text_template(&mut self, fields: &Object, field: &str) -> Option<super::expression::JsonTemplate> {
         let value = fields.get(field)?;
         if !value.is_string() {
@@ -336,11 +336,11 @@ impl Reader<'_> {
         }
     }
 
-    /// Tells each placeholder that was left without a value, with the field that holds it.
+    /// Reports each placeholder that has no value, with the field that holds it. Skips the fields in `but`.
     fn report_placeholders(&mut self, fields: &Object, but: &[&str]) {
         for (field, value) in fields.iter().filter(|(field, _)| !but.contains(&field.as_str())) {
             for name in placeholders(&value.to_string()) {
-                self.fault(format!("{field}: the placeholder ${{{name}}} has no value in the substitutions"));
+                self.fault(format!("{field}: the placeholder ${{{name}}} has no value: add it to the substitutions or correct its name"));
             }
         }
     }
@@ -360,8 +360,8 @@ fn fields_of(kind: StateType) -> Vec<&'static str> {
     EVERY_STATE.iter().chain(own).copied().collect()
 }
 
-/// Where a state may go on, with the field that says so; read from the JSON, so that a state with faults
-/// still counts for what is reachable.
+/// Each field that names a next state, and the state that it names. This reads the JSON, so that a state with faults
+/// still makes its targets reachable.
 fn targets(state: &Value) -> Vec<(String, &str)> {
     let mut found = Vec::new();
     for field in ["Next", "Default"] {
@@ -379,7 +379,7 @@ fn targets(state: &Value) -> Vec<(String, &str)> {
     found
 }
 
-/// Every name that an `Assign` gives a value: a state's own, a choice rule's, a catcher's.
+/// Every name in an `Assign`, of a state, a choice rule or a catcher.
 fn assigned_variables(states: &Object) -> BTreeSet<String> {
     let names = |value: &Value| {
         let assign = value.get("Assign").and_then(Value::as_object);

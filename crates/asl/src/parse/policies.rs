@@ -1,4 +1,4 @@
-//! Reads `Retry` and `Catch`.
+//! Parses `Retry` and `Catch`. Nothing here retries or catches: `run` does.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use crate::{
     expression::StatesFields,
 };
 
-/// The errors of Step Functions itself
-/// (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html>); no others begin
-/// with `States.`.
+/// The errors that Step Functions raises itself
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html>). The prefix `States.` is
+/// reserved for them.
 const STATES_ERRORS: [&str; 17] = [
     "States.ALL",
     "States.BranchFailed",
@@ -37,8 +37,9 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_MAX_ATTEMPTS: u32 = 3;
 const DEFAULT_BACKOFF_RATE: f64 = 2.0;
 
-/// `MaxAttempts` and `MaxDelaySeconds` end here on AWS.
+/// The largest `MaxAttempts` on AWS.
 const MAX_ATTEMPTS: u64 = 99_999_999;
+/// The largest `MaxDelaySeconds` on AWS: 366 days.
 const MAX_DELAY_SECONDS: u64 = 31_622_400;
 
 impl Reader<'_> {
@@ -50,7 +51,7 @@ impl Reader<'_> {
         self.each(fields, "Catch", Self::catcher)
     }
 
-    /// Reads each object of a list of retriers or catchers.
+    /// Parses each object in a list of retriers or catchers.
     fn each<T>(
         &mut self,
         fields: &Object,
@@ -89,7 +90,9 @@ impl Reader<'_> {
         };
         for error in errors.iter().filter(|error| error.starts_with("States.")) {
             if !STATES_ERRORS.contains(&error.as_str()) {
-                self.fault(format!("{at}ErrorEquals names {error:?}, which is no error of Step Functions"));
+                self.fault(format!(
+                    "{at}ErrorEquals names {error:?}, which is not an error of Step Functions"
+                ));
             }
         }
         if errors.iter().any(|error| error == "States.ALL") && (errors.len() > 1 || !last) {

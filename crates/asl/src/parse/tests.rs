@@ -6,7 +6,7 @@ use crate::{Definition, Jitter, State, StateType};
 
 const RESOURCES: [&str; 1] = ["arn:aws:states:::checker:check"];
 
-/// A definition that uses every field that is supported.
+/// A definition that uses every supported field.
 fn every_field() -> Value {
     json!({
         "Comment": "all of it", "QueryLanguage": "JSONata", "StartAt": "Check", "TimeoutSeconds": 20,
@@ -109,8 +109,8 @@ fn a_definition_may_be_shared_between_threads() {
     crosses::<Definition>();
 }
 
-/// Checks that each line's fault is found. A line is a place in the good definition, the JSON that it is set
-/// to (or nothing, to take the field away), and a part of the fault.
+/// Checks that each line's fault is reported. A line holds a place in a valid definition, the JSON to set there (or
+/// nothing, to remove the field), and a part of the expected fault.
 fn check(table: &str) {
     assert_eq!(faults(&every_field()), Vec::<String>::new());
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -169,7 +169,7 @@ fn faults_of_a_states_fields_are_refused() {
         /States/Pause/Next              | 1          | state "Pause": Next must name a state
         /States/Check/HeartbeatSeconds  | 1          | state "Check": HeartbeatSeconds is not supported
         /States/Check/Credentials       | {}         | state "Check": Credentials is not supported
-        /States/Check/InputPath         | "$"        | state "Check": InputPath belongs to JSONPath; with JSONata it is Arguments or Output
+        /States/Check/InputPath         | "$"        | state "Check": InputPath belongs to JSONPath; use Arguments or Output with JSONata
         /States/Check/Parameters        | {}         | state "Check": Parameters belongs to JSONPath
         /States/Check/ResultPath        | "$"        | state "Check": ResultPath belongs to JSONPath
         /States/Check/ResultSelector    | {}         | state "Check": ResultSelector belongs to JSONPath
@@ -200,7 +200,7 @@ fn faults_of_a_task_are_refused() {
         /States/Check/Resource                 | "arn:x"    | state "Check": Resource "arn:x" is not supported (supported: arn:aws:states:::checker:check)
         /States/Check/Resource                 |            | state "Check": Resource "" is not supported
         /States/Check/Arguments                | [1]        | state "Check": Arguments must be an object
-        /States/Check/Arguments/FunctionName   | "x"        | the substitution CheckFunction is never used
+        /States/Check/Arguments/FunctionName   | "x"        | the substitution CheckFunction is not used
         /States/Check/TimeoutSeconds           | "{% 5 %}"  | state "Check": TimeoutSeconds must be a whole number of 1
         /States/Check/TimeoutSeconds           | 1.5        | state "Check": TimeoutSeconds must be a whole number of 1
         /States/Check/Retry                    | {}         | state "Check": Retry must be an array
@@ -231,7 +231,7 @@ fn faults_of_an_expression_are_refused_where_it_stands() {
     check(
         r#"
         /States/Shape/Output/a/1         | "{% 1 + %}"                   | state "Shape": Output/a[1]: the expression `1 +` does not parse
-        /States/Shape/Output/a/1         | " {% 1 %}"                    | state "Shape": Output/a[1]: an expression begins with
+        /States/Shape/Output/a/1         | " {% 1 %}"                    | state "Shape": Output/a[1]: an expression must begin with
         /States/Shape/Assign/p           | "{% $eval('1') %}"            | state "Shape": Assign/p: the expression `$eval('1')` uses $eval
         /States/Shape/Output             | "{% $states.input.a ?? 1 %}"  | state "Shape": Output: the expression `$states.input.a ?? 1` uses `??`
         /States/Shape/Output             | "{% $states.input.a ?: 1 %}"  | state "Shape": Output: the expression `$states.input.a ?: 1` uses `?:`

@@ -1,5 +1,5 @@
-//! Runs an execution: from state to state, with retries, catches, timeouts and the data limit of an Express
-//! workflow. It calls services only through [`Services`], and asks only its caller's clock for the time.
+//! Runs an execution from state to state, with the retries, catches, timeouts and data limit of an Express workflow.
+//! Nothing here calls a service except through [`Services`], and nothing here reads a clock except its caller's.
 
 mod report;
 #[cfg(test)]
@@ -20,46 +20,46 @@ use super::{
     timestamp::rfc3339,
 };
 
-/// The most that a state may take or give, in bytes of UTF-8: 256 KiB
+/// The largest input, result or output of a state, in bytes of UTF-8: 256 KiB
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>).
 const DATA_LIMIT_BYTES: usize = 262_144;
 
-/// An Express execution ends after five minutes, whatever the definition allows (same source).
+/// An Express execution ends after five minutes, also when the definition allows more (same source).
 const EXPRESS_LIMIT: Duration = Duration::from_mins(5);
 
-/// The most states that an execution enters. A loop without a wait would never let the timeout fire.
+/// The most states that an execution may enter. It ends a loop without a wait, in which no timeout could fire.
 const MAX_STATES: usize = 1_000;
 
-/// A failed call, or a failed state: the error's name, which `Retry` and `Catch` match, and what happened.
+/// The failure of a call or of a state. `Retry` and `Catch` match the error's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskFailure {
     /// The name, such as `States.Timeout` or `DynamoDB.ConditionalCheckFailedException`.
     pub error: String,
-    /// The explanation, for people.
+    /// The explanation, for a person.
     pub cause: String,
 }
 
 impl TaskFailure {
-    /// A failure of that name and cause.
+    /// A failure with this name and cause.
     pub fn new(error: impl Into<String>, cause: impl Into<String>) -> Self {
         Self { error: error.into(), cause: cause.into() }
     }
 }
 
-/// The result of a Task's call, later.
+/// A future of the result of a Task's call.
 pub type TaskResult<'a> = Pin<Box<dyn Future<Output = Result<Value, TaskFailure>> + Send + 'a>>;
 
-/// What Task states call.
+/// The services that Task states call.
 pub trait Services: Send + Sync {
-    /// Calls `resource`, one of those that [`Definition::parse`] was given, with the evaluated `Arguments`. The
-    /// future is dropped when the task or the execution times out.
+    /// Calls `resource` with the evaluated `Arguments`. `resource` is one of those that [`Definition::parse`] was
+    /// given. The future is dropped when the task or the execution times out.
     fn call<'a>(&'a self, resource: &'a str, arguments: Value) -> TaskResult<'a>;
 }
 
-/// Tells the time, for the execution's timestamps and for `$now()`.
+/// The clock, for the execution's timestamps and for `$now()`.
 pub type Now<'a> = dyn Fn() -> OffsetDateTime + Send + Sync + 'a;
 
-/// Runs one execution to its end. It never fails itself: what goes wrong is the execution's status.
+/// Runs one execution to its end. A failure becomes the execution's status.
 pub async fn run(
     definition: &Definition,
     services: &dyn Services,
@@ -86,7 +86,7 @@ pub async fn run(
     Execution { arn, name: name.to_owned(), status, started, stopped: now(), input, states: entered }
 }
 
-/// Where a state leads: its output, and the next state if there is one.
+/// A state's output, and the next state unless the execution ends.
 type NextState<'a> = (Value, Option<&'a str>);
 
 struct Runner<'a> {
@@ -108,7 +108,9 @@ impl<'a> Runner<'a> {
                 return Err(runtime_failure(format!("there is no state {name:?}")));
             };
             if self.states.len() == MAX_STATES {
-                return Err(runtime_failure(format!("an execution ends here after {MAX_STATES} states")));
+                return Err(runtime_failure(format!(
+                    "the execution entered {MAX_STATES} states, the most that this interpreter allows"
+                )));
             }
             self.states.push(StateRun::entered(state, input.clone(), (self.now)()));
             let step = match self.run_state(state, &input).await {
@@ -168,7 +170,7 @@ impl<'a> Runner<'a> {
                 Ok(step) => return Ok(step),
                 Err(failure) => failure,
             };
-            // The first retrier that matches decides, also when it has no retries left.
+            // Only the first retrier that matches counts, even when it has no retries left.
             let retrier = task
                 .retry
                 .iter()
@@ -306,7 +308,7 @@ impl<'a> Runner<'a> {
             None => Ok(String::new()),
             Some(Ok(Value::String(text))) => Ok(text),
             Some(Ok(other)) => {
-                Err(query_failure(state, &format!("{field} came to {other}, which is not a string.")))
+                Err(query_failure(state, &format!("{field} evaluated to {other}, which is not a string.")))
             }
             Some(Err(problem)) => Err(query_failure(state, &problem)),
         };
@@ -322,14 +324,14 @@ impl<'a> Runner<'a> {
             scope.fill(&wait.seconds, "Seconds").map_err(|problem| query_failure(state, &problem))?;
         seconds.as_u64().filter(|seconds| *seconds <= MAX_SECONDS).ok_or_else(|| {
             let allowed = format!("a whole number of 0 to {MAX_SECONDS}");
-            query_failure(state, &format!("Seconds came to {seconds}, which is not {allowed}."))
+            query_failure(state, &format!("Seconds evaluated to {seconds}, which is not {allowed}."))
         })
     }
 
     // Data
 
-    /// Assigns the variables and answers the output, both from the values before. `default` is the output of
-    /// a state that names none.
+    /// Evaluates the output and the variables, and then assigns the variables. A state without `Output` has the output
+    /// `default`.
     fn leave_state(
         &mut self,
         state: &State,
@@ -340,7 +342,7 @@ impl<'a> Runner<'a> {
         next: Option<&'a str>,
     ) -> Result<NextState<'a>, TaskFailure> {
         let (output, assigned) = evaluate_effect(&self.scope(states), state, effect, at, default)?;
-        // Data beyond the limit fails the state, and a failed state assigns nothing.
+        // This comes before the assignment, because a failed state assigns nothing.
         within_limit(&output, &format!("the output of state {:?}", state.name))?;
         for (name, value) in &assigned {
             within_limit(value, &format!("the variable ${name} of state {:?}", state.name))?;
@@ -353,7 +355,7 @@ impl<'a> Runner<'a> {
         Scope::new(Value::Object(states.clone()), &self.variables, (self.now)())
     }
 
-    /// `$states` with what every state sees.
+    /// The fields of `$states` that every state has: `input` and `context`.
     fn states_value(&self, state: &State, input: &Value) -> Map<String, Value> {
         let entry = self.states.last();
         let arn = self.definition.arn();
@@ -392,8 +394,8 @@ fn evaluate_effect(
     Ok((output, assigned))
 }
 
-/// Whether a retrier or catcher for `errors` takes this failure. `States.Runtime` always ends the execution,
-/// and the wildcards leave `States.DataLimitExceeded` out
+/// Whether a retrier or catcher for `errors` handles this failure. No entry handles `States.Runtime`, and no wildcard
+/// handles `States.DataLimitExceeded`
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html>).
 fn handles(errors: &[String], failure: &TaskFailure) -> bool {
     let error = failure.error.as_str();
@@ -406,7 +408,8 @@ fn handles(errors: &[String], failure: &TaskFailure) -> bool {
         })
 }
 
-/// The wait before a retry. Chance comes from the thread's generator, so that a seed replays it.
+/// The wait before a retry, with jitter. Its random numbers come from the thread's generator, so that a seed replays
+/// them.
 fn retry_delay(retrier: &Retrier, retry: u32) -> Duration {
     let delay = retrier.delay(retry);
     match retrier.jitter {
@@ -423,7 +426,7 @@ fn within_limit(value: &Value, what: &str) -> Result<(), TaskFailure> {
     if bytes <= DATA_LIMIT_BYTES {
         return Ok(());
     }
-    let cause = format!("{what} has {bytes} bytes, more than the {DATA_LIMIT_BYTES} that a state may hold");
+    let cause = format!("{what} has {bytes} bytes; the limit is {DATA_LIMIT_BYTES}");
     Err(TaskFailure::new("States.DataLimitExceeded", cause))
 }
 

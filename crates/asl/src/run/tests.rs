@@ -13,7 +13,7 @@ const RESOURCES: [&str; 1] = ["arn:aws:states:::checker:check"];
 
 type Script = Box<dyn Fn(usize) -> (u64, Result<Value, TaskFailure>) + Send + Sync>;
 
-/// Services that answer call number n by a script: after how many milliseconds, and what.
+/// Services whose script gives call number n a delay in milliseconds and a result.
 struct Scripted {
     script: Script,
     calls: Mutex<Vec<(String, Value)>>,
@@ -24,7 +24,7 @@ impl Scripted {
         Self { script: Box::new(script), calls: Mutex::new(Vec::new()) }
     }
 
-    /// Fails with each error in turn, then answers `true`.
+    /// Fails with each error in turn, then succeeds with `true`.
     fn failing(errors: &'static [&'static str]) -> Self {
         Self::new(|call| match errors.get(call) {
             Some(error) => (0, Err(TaskFailure::new(*error, format!("call {call}")))),
@@ -62,7 +62,7 @@ fn machine_within(seconds: u64, states: &Value) -> Definition {
         .unwrap_or_else(|faults| panic!("{faults}"))
 }
 
-/// A machine of one task, with more fields.
+/// A machine with one Task, which has these extra fields.
 fn work(more: &Value) -> Definition {
     machine(&json!({"Work": work_state(more, json!({"End": true}))}))
 }
@@ -96,7 +96,7 @@ fn error(execution: &Execution) -> &str {
 
 // Retries
 
-/// Runs one task under `retry` and counts the calls and the milliseconds.
+/// Runs one Task under `retry`. Returns the execution, the number of calls and the milliseconds that it took.
 async fn retried(retry: Value, errors: &'static [&'static str]) -> (Execution, usize, u128) {
     let services = Scripted::failing(errors);
     let start = Instant::now();
@@ -157,7 +157,7 @@ async fn full_jitter_stays_within_the_delay_and_a_seed_replays_it() {
 
 #[tokio::test(start_paused = true)]
 async fn error_names_match_as_on_aws() {
-    // Which of the names in ErrorEquals take which error.
+    // The name in ErrorEquals, the error that was raised, and whether the name handles it.
     let cases = [
         ("States.ALL", "Boom", true),
         ("States.ALL", "States.Timeout", true),
