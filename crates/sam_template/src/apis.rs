@@ -1,4 +1,5 @@
-//! `AWS::Serverless::HttpApi` and the functions' `HttpApi` events: routes and who may call them.
+//! `AWS::Serverless::HttpApi` and the functions' `HttpApi` events: routes, authorizers and CORS. Nothing here verifies a
+//! token or serves a request.
 
 use std::time::Duration;
 
@@ -9,52 +10,52 @@ use super::{names::Identity, node::Node, paths::RoutePath};
 pub struct Api {
     /// Its key under `Resources`.
     pub logical_id: String,
-    /// What `Ref` gives: the first part of its host name on AWS.
+    /// The value of `Ref`: the first part of its host name on AWS.
     pub id: String,
-    /// Its routes, in the template's order; no two are alike.
+    /// Its routes, in the template's order. No two match the same requests.
     pub routes: Vec<Route>,
-    /// Which web pages may call it; without, none may.
+    /// The web pages that may call it. Without this, none may.
     pub cors: Option<Cors>,
 }
 
-/// Whose pages may call an API from a browser, and how. Without credentials: no cookie is ever asked for.
+/// The web pages that may call an API from a browser. Credentials are not supported, so browsers send no cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cors {
-    /// Origins such as `https://shop.example.com`, or `*`, `https://*`, `http://*`. At least one.
+    /// Origins such as `https://shop.example.com`, or `*`, `https://*` or `http://*`; at least one.
     pub allow_origins: Vec<String>,
     /// Methods that a page may use.
     pub allow_methods: Vec<String>,
     /// Headers that a page may send.
     pub allow_headers: Vec<String>,
-    /// Headers of answers that a page may read.
+    /// Response headers that a page may read.
     pub expose_headers: Vec<String>,
-    /// How long a browser may remember all this, in seconds.
+    /// How long a browser may cache this configuration, in seconds.
     pub max_age_s: Option<u64>,
 }
 
 /// One route of an API. Its events have payload format 2.0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// `GET`, `POST` and so on; never `ANY`.
+    /// The HTTP method, such as `GET`; never `ANY`.
     pub method: String,
-    /// The path, with variables as `{sku}`.
+    /// The path, with variables such as `{sku}`.
     pub path: RoutePath,
-    /// The logical id of the function that answers.
+    /// The logical id of the function that it invokes.
     pub function: String,
-    /// Who may call it; `None` for anyone.
+    /// The authorizer that checks the caller's token; `None` lets every caller in.
     pub authorizer: Option<Authorizer>,
     /// How long the gateway waits for the function.
     pub timeout: Duration,
 }
 
-/// A JWT authorizer. The token stands in the Authorization header.
+/// A JWT authorizer. The token is in the Authorization header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorizer {
     /// Its key under `Authorizers`.
     pub name: String,
-    /// What `iss` must be.
+    /// The `iss` that a token must have.
     pub issuer: String,
-    /// Of what `aud` must hold one.
+    /// The accepted audiences. A token's `aud` must contain one of them.
     pub audience: Vec<String>,
 }
 
@@ -68,10 +69,10 @@ pub(super) struct ApiBuilder {
 }
 
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
-/// The default of an integration, and the most that it may be.
+/// The default and the maximum of an integration's timeout.
 const MAX_TIMEOUT_MS: u64 = 30_000;
-/// What changes nothing that the program can see. Throttling is among it: the local gateway never answers 429. What
-/// AWS lets through depends on how many of its machines a client happens to meet, so that a test could not tell.
+/// Properties without an effect that a program can observe. Throttling is one of them: the local gateway never answers
+/// 429. On AWS the limit is enforced machine by machine, so that no test could rely on it.
 const AWS_ONLY: &[&str] = &[
     "Name",
     "Description",
@@ -84,7 +85,7 @@ const AWS_ONLY: &[&str] = &[
 
 pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> ApiBuilder {
     properties.expect_keys(&["Auth", "CorsConfiguration", "StageName"], AWS_ONLY);
-    // Any other stage would be part of every path.
+    // The name of any other stage would be part of every path.
     if let Some(stage) = properties.get("StageName") {
         stage.expect_one_of(&["$default"]);
     }
@@ -157,7 +158,7 @@ pub(super) fn add_route(function: &str, event: &Node<'_>, apis: &mut [ApiBuilder
         }),
         None => Some(MAX_TIMEOUT_MS),
     };
-    // Without an ApiId, SAM would make a second API, open to anyone.
+    // Without an ApiId, SAM would create a second API, which has no authorizer.
     let id = event.required("ApiId")?;
     let Some(target) = apis.iter().position(|one| id.value == one.api.id.as_str()) else {
         id.report("is not an API of this template, as in !Ref Api");
@@ -174,7 +175,7 @@ pub(super) fn add_route(function: &str, event: &Node<'_>, apis: &mut [ApiBuilder
         }
     };
     let (method, path) = (method?, path?);
-    // All APIs share one port locally.
+    // Locally all APIs share one port, so their routes must differ.
     let mut routes = apis.iter().flat_map(|one| &one.api.routes);
     if let Some(other) =
         routes.find(|other| other.method == method && other.path.matches_same_requests_as(&path))
@@ -189,7 +190,8 @@ pub(super) fn add_route(function: &str, event: &Node<'_>, apis: &mut [ApiBuilder
     Some(())
 }
 
-/// After a fault, one that lacks something, so that who names it is not at fault too.
+/// Reads an authorizer. With a fault it is incomplete, but still known, so that a route that names it is not reported
+/// too.
 fn authorizer(name: &str, node: &Node<'_>) -> Authorizer {
     node.expect_keys(&["IdentitySource", "JwtConfiguration"], &[]);
     if let Some(source) = node.get("IdentitySource") {

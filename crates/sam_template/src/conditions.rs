@@ -1,4 +1,5 @@
-//! The template's conditions, each true or false with the parameters given.
+//! The template's `Conditions`, evaluated with the given parameters. A condition may use parameters and other
+//! conditions. Nothing here looks at a resource.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +12,7 @@ use super::{
 
 const FUNCTIONS: &str = "Fn::Equals, Fn::Not, Fn::And, Fn::Or, Condition";
 
-/// The value of every condition that the template declares.
+/// Evaluates every condition that the template declares.
 pub(super) fn read(
     section: Option<&Value>,
     account: Account,
@@ -27,7 +28,7 @@ pub(super) fn read(
     evaluation.evaluated
 }
 
-/// Whether an expression that names no condition holds, as those of the rules do.
+/// Evaluates an expression of a rule. It may name parameters, and no conditions.
 pub(super) fn holds(
     expression: &Value,
     place: &str,
@@ -38,7 +39,7 @@ pub(super) fn holds(
     evaluation(&Map::new(), Resolver::with_parameters(account, parameters, faults)).holds(expression, place)
 }
 
-/// A condition may use parameters and other conditions, not resources.
+/// An evaluation that has not begun.
 fn evaluation<'a>(section: &'a Map<String, Value>, resolver: Resolver<'a>) -> Evaluation<'a> {
     Evaluation { section, resolver, in_progress: Vec::new(), evaluated: Conditions::new() }
 }
@@ -46,7 +47,7 @@ fn evaluation<'a>(section: &'a Map<String, Value>, resolver: Resolver<'a>) -> Ev
 struct Evaluation<'a> {
     section: &'a Map<String, Value>,
     resolver: Resolver<'a>,
-    /// The conditions being evaluated, from the outside in.
+    /// The conditions that are being evaluated, outermost first. A name that occurs twice depends on itself.
     in_progress: Vec<String>,
     evaluated: Conditions,
 }
@@ -81,7 +82,7 @@ impl Evaluation<'_> {
                 Some(left? == right?)
             }
             Some(("Fn::Not", _, Some(parts))) if parts.len() == 1 => Some(!self.holds(&parts[0], place)?),
-            // All parts are evaluated, so that every fault shows.
+            // All parts are evaluated, so that the faults of each are reported.
             Some((function @ ("Fn::And" | "Fn::Or"), _, Some(parts))) if (2..=10).contains(&parts.len()) => {
                 let parts: Vec<_> = parts.iter().map(|part| self.holds(part, place)).collect();
                 let parts: Vec<bool> = parts.into_iter().collect::<Option<_>>()?;

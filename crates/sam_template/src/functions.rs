@@ -1,4 +1,4 @@
-//! `AWS::Serverless::Function`: its code, environment, limits and permissions.
+//! `AWS::Serverless::Function`: its code, environment, limits and permissions. Nothing here reads its events.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -14,30 +14,30 @@ use super::{
 pub struct FunctionResource {
     /// Its key under `Resources`.
     pub logical_id: String,
-    /// Its physical name.
+    /// Its physical name, which ends its ARN.
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// The binary that it runs, which is also the name of the crate.
+    /// The binary that it runs. The crate has the same name.
     pub binary: String,
-    /// Its environment variables, and no others.
+    /// Its environment variables, those of `Globals` included.
     pub environment: BTreeMap<String, String>,
-    /// How long one invocation may take.
+    /// The longest that one invocation may take.
     pub timeout: Duration,
-    /// Its memory, in MB.
+    /// The size of its memory, in MB.
     pub memory_mb: u64,
-    /// The role that it runs as.
+    /// The logical id of the role that it runs as.
     pub role_logical_id: String,
-    /// What that role permits.
+    /// The statements of that role's policies.
     pub statements: Vec<Statement>,
     /// Whether X-Ray traces it.
     pub traced: bool,
-    /// The ARN of the queue for events whose asynchronous invocation failed. The local stack has no queues, and logs
-    /// such a failure.
+    /// The ARN of the queue for failed asynchronous invocations. The local stack has no queues, and logs such a failure
+    /// instead.
     pub on_failure: Option<String>,
 }
 
-/// What the other files of this folder read, or what changes nothing that the program can see.
+/// Properties that other files of this folder read, or that have no effect that a program can observe.
 const AWS_ONLY: &[&str] = &[
     "FunctionName",
     "Architectures",
@@ -50,7 +50,7 @@ const AWS_ONLY: &[&str] = &[
     "Tags",
 ];
 
-/// SAM's defaults.
+/// The defaults of Lambda.
 const DEFAULT_TIMEOUT_S: u64 = 3;
 const DEFAULT_MEMORY_MB: u64 = 128;
 
@@ -120,10 +120,10 @@ pub(super) fn read(
     })
 }
 
-/// The queue for failed asynchronous invocations.
+/// The ARN of the queue for failed asynchronous invocations.
 fn on_failure(config: &Node<'_>, queues: &[Queue]) -> Option<String> {
     config.expect_keys(&["DestinationConfig", "MaximumRetryAttempts"], &["MaximumEventAgeInSeconds"]);
-    // By default Lambda repeats what fails twice, which the local stack does not.
+    // By default Lambda retries a failed invocation twice. The local stack does not retry.
     if let Some(attempts) = config.required("MaximumRetryAttempts") {
         attempts.expect_one_of(&["0"]);
     }
@@ -137,8 +137,8 @@ fn on_failure(config: &Node<'_>, queues: &[Queue]) -> Option<String> {
     queues::find_arn(queues, &on_failure.required("Destination")?)
 }
 
-/// The binary that `sam build` makes. Folder, crate and binary share one name, so a slip between them shows here
-/// rather than at the next deployment.
+/// The binary that `sam build` makes. Folder, crate and binary share one name. A mismatch is reported here, before the
+/// next deployment would fail.
 fn binary(properties: &Node<'_>, metadata: &Node<'_>) -> Option<String> {
     metadata.expect_keys(&["BuildMethod", "BuildProperties"], &[]);
     if let Some(method) = metadata.required("BuildMethod") {

@@ -1,6 +1,6 @@
-//! `CloudFormation`'s intrinsic functions, resolved against parameters, conditions and the names of the resources.
+//! `CloudFormation`'s intrinsic functions, resolved with the parameters, the conditions and the resources' names.
 //!
-//! It must not know what a property means.
+//! Nothing here knows what a property means.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use super::{
 
 const FUNCTIONS: &str = "Ref, Fn::GetAtt, Fn::If, Fn::Join, Fn::Select, Fn::Split, Fn::Sub";
 
-/// Each condition's value; `None` where it has none, which has been reported.
+/// Each condition's value; `None` for one whose fault was reported.
 pub(super) type Conditions = BTreeMap<String, Option<bool>>;
 
-/// What references can name.
+/// The parameters, conditions and resources that a reference can name.
 #[derive(Debug)]
 pub(super) struct Resolver<'a> {
     pub(super) account: Account,
@@ -31,23 +31,23 @@ pub(super) struct Resolver<'a> {
 /// A resource that references can name.
 #[derive(Debug)]
 pub(super) struct KnownResource {
-    /// `None` if the type is unknown, which has been reported.
+    /// `None` for an unknown type, which was reported.
     pub(super) identity: Option<Identity>,
-    /// Whether its condition lets it exist.
+    /// Whether its condition is true.
     pub(super) exists: bool,
 }
 
-/// Where a value stands.
+/// The place of a value, and whether the value is used.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position<'p> {
     pub(super) place: &'p str,
-    /// Whether the value is used. In what a condition leaves out, names must still be known, but what they name need
-    /// not exist.
+    /// False inside a part that a condition leaves out. Its references must still name known resources, but those
+    /// resources need not exist.
     pub(super) used: bool,
 }
 
 impl<'a> Resolver<'a> {
-    /// A resolver that knows the parameters alone: no condition and no resource.
+    /// A resolver that knows the parameters, and no condition or resource.
     pub(super) fn with_parameters(
         account: Account,
         parameters: &'a Parameters,
@@ -58,15 +58,19 @@ impl<'a> Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    /// The value without functions; `None` for `AWS::NoValue`, which leaves the property out. A fault leaves null.
+    /// The value with its functions resolved. `None` stands for `AWS::NoValue`, which removes the property. `null`
+    /// stands for a value whose fault was reported.
     pub(super) fn resolve(&self, value: &Value, at: Position<'_>) -> Option<Value> {
         match value {
             Value::Null => {
-                self.faults.report(at.place, "is empty; CloudFormation does not accept empty values");
+                self.faults.report(
+                    at.place,
+                    "is empty, which CloudFormation refuses: give it a value or remove the key",
+                );
                 Some(Value::Null)
             }
             Value::String(text) if text.contains("{{resolve:") => {
-                self.fail(at, "dynamic references are not supported").or(Some(Value::Null))
+                self.fail(at, "dynamic references are not supported by the local stack").or(Some(Value::Null))
             }
             Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value.clone()),
             Value::Array(items) => Some(Value::Array(self.items(items, at))),
@@ -123,9 +127,8 @@ impl Resolver<'_> {
             },
             "Fn::Sub" => self.substitute(argument, at),
             "Fn::Join" => self.join(argument, at),
-            unknown => {
-                self.fail(at, format!("{unknown} is not a function that is supported here: {FUNCTIONS}"))
-            }
+            unknown => self
+                .fail(at, format!("{unknown} is not supported by the local stack; supported: {FUNCTIONS}")),
         }
     }
 
@@ -147,7 +150,7 @@ impl Resolver<'_> {
             self.faults.report(
                 at.place,
                 format!(
-                    "{resource} has no attribute `{attribute}` that is supported here: {}",
+                    "{resource} has no attribute `{attribute}` in the local stack; it has: {}",
                     known.join(", ")
                 ),
             );
@@ -175,7 +178,7 @@ impl Resolver<'_> {
             let problem = format!("`{condition}` is not a condition of this template");
             return self.fail(at, problem).or(Some(Value::Null));
         };
-        // Both sides are looked at, so that a broken reference shows whatever the parameters are.
+        // Both sides are resolved, so that a broken reference is reported for any parameters.
         let then = self.resolve(then, Position { used: at.used && holds == Some(true), ..at });
         let otherwise = self.resolve(otherwise, Position { used: at.used && holds == Some(false), ..at });
         match holds {
@@ -229,13 +232,13 @@ impl Resolver<'_> {
         let mut rest = text.as_str();
         while let Some((before, after)) = rest.split_once("${") {
             let Some((name, after)) = after.split_once('}') else {
-                return self.fail(at, format!("`${{` without `}}` in `{text}`"));
+                return self.fail(at, format!("`${{` has no closing `}}` in `{text}`"));
             };
             let value = match name.strip_prefix('!') {
                 Some(literal) => Some(format!("${{{literal}}}")),
                 None => self.substituted(name, own, at),
             };
-            // After a fault the rest is still looked at, so that every unknown name is reported.
+            // After a fault the rest is resolved too, so that every unknown name is reported.
             result = result.zip(value).map(|(result, value)| result + before + &value);
             rest = after;
         }
@@ -254,7 +257,7 @@ impl Resolver<'_> {
         self.fail(at, "Fn::Sub takes a text, or a list of a text and a map")
     }
 
-    /// Whether what stands under the given `Condition`, if any, exists.
+    /// Whether a resource or output with this `Condition` exists. Without a condition it does.
     pub(super) fn exists(&self, condition: Option<&Value>, place: &str) -> bool {
         let Some(condition) = condition else { return true };
         let value = condition.as_str().and_then(|name| self.conditions.get(name));
@@ -289,14 +292,14 @@ impl Resolver<'_> {
         }
     }
 
-    /// Reports, and gives what stands for a value that could not be had.
+    /// Reports a fault. The returned `None` stands for the missing value.
     fn fail<T>(&self, at: Position<'_>, problem: impl Into<String>) -> Option<T> {
         self.faults.report(at.place, problem);
         None
     }
 }
 
-/// The function that the map calls, with its argument.
+/// The function and its argument, if the map is a function call.
 pub(super) fn function_call(map: &Map<String, Value>) -> Option<(&str, &Value)> {
     let (key, argument) = map.iter().next().filter(|_| map.len() == 1)?;
     is_function(key).then_some((key, argument))

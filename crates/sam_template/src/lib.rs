@@ -1,11 +1,12 @@
-//! Reads a SAM template and hands out what it describes: tables, topics, functions, state machines, APIs.
+//! Reads a SAM template and returns the resources that it describes: tables, topics, functions, state machines, APIs,
+//! the user pool and the schedules.
 //!
-//! A property that is not supported is a fault and never passed over, so that a template that is read here does locally
-//! what it does on AWS. Log groups, alarms and tags matter on AWS only. They are resolved all the same, so that a
-//! reference that AWS would refuse is refused here too.
+//! An unsupported property is a fault. It is never ignored, so that a template that can be read here behaves locally as
+//! it does on AWS. Log groups, alarms and tags have an effect on AWS only. They are resolved too, so that a reference
+//! that AWS would refuse is refused here.
 //!
-//! Nothing here starts what it describes: no I/O but reading the template and the definitions that it names. Nothing
-//! here knows the account that it is read for: the caller hands it in as [`Account`].
+//! Nothing here starts a resource. Nothing here does I/O, except to read the template and the definitions that it names.
+//! Nothing here knows the account: the caller hands it in as [`Account`].
 
 mod apis;
 mod conditions;
@@ -54,31 +55,31 @@ use self::{
     resources::Resource,
 };
 
-/// What a template describes, with every function resolved. Lists are in the template's order.
+/// The resources that a template describes, with every intrinsic function resolved. Lists are in the template's order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
-    /// `DynamoDB` tables.
+    /// `DynamoDB` tables, as the requests that create them.
     pub tables: Vec<TableResource>,
-    /// SNS topics.
+    /// SNS topics, with the keys that encrypt them.
     pub topics: Vec<TopicResource>,
-    /// Lambda functions.
+    /// Lambda functions, with their environments and permissions.
     pub functions: Vec<FunctionResource>,
-    /// Step Functions state machines.
+    /// Step Functions state machines, with their definitions' texts.
     pub state_machines: Vec<StateMachineResource>,
     /// HTTP APIs, with the routes that the functions' events add to them.
     pub apis: Vec<Api>,
-    /// Where callers have their accounts; `None` where another issuer's tokens are taken.
+    /// The Cognito user pool; `None` when the parameters name another issuer of tokens.
     pub user_pool: Option<UserPool>,
-    /// What runs by the clock.
+    /// The functions that run at a fixed rate.
     pub schedules: Vec<Schedule>,
-    /// The stack's outputs. `ApiUrl` has the shape that it has on AWS, not the local address.
+    /// The stack's outputs. `ApiUrl` is the URL that it would be on AWS, not the local address.
     pub outputs: BTreeMap<String, String>,
-    /// Every parameter's value.
+    /// Every parameter's value, given or default.
     pub parameters: BTreeMap<String, String>,
 }
 
 impl Template {
-    /// Reads the template at `path` as `account` would deploy it; `overrides` are values for its parameters.
+    /// Reads the template at `path` as if it were deployed to `account`. `overrides` replace the parameters' defaults.
     pub fn read(
         path: &Path,
         account: Account,
@@ -94,7 +95,7 @@ impl Template {
         Self::parse(&text, dir, account, overrides).map_err(|faults| TemplateError { template, ..faults })
     }
 
-    /// Reads a template's text; paths in it are relative to `dir`.
+    /// Reads a template's text. Paths in it are relative to `dir`.
     pub fn parse(
         text: &str,
         dir: &Path,
@@ -125,7 +126,7 @@ fn build(
 ) -> Template {
     let root = Node::new("template", document, faults);
     check_top_level(&root);
-    // Places are given without the root: `Resources.Api`, as a person would say it.
+    // Places leave out the root: a fault says `Resources.Api`, not `template.Resources.Api`.
     let section = |name: &str| Some(Node::new(name, root.get(name)?.value, faults));
     let parameters = parameters::read(section("Parameters").as_ref(), overrides, faults);
     rules::check(section("Rules").as_ref(), account, &parameters, faults);
@@ -156,7 +157,7 @@ fn check_top_level(root: &Node<'_>) {
     }
 }
 
-/// What the resources describe, without the outputs.
+/// The template that the resources describe, without outputs and parameters.
 fn build_resources(resources: &[Resource], dir: &Path, faults: &FaultList) -> Template {
     let of_type =
         |wanted: &'static str| resources.iter().filter(move |resource| resource.type_name == wanted);
@@ -207,11 +208,11 @@ fn user_pool(resources: &[Resource], faults: &FaultList) -> Option<UserPool> {
     for r in resources.iter().filter(|resource| resource.type_name == names::USER_POOL) {
         let properties = r.properties(faults);
         if !pools.is_empty() {
-            properties.report("the local stack runs one user pool");
+            properties.report("is a second user pool; the local stack supports one");
         }
         pools.extend(user_pools::read(&r.logical_id, &r.identity, &properties));
     }
-    // Of a pool that cannot be read all there is to say has been said.
+    // A pool that cannot be read was reported. Its clients and groups would only repeat that fault.
     if !pools.is_empty() {
         for r in resources {
             let properties = r.properties(faults);
@@ -229,7 +230,7 @@ fn user_pool(resources: &[Resource], faults: &FaultList) -> Option<UserPool> {
     pools.into_iter().next()
 }
 
-/// Adds the routes and schedules that a function's events describe.
+/// Adds the routes and schedules in a function's `Events`.
 fn add_events(
     function: &str,
     properties: &Node<'_>,

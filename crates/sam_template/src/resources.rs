@@ -1,7 +1,6 @@
-//! The `Resources` section: which resources exist, what they are called, and their properties with every function
-//! resolved.
+//! The `Resources` section: which resources exist, their names, and their properties with every function resolved.
 //!
-//! It must not know what a property means, except the one that gives a resource its name.
+//! Nothing here knows what a property means, except the one that gives a resource its name.
 
 use serde_json::{Map, Value};
 
@@ -13,7 +12,7 @@ use super::{
     node::Node,
 };
 
-/// A resource that exists, with everything resolved.
+/// A resource that exists, with its properties resolved.
 #[derive(Debug)]
 pub(super) struct Resource {
     pub(super) logical_id: String,
@@ -33,7 +32,7 @@ impl Resource {
     }
 }
 
-/// A resource as the template has it, with globals merged in.
+/// A resource as the template declares it, with `Globals` merged in.
 struct Declared<'d> {
     logical_id: &'d str,
     place: String,
@@ -42,7 +41,7 @@ struct Declared<'d> {
     node: Node<'d>,
 }
 
-/// The resources that exist. Tells the resolver about all of them.
+/// Reads the resources, and returns those that exist. The resolver learns the names of all of them.
 pub(super) fn read(
     globals: Option<&Value>,
     section: Option<&Node<'_>>,
@@ -72,13 +71,13 @@ pub(super) fn read(
     declared.iter().filter_map(|resource| resolved(resource, resolver)).collect()
 }
 
-/// What the resource is called; `None` for an unknown type.
+/// The resource's names; `None` for an unknown type.
 fn identity(resource: &Declared<'_>, resolver: &Resolver<'_>) -> Option<Identity> {
     let property = names::name_property(&resource.type_name)?;
     let given = property.and_then(|property| Some((property, resource.properties.get(property)?)));
     let name = given.and_then(|(property, value)| {
         let place = format!("{}.Properties.{property}", resource.place);
-        // Names must be known before anything else is, so the names of other resources cannot be part of them.
+        // Names are resolved first, so a name cannot contain another resource's name.
         let faults = FaultList::default();
         let names_only = Resolver::with_parameters(resolver.account, resolver.parameters, &faults);
         let name = names_only.text(value, Position { place: &place, used: true });
@@ -91,7 +90,7 @@ fn identity(resource: &Declared<'_>, resolver: &Resolver<'_>) -> Option<Identity
     Some(names::identity(resolver.account, &resource.type_name, name))
 }
 
-/// Resolves the resource, also one that a condition leaves out, and gives it if it exists.
+/// Resolves the resource, and returns it if it exists. One that does not exist is resolved for its faults.
 fn resolved(resource: &Declared<'_>, resolver: &Resolver<'_>) -> Option<Resource> {
     for needed in resource.node.get("DependsOn").iter().flat_map(Node::one_or_list) {
         if needed.text().is_some_and(|id| !resolver.resources.contains_key(&id)) {

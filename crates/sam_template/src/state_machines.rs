@@ -1,6 +1,6 @@
-//! `AWS::Serverless::StateMachine`: where its definition is, and what is put into it.
+//! `AWS::Serverless::StateMachine`: its definition's text and the substitutions in it.
 //!
-//! It must not know what a definition means.
+//! Nothing here parses a definition.
 
 use std::{
     collections::BTreeMap,
@@ -19,21 +19,21 @@ use super::{
 pub struct StateMachineResource {
     /// Its key under `Resources`.
     pub logical_id: String,
-    /// Its physical name.
+    /// Its physical name, which ends its ARN.
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// `EXPRESS`.
+    /// The `Type`; only `EXPRESS` is supported.
     pub kind: String,
-    /// The file of its definition.
+    /// The file of its definition, for messages.
     pub definition_path: PathBuf,
-    /// The definition as on disk, with its `${Name}` placeholders.
+    /// The definition as in its file, with its `${Name}` placeholders.
     pub definition: String,
-    /// What each placeholder stands for. The definition uses these and no others.
+    /// The value of each placeholder. The definition uses these names and no others.
     pub substitutions: BTreeMap<String, String>,
-    /// The role that it runs as.
+    /// The logical id of the role that it runs as.
     pub role_logical_id: String,
-    /// What that role permits.
+    /// The statements of that role's policies.
     pub statements: Vec<Statement>,
     /// Whether X-Ray traces its executions.
     pub traced: bool,
@@ -53,7 +53,7 @@ impl StateMachineResource {
     }
 }
 
-/// What changes nothing that the program can see.
+/// Properties without an effect that a program can observe.
 const AWS_ONLY: &[&str] = &["Name", "Logging", "Tags"];
 
 pub(super) fn read(
@@ -99,29 +99,29 @@ pub(super) fn read(
     })
 }
 
-/// Reports placeholders without a substitution, which AWS would leave as they are, and the other way round.
+/// Reports placeholders without a substitution, which AWS would leave in the text, and substitutions without a
+/// placeholder.
 fn check_placeholders(properties: &Node<'_>, definition: &str) {
     let given = properties.value.get("DefinitionSubstitutions");
     let mut used = Vec::new();
     let mut rest = definition;
     while let Some((_, name, after)) = next_placeholder(rest) {
         if given.is_none_or(|given| given.get(name).is_none()) {
-            properties.report(format!(
-                "the definition uses ${{{name}}}, which DefinitionSubstitutions does not have"
-            ));
+            properties
+                .report(format!("the definition uses ${{{name}}}, which DefinitionSubstitutions lacks"));
         }
         used.push(name);
         rest = after;
     }
     for (name, node) in properties.get("DefinitionSubstitutions").iter().flat_map(Node::entries) {
         if !used.contains(&name) {
-            node.report(format!("the definition has no ${{{name}}}"));
+            node.report(format!("is not used: the definition has no ${{{name}}}"));
         }
     }
 }
 
-/// The text before the first `${Name}`, the name, and the text after it. Names are letters, digits and underscores, as
-/// on AWS; anything else in braces is the definition's own.
+/// The text before the first `${Name}`, the name, and the text after it. As on AWS, a name has letters, digits and
+/// underscores; other text in braces belongs to the definition.
 fn next_placeholder(text: &str) -> Option<(&str, &str, &str)> {
     text.match_indices("${").find_map(|(start, opening)| {
         let (name, after) = text[start + opening.len()..].split_once('}')?;

@@ -1,4 +1,4 @@
-//! `AWS::DynamoDB::Table`: the `CreateTable` request that makes it.
+//! `AWS::DynamoDB::Table`: the `CreateTable` request that creates it. Nothing here sends the request.
 
 use serde_json::{Value, json};
 
@@ -9,15 +9,15 @@ use super::{names::Identity, node::Node};
 pub struct TableResource {
     /// Its key under `Resources`.
     pub logical_id: String,
-    /// Its physical name.
+    /// Its physical name, which ends its ARN.
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// The `CreateTable` request, as `DynamoDB`'s JSON protocol has it.
+    /// The `CreateTable` request, in `DynamoDB`'s JSON protocol.
     pub create_table: Value,
 }
 
-/// What changes nothing that the program can see.
+/// Properties without an effect that a program can observe.
 const AWS_ONLY: &[&str] = &[
     "TableName",
     "PointInTimeRecoverySpecification",
@@ -33,7 +33,7 @@ pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>)
         &["BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"],
         AWS_ONLY,
     );
-    // Provisioned capacity would throttle, which the local engine does not.
+    // Provisioned capacity throttles calls. The local engine does not.
     if let Some(mode) = properties.required("BillingMode") {
         mode.expect_one_of(&["PAY_PER_REQUEST"]);
     }

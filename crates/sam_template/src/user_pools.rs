@@ -1,6 +1,7 @@
-//! `AWS::Cognito::UserPool` with its clients and groups: where callers have their accounts.
+//! `AWS::Cognito::UserPool` with its clients and groups: the pool in which callers have their accounts.
 //!
-//! Only pools whose users sign up with an e-mail address and confirm it with a code are run locally.
+//! One kind of pool is supported: users sign up with an e-mail address and confirm it with a code. Nothing here signs a
+//! user in.
 
 use std::time::Duration;
 
@@ -11,26 +12,26 @@ use super::{names::Identity, node::Node};
 pub struct UserPool {
     /// Its key under `Resources`.
     pub logical_id: String,
-    /// What `Ref` gives: `<region>_<letters and digits>`.
+    /// The value of `Ref`: `<region>_<letters and digits>`.
     pub id: String,
     /// The `iss` of its tokens.
     pub issuer: String,
-    /// What a password must be like.
+    /// The rules for new passwords.
     pub password_policy: PasswordPolicy,
     /// The subject of the mail with the code.
     pub mail_subject: String,
-    /// Its text, with [`CODE_PLACEHOLDER`] in it.
+    /// The text of that mail, with [`CODE_PLACEHOLDER`] in it.
     pub mail_text: String,
-    /// Who may ask it for tokens.
+    /// The clients that may request tokens from it.
     pub clients: Vec<UserPoolClient>,
-    /// The names of its groups.
+    /// The names of its groups, such as `admin`.
     pub groups: Vec<String>,
 }
 
-/// What stands for the code in the text of a mail.
+/// The placeholder for the code in the text of a mail.
 pub const CODE_PLACEHOLDER: &str = "{####}";
 
-/// What a password must be like.
+/// The rules for new passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "the policy's own switches, each for itself")]
 pub struct PasswordPolicy {
@@ -51,23 +52,23 @@ pub struct PasswordPolicy {
 pub struct UserPoolClient {
     /// Its key under `Resources`.
     pub logical_id: String,
-    /// What `Ref` gives: the `aud` of ID tokens.
+    /// The value of `Ref`: the `aud` of ID tokens.
     pub id: String,
-    /// What it may do to sign in, such as `ALLOW_USER_PASSWORD_AUTH`.
+    /// The sign-in flows that it may use, such as `ALLOW_USER_PASSWORD_AUTH`.
     pub auth_flows: Vec<String>,
-    /// The attributes that it may set.
+    /// The attributes that it may write.
     pub write_attributes: Vec<String>,
-    /// The attributes that it sees, in ID tokens too.
+    /// The attributes that it may read. Its ID tokens hold no others.
     pub read_attributes: Vec<String>,
-    /// How long an ID token is good for.
+    /// How long an ID token is valid.
     pub id_token: Duration,
-    /// How long an access token is good for.
+    /// How long an access token is valid.
     pub access_token: Duration,
-    /// How long a refresh token is good for.
+    /// How long a refresh token is valid.
     pub refresh_token: Duration,
 }
 
-/// What changes nothing that a caller of the local stack can see.
+/// Properties without an effect that a caller of the local stack can observe.
 const AWS_ONLY: &[&str] = &[
     "AccountRecoverySetting",
     "DeletionProtection",
@@ -79,7 +80,7 @@ const AWS_ONLY: &[&str] = &[
 ];
 const FLOWS: [&str; 3] = ["ALLOW_USER_SRP_AUTH", "ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"];
 
-/// Reads a pool; clients and groups are [added](add_client) to it.
+/// Reads a pool without its clients and groups, which [`add_client`] and [`add_group`] add.
 pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> Option<UserPool> {
     properties.expect_keys(
         &[
@@ -145,7 +146,7 @@ fn verification_mail(node: &Node<'_>) -> Option<(String, String)> {
     let message = node.required("EmailMessage")?;
     let text = message.text()?;
     if !text.contains(CODE_PLACEHOLDER) {
-        message.report(format!("has no {CODE_PLACEHOLDER}, where the code would stand"));
+        message.report(format!("must contain {CODE_PLACEHOLDER}, which the code replaces"));
     }
     Some((subject?, text))
 }
@@ -217,7 +218,7 @@ fn pool_of<'p>(properties: &Node<'_>, pools: &'p mut [UserPool]) -> Option<&'p m
     pool
 }
 
-/// How long a kind of token is good for.
+/// How long a kind of token is valid.
 fn validity(properties: &Node<'_>, token: &str, default_unit: &str) -> Option<Duration> {
     let units = properties.get("TokenValidityUnits");
     if let Some(units) = &units {
@@ -236,9 +237,9 @@ fn validity(properties: &Node<'_>, token: &str, default_unit: &str) -> Option<Du
     };
     let node = properties.required(&format!("{token}Validity"))?;
     let duration = node.whole_number()?.checked_mul(seconds).map(Duration::from_secs);
-    // Cognito's own limit for all three.
+    // Cognito limits all three kinds to ten years.
     if duration.is_none_or(|duration| duration > Duration::from_hours(10 * 365 * 24)) {
-        node.report("is longer than ten years");
+        node.report("must be at most ten years");
     }
     duration
 }

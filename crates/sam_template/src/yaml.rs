@@ -1,7 +1,7 @@
-//! YAML text to JSON values, with `CloudFormation`'s short tags written out: `!GetAtt A.Arn` becomes
+//! Converts YAML text to JSON values. `CloudFormation`'s short tags become their long form: `!GetAtt A.Arn` becomes
 //! `{"Fn::GetAtt": ["A", "Arn"]}`.
 //!
-//! It must not know which functions exist: an unknown tag is written out like a known one.
+//! Nothing here knows which functions exist: an unknown tag is converted like a known one.
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Number, Value, json};
@@ -9,7 +9,7 @@ use serde_json::{Map, Number, Value, json};
 /// Reads one YAML document.
 ///
 /// # Errors
-/// What is wrong with it, in words; with the line where there is one.
+/// A sentence that names the fault, and its line if it has one.
 pub fn read(text: &str) -> Result<Value, String> {
     let documents = Yaml::load_from_str(text).map_err(|error| {
         let at = error.marker();
@@ -46,7 +46,7 @@ fn scalar_to_json(scalar: &Scalar<'_>) -> Value {
         Scalar::Null => Value::Null,
         Scalar::Boolean(flag) => json!(flag),
         Scalar::Integer(number) => json!(number),
-        // JSON has no infinities; as text they fail where a number is expected.
+        // JSON cannot hold an infinity. As text it is reported where a number is expected.
         Scalar::FloatingPoint(number) => {
             Number::from_f64(number.into_inner()).map_or_else(|| json!(number.to_string()), Value::Number)
         }

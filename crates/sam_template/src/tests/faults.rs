@@ -1,10 +1,10 @@
-//! What is said of a template when one thing in it is wrong.
+//! The faults that are reported for a template with one mistake.
 
 use std::{collections::BTreeMap, path::Path};
 
 use super::{SHOP, Template, shop};
 
-/// Reads the shop with one thing changed: each fault must begin as expected, and there must be no other.
+/// Reads the shop's template with one change. Each fault must begin as expected, and no other fault may occur.
 #[track_caller]
 fn check(from: &str, to: &str, expected: &[&str]) {
     assert_eq!(SHOP.matches(from).count(), 1, "`{from}` must be in the template once");
@@ -76,13 +76,9 @@ fn a_parameter_needs_a_value_that_is_allowed() {
     assert_eq!(one(&[("Size", "10241")]), "Parameters.Size: the value `10241` is more than MaxValue 10240");
     assert!(
         one(&[("Colour", "red")])
-            .starts_with("Parameters.Colour: a value is given, but the template has no such")
+            .starts_with("Parameters.Colour: the template has no such parameter; it has: Issuer, ")
     );
-    check(
-        ", Default: shop }",
-        " }",
-        &["Parameters.Audience: has neither a default nor a value given for it"],
-    );
+    check(", Default: shop }", " }", &["Parameters.Audience: has no default and no value: give it one"]);
     check(
         "Type: Number",
         "Type: CommaDelimitedList",
@@ -98,18 +94,18 @@ fn a_reference_must_name_a_parameter_or_a_resource() {
     check("!Ref Orders\n", "!Ref Order\n", &[&format!("{variable}.ORDERS_TABLE: `Order` {no_such}")]);
     check(
         "${AWS::StackName}",
-        "${AWS::Stack}-${Nobody}",
+        "${AWS::Stack}-${Unknown}",
         &[
             &format!("{variable}.SHARED: `AWS::Stack` {no_such}"),
-            &format!("{variable}.SHARED: `Nobody` {no_such}"),
+            &format!("{variable}.SHARED: `Unknown` {no_such}"),
         ],
     );
-    check("-${!Literal}", "-${!Literal", &[&format!("{variable}.SHARED: `${{` without `}}`")]);
+    check("-${!Literal}", "-${!Literal", &[&format!("{variable}.SHARED: `${{` has no closing `}}`")]);
     check(
         "!GetAtt News.TopicName",
         "!GetAtt News.Name",
         &[&format!(
-            "{variable}.MAPPED: News has no attribute `Name` that is supported here: Arn, TopicArn, TopicName"
+            "{variable}.MAPPED: News has no attribute `Name` in the local stack; it has: Arn, TopicArn, TopicName"
         )],
     );
 }
@@ -183,7 +179,7 @@ fn an_unknown_function_is_reported() {
         "!Sub \"own-",
         "!Base64 \"own-",
         &[&format!(
-            "{variable}.SHARED: Fn::Base64 is not a function that is supported here: Ref, Fn::GetAtt, Fn::If"
+            "{variable}.SHARED: Fn::Base64 is not supported by the local stack; supported: Ref, Fn::GetAtt, Fn::If"
         )],
     );
     check("!Join [\":\",", "!Join [1,", &[&format!("{variable}.JOINED: Fn::Join takes")]);
@@ -416,10 +412,10 @@ fn a_state_machine_needs_its_definition_file_and_every_substitution() {
         "{ PlaceArn:",
         "{ PlacesArn:",
         &[
+            &format!("{machine}: the definition uses ${{PlaceArn}}, which DefinitionSubstitutions lacks"),
             &format!(
-                "{machine}: the definition uses ${{PlaceArn}}, which DefinitionSubstitutions does not have"
+                "{machine}.DefinitionSubstitutions.PlacesArn: is not used: the definition has no ${{PlacesArn}}"
             ),
-            &format!("{machine}.DefinitionSubstitutions.PlacesArn: the definition has no ${{PlacesArn}}"),
         ],
     );
 }

@@ -1,4 +1,4 @@
-//! What a small template describes, and what the deployed one does.
+//! The resources that a small template describes.
 
 mod faults;
 mod user_pools;
