@@ -386,7 +386,7 @@ async fn what_is_no_call_of_cognito_is_told_so() {
     let other = call(&shop.stack, "AdminCreateUser", &json!({})).await;
     other.is(
         "UnknownOperationException",
-        "the local stack does not answer Cognito's AdminCreateUser: \
+        "the local stack does not support Cognito's AdminCreateUser; \
          it answers SignUp, ConfirmSignUp, ResendConfirmationCode and InitiateAuth",
     );
     let stranger = json!({ "ClientId": "another", "Username": "ada@example.com", "Password": PASSWORD });

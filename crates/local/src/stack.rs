@@ -1,4 +1,5 @@
-//! The stack: everything that the template names, started in one process.
+//! The stack: starts in one process everything that the template describes, and wires the parts together. Nothing here
+//! decides how a service behaves.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -29,29 +30,29 @@ use crate::{
     },
 };
 
-/// Who issues tokens, and for whom, where no route asks for one.
+/// The issuer and audience of tokens when no route has an authorizer.
 const UNUSED_ISSUER: (&str, &str) = ("https://orderflow.example/local", "orderflow");
 
-/// The largest AWS call that is answered over HTTP: DynamoDB takes up to 16 MB.
+/// The largest body of an AWS call over HTTP: DynamoDB accepts requests up to 16 MB.
 const MAX_AWS_CALL_BYTES: usize = 16 * 1024 * 1024;
 
-/// The values of the template's parameters on a laptop: each has its default.
+/// The parameters that differ from the template's defaults on a laptop: none.
 pub fn parameters() -> BTreeMap<String, String> {
     BTreeMap::new()
 }
 
-/// How to start a stack.
+/// The options for starting a stack.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The database's file; in memory without one.
+    /// The database's file; `None` keeps the data in memory.
     pub file: Option<PathBuf>,
-    /// What time it is.
+    /// The clock of the stack and of its SDK clients.
     pub clock: StackClock,
-    /// With a seed, AWS calls interleave at random, the same way each time.
+    /// With a seed, AWS calls interleave at random. The same seed gives the same order.
     pub seed: Option<u64>,
 }
 
-/// Why a stack does not start. Each says what to do.
+/// Why a stack does not start. Each message says how to mend it.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
     /// The template cannot be used.
@@ -62,7 +63,7 @@ pub enum StackError {
     Definition {
         /// The definition's file.
         file: String,
-        /// What is wrong with it.
+        /// The faults of the definition, one a line.
         faults: asl::DefinitionError,
     },
     /// A function cannot start.
@@ -70,24 +71,27 @@ pub enum StackError {
     Function {
         /// The function's logical id.
         logical_id: String,
-        /// What is wrong.
+        /// The missing variable or the unknown crate.
         fault: lambda_shell::SetupFault,
     },
     /// The data file cannot be used.
-    #[error("the data file {file} cannot be used ({reason}): start with another --data-dir, or delete it")]
+    #[error(
+        "the data file {file} cannot be used ({reason}): choose another folder with --data-dir, or delete the file and \
+         its data"
+    )]
     Data {
-        /// Which.
+        /// The data file's path.
         file: String,
-        /// What is wrong with it.
+        /// The database's error, or the table that does not match the template.
         reason: String,
     },
-    /// The stack's own state in the data file cannot be used.
+    /// The stack's own rows in the data file cannot be used.
     #[error(transparent)]
     Store(#[from] crate::ground::StoreError),
     /// The token key cannot be used.
     #[error(transparent)]
     Tokens(#[from] crate::ground::tokens::TokenError),
-    /// A topic cannot be made.
+    /// A topic cannot be created.
     #[error(transparent)]
     Topic(#[from] crate::ground::AwsError),
 }
@@ -160,17 +164,17 @@ impl Stack {
         })
     }
 
-    /// The API and the routes under `/local`, as a service.
+    /// The HTTP service: the API and the routes under `/local`.
     pub fn router(&self) -> Router {
         self.router.clone()
     }
 
-    /// AWS's own API, as a service: what `aws --endpoint-url` and functions in other processes call.
+    /// The HTTP service for AWS calls, from `aws --endpoint-url` and from functions in other processes.
     pub fn aws_router(&self) -> Router {
         Router::new().fallback(aws_call).with_state(Arc::clone(&self.aws))
     }
 
-    /// Runs every scheduled function once, now, and says how each ended.
+    /// Runs every scheduled function once, now, and returns how each invocation ended.
     pub async fn run_schedules(&self) -> Vec<Invocation> {
         let mut ended = Vec::new();
         for schedule in &*self.schedules {
@@ -179,7 +183,7 @@ impl Stack {
         ended
     }
 
-    /// Runs every scheduled function by the clock, for as long as the runtime lives.
+    /// Runs every scheduled function at its rate, as long as the runtime lives.
     pub fn start_schedules(&self) {
         for schedule in self.schedules.iter().cloned() {
             let stack = self.clone();
@@ -187,7 +191,11 @@ impl Stack {
                 loop {
                     tokio::time::sleep(schedule.every).await;
                     if let Some(Invocation::Failed { error_type, .. }) = stack.run_schedule(&schedule).await {
-                        tracing::warn!(function = schedule.function, error_type, "a scheduled run failed");
+                        tracing::warn!(
+                            function = schedule.function,
+                            error_type,
+                            "a scheduled invocation failed"
+                        );
                     }
                 }
             });
@@ -198,44 +206,44 @@ impl Stack {
         self.aws.functions()?.invoke(&schedule.function, "{}".to_owned()).await
     }
 
-    /// The handler of AWS calls.
+    /// The handler of AWS calls, for SDK clients of a caller outside the stack.
     pub fn aws(&self) -> &Arc<Aws> {
         &self.aws
     }
 
-    /// Where faults are planted and calls recorded.
+    /// Plants faults on AWS calls, and records the calls.
     pub fn faults(&self) -> &Faults {
         self.aws.faults()
     }
 
-    /// Every mail that was delivered.
+    /// The mails that SNS and Cognito delivered.
     pub fn mailbox(&self) -> &Mailbox {
         &self.mailbox
     }
 
-    /// The topics and subscriptions.
+    /// The local SNS.
     pub fn sns(&self) -> &Sns {
         &self.sns
     }
 
-    /// The accounts of those who sign in; `None` where another issuer has them.
+    /// The user pool; `None` when the template's parameters name another issuer of tokens.
     pub fn cognito(&self) -> Option<&Cognito> {
         self.cognito.as_deref()
     }
 
-    /// The token issuer.
+    /// The issuer of the tokens that the API accepts.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
     }
 
-    /// The stack's clock.
+    /// The clock that the stack was started with.
     pub fn clock(&self) -> &StackClock {
         &self.clock
     }
 }
 
-/// Who must have issued a token, and for whom, for the template's routes to take it: its own pool, or another issuer
-/// where one is given.
+/// The issuer and audience that the template's routes require of a token. They are the user pool's, or those of another
+/// issuer that the parameters name.
 fn issuer_and_audience(template: &Template) -> (String, String) {
     let authorizer =
         template.apis.iter().flat_map(|api| &api.routes).find_map(|route| route.authorizer.as_ref());
@@ -244,7 +252,7 @@ fn issuer_and_audience(template: &Template) -> (String, String) {
     (issuer.to_owned(), audience.to_owned())
 }
 
-/// Opens the database.
+/// Opens the database file, or a database in memory.
 pub(crate) fn open_database(file: Option<&PathBuf>) -> Result<Database, StackError> {
     let opened = match file {
         Some(file) => Database::new(&file.to_string_lossy()),
@@ -258,7 +266,7 @@ fn data_fault(file: Option<&PathBuf>, reason: &str) -> StackError {
     StackError::Data { file, reason: reason.to_owned() }
 }
 
-/// Creates a table, or sees to it that the one that is there has the same keys and indexes.
+/// Creates a table. A table that exists already must have the same keys and indexes.
 fn create_table(
     database: &Database,
     table: &TableResource,
@@ -278,11 +286,14 @@ fn create_table(
     if key_schemas(&found["Table"]) == key_schemas(&table.create_table) {
         Ok(())
     } else {
-        Err(failed("its keys or indexes are not those of the template; another version made it".to_owned()))
+        Err(failed(
+            "its keys or indexes differ from the template: another version of orderflow created it"
+                .to_owned(),
+        ))
     }
 }
 
-/// A table's keys and its indexes' keys, in an order that does not depend on who lists them.
+/// The keys of a table and of its indexes, by index name. The table's own name is empty.
 fn key_schemas(table: &Value) -> BTreeMap<String, Value> {
     let mut keys = BTreeMap::from([(String::new(), table["KeySchema"].clone())]);
     for index in table["GlobalSecondaryIndexes"].as_array().into_iter().flatten() {
@@ -323,7 +334,7 @@ fn local_router(tokens: &Arc<Tokens>, mailbox: &Arc<Mailbox>, sns: &Arc<Sns>, aw
     local_routes::router(Arc::clone(tokens), Arc::clone(mailbox), Arc::clone(sns), Arc::new(executions))
 }
 
-/// The gateway's way to the functions.
+/// Invokes functions for the gateway.
 struct FunctionInvoker(Arc<Aws>);
 
 impl Invoker for FunctionInvoker {

@@ -1,9 +1,11 @@
-//! What a call has to be permitted, in IAM's words: an action and the ARN that it is done to.
+//! The permissions that a call needs, and the check that its caller's role grants them. Nothing here parses a policy.
 //!
-//! Every call of a function or of the state machine is held against the role that the template gives it, so that a
-//! missing permission fails a test here and not in production. Who is not of the template is an operator, and may do
-//! everything. From AWS's Service Authorization Reference: a transaction needs the actions of its parts and none of its own, a query of an
-//! index needs the index's ARN, and SNS judges what is done to a subscription by its topic.
+//! The calls of a function or a state machine are checked against the role that the template gives it. So a missing
+//! permission fails a test, before it fails in production. A caller that is not in the template is an operator, and may
+//! do everything.
+//!
+//! AWS's Service Authorization Reference says which permissions a call needs. A transaction needs the actions of its
+//! parts, and none of its own. A query of an index needs the index's ARN.
 
 use std::collections::HashMap;
 
@@ -13,7 +15,7 @@ use serde_json::Value;
 use super::wire::Operation;
 use crate::ground::{ACCOUNT, AwsError};
 
-/// What each caller of the template may do, by logical id.
+/// The statements of each function's and state machine's role, by logical id.
 #[derive(Debug, Default)]
 pub(crate) struct Roles(HashMap<String, Vec<Statement>>);
 
@@ -24,7 +26,7 @@ impl Roles {
         Self(functions.chain(machines).collect())
     }
 
-    /// The refusal of a call that its caller's role does not permit.
+    /// The error for a call that its caller's role does not permit; `None` if it may go on.
     pub(super) fn denial(&self, caller: &str, operation: &Operation) -> Option<AwsError> {
         let statements = self.0.get(caller)?;
         let permitted =
@@ -46,12 +48,12 @@ impl Roles {
     }
 }
 
-/// One thing that a caller's role must permit.
+/// A permission that a caller's role must grant for a call.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequiredPermission {
     /// The action, such as `dynamodb:GetItem`.
     pub action: String,
-    /// The ARN that it is done to; `*` where IAM knows none.
+    /// The ARN of the resource; `*` if IAM has none for this action.
     pub resource: String,
 }
 
@@ -62,13 +64,13 @@ impl RequiredPermission {
 }
 
 impl Operation {
-    /// Everything that whoever makes this call must be permitted.
+    /// Every permission that the call needs.
     pub(super) fn required_permissions(&self) -> Vec<RequiredPermission> {
         match self {
             Self::DynamoDb { operation, body } => {
                 table_permissions(operation, &serde_json::from_str(body).unwrap_or_default())
             }
-            // Anybody may sign in.
+            // Signing in needs no permission.
             Self::Cognito { .. } => Vec::new(),
             Self::Sns { action, parameters } => {
                 vec![RequiredPermission::new(format!("sns:{action}"), topic(parameters))]
@@ -110,7 +112,7 @@ fn table_permission(action: &str, table: &str, index: Option<&str>) -> RequiredP
 }
 
 fn topic(parameters: &Value) -> String {
-    // To IAM a subscription is no resource
+    // In IAM a subscription is not a resource
     // (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html>).
     if parameters.get("SubscriptionArn").is_some() {
         return "*".to_owned();
@@ -121,7 +123,7 @@ fn topic(parameters: &Value) -> String {
     }
 }
 
-/// The ARN of what a request may name by its ARN or by its name alone.
+/// The ARN of a resource that a request names by its ARN or by its name.
 fn arn_of(service: &str, kind: &str, name: &str) -> String {
     if name.starts_with("arn:") { name.to_owned() } else { ACCOUNT.arn(service, &format!("{kind}{name}")) }
 }

@@ -1,4 +1,4 @@
-//! The real SDK against the local SNS and the Query protocol, in memory: what it sends is understood, and what is answered is parsed.
+//! The real SDK against the local SNS and the Query protocol, in memory: each side understands the other.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -135,7 +135,7 @@ async fn the_sdk_receives_each_error_under_its_own_type() {
     let full = subscribe(200, r#"{"user_id": ["1"]}"#).await.unwrap_err();
     assert_eq!(full.raw_response().unwrap().status().as_u16(), 403);
     assert!(matches!(full.into_service_error(), SubscribeError::FilterPolicyLimitExceededException(_)));
-    // The one that is there already is answered even on a full topic.
+    // An existing subscription is returned, even on a full topic.
     subscribe(7, r#"{"user_id": ["1"]}"#).await.unwrap();
 
     let other = subscribe(7, r#"{"user_id": ["2"]}"#).await.unwrap_err().into_service_error();

@@ -1,4 +1,4 @@
-//! Which tokens are issued, and which are taken for genuine.
+//! Tokens: their claims, and which of them the authorizer accepts.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ async fn the_key_survives_reopening_the_file() {
     let store = || Store::open(Database::new(folder.path().join("d.db").to_str().unwrap()).unwrap()).unwrap();
     let token = open(&store()).tokens.issue(&TokenRequest::new("ana@example.com")).unwrap().id_token;
     open(&store()).verify(&token).unwrap();
-    assert!(world().verify(&token).is_err(), "another stack's token passed");
+    assert!(world().verify(&token).is_err(), "a stack accepted another stack's token");
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,7 +100,7 @@ async fn every_forgery_is_refused() {
         (json!({"aud": "client-2"}), Signing::Genuine, "the audience is not the authorizer's"),
         (json!({"aud": ["client-2"]}), Signing::Genuine, "the audience is not the authorizer's"),
         (json!({"aud": null}), Signing::Genuine, "the audience is not the authorizer's"),
-        // `client_id` counts only where there is no `aud`.
+        // `client_id` counts only in a token without `aud`.
         (
             json!({"aud": "client-2", "client_id": "client-1"}),
             Signing::Genuine,

@@ -1,12 +1,12 @@
-//! What a browser asks before a page of another origin may call the API, and what it is told, as "Configure CORS for
-//! HTTP APIs" has it: the gateway answers every preflight itself, and adds to what a function answers. Its own answers
-//! (401, 404 and such) it leaves as they are: there the documentation promises nothing.
+//! CORS: lets pages of other origins call the API, by the rules of "Configure CORS for HTTP APIs". The gateway answers
+//! every preflight itself, and adds headers to a function's response. Nothing here changes the gateway's own answers, such
+//! as 401 and 404, for which AWS documents no headers.
 
 use axum::{body::Body, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use sam_template::Cors;
 
-/// The answer to OPTIONS. It has no header of CORS where the request names no origin that may call, or no method.
+/// The answer to a preflight. It has no CORS headers unless the request names an allowed origin and a method.
 pub(super) fn preflight(cors: &Cors, request: &HeaderMap) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -23,7 +23,7 @@ pub(super) fn preflight(cors: &Cors, request: &HeaderMap) -> Response {
     response
 }
 
-/// Says on a function's answer who may read it. What the function says of that is ignored.
+/// Adds the CORS headers to a function's response. The function's own CORS headers are dropped.
 pub(super) fn add_headers(cors: &Cors, request: &HeaderMap, response: &mut Response) {
     let headers = response.headers_mut();
     let told: Vec<HeaderName> =
@@ -37,7 +37,7 @@ pub(super) fn add_headers(cors: &Cors, request: &HeaderMap, response: &mut Respo
     }
 }
 
-/// The origin that a request names, if it may call; `*` where all may.
+/// The value of `Access-Control-Allow-Origin`: the request's origin if it is allowed, or `*` if every origin is.
 fn allowed_origin(cors: &Cors, request: &HeaderMap) -> Option<HeaderValue> {
     let origin = request.get(header::ORIGIN)?;
     let named = origin.to_str().ok()?;

@@ -1,4 +1,4 @@
-//! The gateway as a service, in front of functions that a test makes up.
+//! The gateway as a service, in front of scripted functions.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::ground::{
 
 const ISSUER: &str = "https://issuer.example.com/pool";
 
-/// Answers by the name of the function, and keeps every event.
+/// Functions whose names say how they reply. Records every event.
 #[derive(Default)]
 struct ScriptedFunctions {
     events: Mutex<Vec<Value>>,

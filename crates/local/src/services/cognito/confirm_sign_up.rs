@@ -1,4 +1,5 @@
-//! `ConfirmSignUp` and `ResendConfirmationCode`: a customer sends the mailed code back, or asks for another one.
+//! `ConfirmSignUp` and `ResendConfirmationCode`: a customer confirms the address with the mailed code, or requests a new
+//! code. Nothing here issues a token.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,7 +32,7 @@ pub(super) fn run(cognito: &Cognito, request: ConfirmSignUp) -> Result<Value, Aw
     let given = required(request.confirmation_code, "confirmationCode")?;
     let expired = || api_error("ExpiredCodeException", "Invalid code provided, please request a code again.");
     let users = cognito.users();
-    // Who has no account is told the same as who has waited too long.
+    // An unknown address gets the answer of an expired code, so that the answer does not reveal who has an account.
     let mut user = users.get(&username)?.ok_or_else(expired)?;
     if user.confirmed {
         return Err(api_error(
@@ -66,7 +67,7 @@ pub(super) fn resend(cognito: &Cognito, request: ResendConfirmationCode) -> Resu
         }
         found
     };
-    // Who has no account is told of a mail too, and gets none.
+    // An unknown address gets the same answer and no mail, so that the answer does not reveal who has an account.
     if let Some(user) = found {
         mail(cognito, &user)?;
     }

@@ -1,4 +1,4 @@
-//! `InitiateAuth`: tokens for a password, and for a refresh token.
+//! `InitiateAuth`: issues tokens for a password or a refresh token. Nothing here changes an account.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -26,7 +26,9 @@ pub(super) fn run(cognito: &Cognito, request: InitiateAuth) -> Result<Value, Aws
         "REFRESH_TOKEN_AUTH" | "REFRESH_TOKEN" => false,
         other => {
             let supported = "USER_PASSWORD_AUTH and REFRESH_TOKEN_AUTH";
-            return Err(invalid_parameter(&format!("the local stack has no {other}: it has {supported}")));
+            return Err(invalid_parameter(&format!(
+                "the local stack does not support {other}; it supports {supported}"
+            )));
         }
     };
     let allowed = if by_password { "ALLOW_USER_PASSWORD_AUTH" } else { "ALLOW_REFRESH_TOKEN_AUTH" };
@@ -49,7 +51,8 @@ struct SignIn<'a> {
 impl SignIn<'_> {
     fn by_password(&self, parameters: &BTreeMap<String, String>) -> Result<Value, AwsError> {
         let (username, password) = (parameter(parameters, "USERNAME")?, parameter(parameters, "PASSWORD")?);
-        // Who has no account and who has another password are told the same, after the same work.
+        // An unknown address and a wrong password get the same answer in the same time, so that neither reveals who
+        // has an account.
         let wrong = || api_error("NotAuthorizedException", "Incorrect username or password.");
         let found = self.cognito.users().get(username)?;
         let Some(user) = found else {
@@ -92,7 +95,7 @@ impl SignIn<'_> {
         Ok(json!({ "ChallengeParameters": {}, "AuthenticationResult": result }))
     }
 
-    /// An ID token and an access token for somebody who signed in at this time.
+    /// An ID token and an access token for a user who signed in at this time.
     fn tokens(&self, user: &PoolUser, signed_in_at: i64) -> Result<Value, AwsError> {
         let now = self.cognito.clock.unix_seconds();
         let client = self.client;
@@ -115,7 +118,7 @@ impl SignIn<'_> {
         };
         let mut id = claims("id", client.id_token);
         id.insert("aud".to_owned(), json!(client.id));
-        // In such a pool the user name is the id, and the address an alias.
+        // A pool with e-mail sign-in sets the user name to the id, and makes the address an alias.
         id.insert("cognito:username".to_owned(), json!(user.sub));
         for (attribute, value) in [("email", json!(user.email)), ("email_verified", json!(user.confirmed))] {
             if client.read_attributes.iter().any(|readable| readable == attribute) {
@@ -134,8 +137,8 @@ impl SignIn<'_> {
         }))
     }
 
-    /// Opaque to clients, as on AWS, and no bearer token: it names neither an audience nor a client as an authorizer
-    /// looks for them.
+    /// A refresh token, opaque to clients as on AWS. An authorizer refuses it as a bearer token, because it has neither
+    /// `aud` nor `client_id`.
     fn refresh_token(&self, user: &PoolUser, now: i64) -> Result<String, AwsError> {
         let claims = json!({
             "sub": user.sub,

@@ -1,4 +1,5 @@
-//! What a password must be like, and how it is kept: as a salted PBKDF2 hash, from which it cannot be read back.
+//! The password policy, and the salted PBKDF2 hash under which a password is stored. Nothing here stores or logs a
+//! password.
 
 use std::num::NonZeroU32;
 
@@ -13,20 +14,20 @@ use serde::{Deserialize, Serialize};
 use super::api_error;
 use crate::ground::AwsError;
 
-/// How often a password is hashed: enough to make guessing dear for who gets hold of the data file, and little enough
-/// that nobody waits for it at sign-in. Kept with each hash, so that it can be raised.
+/// The rounds of PBKDF2. They slow down guesses against a stolen data file, and a sign-in is still fast. Each hash stores
+/// its own number, so that this one can be raised.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
-/// Of a SHA-256 hash.
+/// The length of a SHA-256 hash.
 const HASH_BYTES: usize = 32;
 const SALT_BYTES: usize = 16;
-/// What Cognito counts as symbols, the blank inside a password among them.
+/// The characters that Cognito counts as symbols, a blank included.
 const SYMBOLS: &str = "^$*.[]{}()?-\"!@#%&/\\,><':;|_~`+= ";
 
-/// What is kept of a password.
+/// A password's hash, as stored.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct PasswordHash {
     rounds: NonZeroU32,
-    /// Base64, like the hash.
+    /// In base64, like the hash.
     salt: String,
     hash: String,
 }
@@ -40,7 +41,7 @@ impl PasswordHash {
         Ok(Self { rounds: ROUNDS, salt: STANDARD.encode(salt), hash: STANDARD.encode(hash) })
     }
 
-    /// Whether this was made from that password. Takes as long either way.
+    /// Whether this is the hash of `password`. The comparison takes constant time.
     pub(super) fn matches(&self, password: &str) -> bool {
         let (Ok(salt), Ok(hash)) = (STANDARD.decode(&self.salt), STANDARD.decode(&self.hash)) else {
             return false;
@@ -48,21 +49,22 @@ impl PasswordHash {
         pbkdf2::verify(PBKDF2_HMAC_SHA256, self.rounds, &salt, password.as_bytes(), &hash).is_ok()
     }
 
-    /// Does the work of [`matches`](Self::matches) for nobody, so that the time does not tell who has an account.
+    /// Takes as long as [`matches`](Self::matches). It runs when there is no account, so that the time does not reveal
+    /// who has one.
     pub(super) fn hash_and_discard(password: &str) {
         let mut hash = [0; HASH_BYTES];
         pbkdf2::derive(PBKDF2_HMAC_SHA256, ROUNDS, &[0; SALT_BYTES], password.as_bytes(), &mut hash);
     }
 }
 
-/// Fills with random bytes.
+/// Fills `bytes` from the system's random numbers.
 pub(super) fn fill_with_random_bytes(bytes: &mut [u8]) -> Result<(), AwsError> {
     rand::fill(bytes).map_err(|_unspecified| {
-        AwsError::new(500, "InternalErrorException", "the system has no random numbers")
+        AwsError::new(500, "InternalErrorException", "the system provides no random numbers")
     })
 }
 
-/// Refuses a password that breaks the policy, naming the first rule that it breaks, as on AWS.
+/// Refuses a password that breaks the policy. As on AWS, the error names the first rule that it breaks.
 pub(super) fn check(policy: PasswordPolicy, password: &str) -> Result<(), AwsError> {
     let has = |kind: fn(char) -> bool| password.chars().any(kind);
     let symbol = |c| SYMBOLS.contains(c);

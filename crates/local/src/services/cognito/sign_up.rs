@@ -1,4 +1,4 @@
-//! `SignUp`: somebody wants an account.
+//! `SignUp`: creates an unconfirmed account, and mails its code. Nothing here issues a token.
 
 use sam_template::{UserPool, UserPoolClient};
 use serde::Deserialize;
@@ -55,7 +55,7 @@ pub(super) fn run(cognito: &Cognito, request: SignUp) -> Result<Value, AwsError>
     }))
 }
 
-/// Refuses what cannot be an account of the pool.
+/// Refuses an address or a password that the pool does not accept.
 pub(super) fn check(pool: &UserPool, email: &str, password: &str) -> Result<(), AwsError> {
     if !is_address(email) {
         return Err(invalid_parameter("Username should be an email."));
@@ -63,7 +63,7 @@ pub(super) fn check(pool: &UserPool, email: &str, password: &str) -> Result<(), 
     passwords::check(pool.password_policy, password)
 }
 
-/// The attributes may repeat the address, and say nothing else: nothing else is kept here.
+/// Refuses every attribute except `email`, which must repeat the user name. No other attribute is stored here.
 fn attributes(client: &UserPoolClient, username: &str, attributes: &[Attribute]) -> Result<(), AwsError> {
     for Attribute { name, value } in attributes {
         if !client.write_attributes.contains(name) {
@@ -74,7 +74,7 @@ fn attributes(client: &UserPoolClient, username: &str, attributes: &[Attribute])
         }
         if name != "email" || value.as_deref().map(str::to_lowercase) != Some(username.to_lowercase()) {
             return Err(invalid_parameter(
-                "the local stack keeps no attribute but email, which is the user name",
+                "the local stack supports only the attribute email, which must be the user name",
             ));
         }
     }
