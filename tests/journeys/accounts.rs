@@ -387,7 +387,7 @@ async fn what_is_no_call_of_cognito_is_told_so() {
     other.is(
         "UnknownOperationException",
         "the local stack does not support Cognito's AdminCreateUser; \
-         it answers SignUp, ConfirmSignUp, ResendConfirmationCode and InitiateAuth",
+         it supports SignUp, ConfirmSignUp, ResendConfirmationCode and InitiateAuth",
     );
     let stranger = json!({ "ClientId": "another", "Username": "ada@example.com", "Password": PASSWORD });
     call(&shop.stack, "SignUp", &stranger)
@@ -464,7 +464,7 @@ async fn a_team_with_an_issuer_of_its_own_gets_no_pool() {
     let stack = Stack::start(&template, Options { file: None, clock, seed: None }).await.expect("it starts");
     sign_up(&stack, "ada@example.com", PASSWORD).await.is(
         "ResourceNotFoundException",
-        "There is no user pool: the template's parameters name another issuer of tokens",
+        "There is no user pool, because the template's parameters name another issuer: sign in there",
     );
     assert!(stack.cognito().is_none());
     let shop = Shop::on(stack);

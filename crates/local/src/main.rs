@@ -51,19 +51,19 @@ struct Flags {
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
     /// The folder of the data file. The data survives a restart.
-    #[arg(long, value_name = "FOLDER", default_value = ".orderflow")]
+    #[arg(long, default_value = ".orderflow")]
     data_dir: PathBuf,
     /// Keep the data in memory, and lose it at the end.
     #[arg(long)]
     ephemeral: bool,
     /// The template to run [default: `infra/template.yaml` in this folder or the nearest above].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long)]
     template: Option<PathBuf>,
     /// Start without the demo catalog.
     #[arg(long)]
     no_demo: bool,
-    /// A value for a parameter of the template. Repeat the flag to give several.
-    #[arg(long, value_name = "NAME=VALUE")]
+    /// A value for a parameter of the template, as Name=Value. Repeat the flag to give several.
+    #[arg(long)]
     parameter: Vec<String>,
 }
 

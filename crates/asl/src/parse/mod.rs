@@ -56,7 +56,9 @@ fn definition(
     let substituted = substitute(text, substitutions);
     let mut reader = Reader { resources, ..Reader::default() };
     for name in &substituted.unused {
-        reader.faults.push(format!("the substitution {name} is not used: the definition has no ${{{name}}}"));
+        reader
+            .faults
+            .push(format!("the substitution {name} is never used: the definition has no ${{{name}}}"));
     }
     let definition = match serde_json::from_str(&substituted.text) {
         Ok(Value::Object(machine)) => reader.machine(&machine),

@@ -200,7 +200,7 @@ fn faults_of_a_task_are_refused() {
         /States/Check/Resource                 | "arn:x"    | state "Check": Resource "arn:x" is not supported (supported: arn:aws:states:::checker:check)
         /States/Check/Resource                 |            | state "Check": Resource "" is not supported
         /States/Check/Arguments                | [1]        | state "Check": Arguments must be an object
-        /States/Check/Arguments/FunctionName   | "x"        | the substitution CheckFunction is not used
+        /States/Check/Arguments/FunctionName   | "x"        | the substitution CheckFunction is never used
         /States/Check/TimeoutSeconds           | "{% 5 %}"  | state "Check": TimeoutSeconds must be a whole number of 1
         /States/Check/TimeoutSeconds           | 1.5        | state "Check": TimeoutSeconds must be a whole number of 1
         /States/Check/Retry                    | {}         | state "Check": Retry must be an array

@@ -329,7 +329,7 @@ async fn a_task_is_called_with_its_arguments_and_gives_its_result() {
     let more =
         json!({"Output": {"total": "{% $states.result.Payload.total %}", "was": "{% $states.input %}"}});
     let execution = execute(&work(&more), &services, json!("in")).await;
-    assert_eq!(services.calls()[0].1, json!("in"), "without Arguments, the input");
+    assert_eq!(services.calls()[0].1, json!("in"), "without Arguments the task receives the input");
     assert_eq!(output(&execution).to_string(), r#"{"total":1300,"was":"in"}"#);
 }
 

@@ -105,7 +105,7 @@ async fn the_sdk_subscribes_confirms_publishes_and_unsubscribes() {
     let second = publish.clone().send().await.unwrap();
     assert_ne!(first.message_id, second.message_id);
     let delivered = mailbox.mails(Some(MailKind::OrderStatus), None);
-    assert_eq!(delivered.len(), 1, "a message without user_id reached somebody");
+    assert_eq!(delivered.len(), 1, "a message without user_id was delivered");
     assert_eq!(delivered[0].body, body);
     assert_eq!(delivered[0].order_id.as_deref(), Some("o-1"));
     assert_eq!(delivered[0].status.as_deref(), Some("CONFIRMED"));

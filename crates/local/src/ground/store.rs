@@ -58,7 +58,7 @@ pub enum StoreError {
     },
     /// A row cannot be parsed.
     #[error(
-        "the local stack's own rows: the row {kind}/{id} cannot be read by this version of orderflow: choose another \
+        "the local stack's own rows: the row {kind}/{id} cannot be read by this version: choose another \
         folder with --data-dir, or delete the data file and its data"
     )]
     Row {
