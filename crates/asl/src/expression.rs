@@ -136,7 +136,7 @@ impl Expression {
         }
     }
 
-    /// The text, without the surrounding blanks.
+    /// The expression's text, without the delimiters and the blanks inside them.
     pub(super) fn source(&self) -> &str {
         &self.source
     }

@@ -59,7 +59,7 @@ struct Flags {
     /// The template to run [default: `infra/template.yaml` in this folder or the nearest above].
     #[arg(long)]
     template: Option<PathBuf>,
-    /// Start without the demo catalog.
+    /// Start without the demo catalog. The demo admin is created all the same.
     #[arg(long)]
     no_demo: bool,
     /// A value for a parameter of the template, as Name=Value. Repeat the flag to give several.

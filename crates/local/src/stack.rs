@@ -231,7 +231,7 @@ impl Stack {
         self.cognito.as_deref()
     }
 
-    /// The issuer of the tokens that the API accepts.
+    /// Issues and verifies tokens for the API.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
     }

@@ -55,7 +55,7 @@ pub struct Authorizer {
     pub name: String,
     /// The `iss` that a token must have.
     pub issuer: String,
-    /// The accepted audiences. A token's `aud` must contain one of them.
+    /// The accepted audiences. A token needs one of them in `aud`, or in `client_id` if it has no `aud`.
     pub audience: Vec<String>,
 }
 

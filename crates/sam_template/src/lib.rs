@@ -68,7 +68,7 @@ pub struct Template {
     pub state_machines: Vec<StateMachineResource>,
     /// HTTP APIs, with the routes that the functions' events add to them.
     pub apis: Vec<Api>,
-    /// The Cognito user pool; `None` when the parameters name another issuer of tokens.
+    /// The Cognito user pool; `None` if the template creates none with these parameters.
     pub user_pool: Option<UserPool>,
     /// The functions that run at a fixed rate.
     pub schedules: Vec<Schedule>,

@@ -58,7 +58,7 @@ pub struct UserPoolClient {
     pub auth_flows: Vec<String>,
     /// The attributes that it may write.
     pub write_attributes: Vec<String>,
-    /// The attributes that it may read. Its ID tokens hold no others.
+    /// The users' attributes that it may read. Its ID tokens hold no other attribute.
     pub read_attributes: Vec<String>,
     /// How long an ID token is valid.
     pub id_token: Duration,

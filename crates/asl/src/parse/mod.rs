@@ -1,5 +1,5 @@
-//! Parses a definition's JSON and collects its faults: fields that a state may not have, and targets that do not exist
-//! or cannot be reached. It continues after a fault, so that one attempt reports all of them. Nothing here runs a state.
+//! Parses a definition's JSON and collects its faults, such as fields that a state may not have and targets that do not
+//! exist. It continues after a fault, so that one attempt reports all of them. Nothing here runs a state.
 
 mod fields;
 mod policies;

@@ -8,7 +8,7 @@ use super::StoreError;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct AwsError {
-    /// The HTTP status. From 500 on, the service is at fault and a retry may help. Below 500, the caller is at fault.
+    /// The HTTP status. From 500 on, the service is at fault. Below 500 the caller is, or the call was throttled.
     pub status: u16,
     /// The code that clients match on, such as `NotFound`.
     pub code: String,

@@ -51,7 +51,7 @@ pub(super) struct PoolUser {
     pub(super) password: PasswordHash,
     /// Whether the customer has confirmed the address.
     pub(super) confirmed: bool,
-    /// The code that confirms the address; `None` once it has.
+    /// The code that confirms the address; `None` for a confirmed account.
     pub(super) code: Option<Code>,
     pub(super) groups: Vec<String>,
 }
