@@ -1,6 +1,6 @@
 //! Step Functions: state machines, their synchronous executions, and the optimised integrations that a Task may use.
 //!
-//! The crate `asl` interprets the definitions. Here each Task becomes one AWS call, which [`TaskCalls`] makes. Nothing
+//! The crate `asl` interprets the definitions. Here each Task becomes one AWS call, which `TaskCalls` makes. Nothing
 //! here knows which service answers it.
 
 use std::{
