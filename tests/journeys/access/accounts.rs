@@ -376,8 +376,8 @@ async fn an_unknown_call_of_cognito_is_refused_by_name() {
     let other = call(&shop.stack, "AdminCreateUser", &json!({})).await;
     other.is(
         "UnknownOperationException",
-        "the local stack does not answer Cognito's AdminCreateUser: \
-         it answers SignUp, ConfirmSignUp, ResendConfirmationCode and InitiateAuth",
+        "the local stack does not support Cognito's AdminCreateUser; \
+         it supports SignUp, ConfirmSignUp, ResendConfirmationCode and InitiateAuth",
     );
     let stranger = json!({ "ClientId": "another", "Username": "ada@example.com", "Password": PASSWORD });
     call(&shop.stack, "SignUp", &stranger)
@@ -435,7 +435,7 @@ async fn a_template_with_another_issuer_makes_no_pool() {
     let shop = Shop::of(&template, 1).await;
     sign_up(&shop.stack, "ada@example.com", PASSWORD).await.is(
         "ResourceNotFoundException",
-        "There is no user pool: the template's parameters name another issuer of tokens",
+        "There is no user pool, because the template's parameters name another issuer: sign in there",
     );
     assert!(shop.stack.cognito().is_none());
     let ada = shop.signed_in("Ada");

@@ -143,7 +143,7 @@ enum Who {
 
 /// An order that a customer has asked for. It may not be stored.
 #[derive(Clone, Debug)]
-struct Wish {
+struct WantedOrder {
     owner: usize,
     key: String,
     lines: Vec<(&'static str, i64)>,
@@ -155,7 +155,7 @@ struct Wish {
 struct History {
     shop: Shop,
     random: Rng,
-    wishes: Vec<Wish>,
+    wishes: Vec<WantedOrder>,
     /// Every order in an answer.
     answers: Vec<Value>,
 }
@@ -198,7 +198,7 @@ impl History {
             lines.truncate(random.usize(1..=SKUS.len()));
             let owner = random.usize(..CUSTOMERS.len());
             let key = format!("key-{known}");
-            self.wishes.push(Wish { owner, key, lines, version: 0, order_id: String::new() });
+            self.wishes.push(WantedOrder { owner, key, lines, version: 0, order_id: String::new() });
             return Deed::Place { order: known };
         }
         // Mostly one of the latest orders.
@@ -266,7 +266,7 @@ impl History {
     }
 
     /// The owner of an order, with a fresh token.
-    fn owner(&self, wish: &Wish) -> Customer {
+    fn owner(&self, wish: &WantedOrder) -> Customer {
         self.shop.signed_in(CUSTOMERS[wish.owner])
     }
 
@@ -328,7 +328,7 @@ impl History {
     }
 }
 
-impl Wish {
+impl WantedOrder {
     /// The order's id, or an id without an order.
     fn id(&self) -> String {
         let nobodys = "00000000-0000-0000-0000-000000000000";

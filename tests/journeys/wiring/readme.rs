@@ -452,7 +452,7 @@ fn costs(house: &House, costs: &BTreeMap<String, [String; 3]>) -> Complaints {
 /// The calls of a day that write without a condition, or scan.
 fn unconditional(calls: &[Recorded]) -> Complaints {
     let mut found = Vec::new();
-    for Recorded { call, needs, text, .. } in calls {
+    for Recorded { call, permissions: needs, text, .. } in calls {
         let writes = ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"]
             .contains(&call.operation.as_str());
         // A transaction needs one permission for each of its parts.

@@ -1,6 +1,6 @@
 //! Roles against calls: each role permits every call of a day in the shop, and no other.
 
-use local::aws::Need;
+use local::aws::RequiredPermission;
 use sam_template::{Effect, Statement, Template, permits};
 
 use super::{self as wiring, Complaints, HOUSE, House, assert_blamed, assert_sound, complaints, day};
@@ -59,12 +59,12 @@ fn scheduler_of(function: &str) -> String {
 }
 
 /// A permission that is needed, and by whom: the name in [`Granted::to`].
-type Needed = (String, Need);
+type Needed = (String, RequiredPermission);
 
 /// What AWS itself does under a role of the template: it runs schedules, writes traces and sends dead letters.
 fn done_by_aws(template: &Template) -> Vec<Needed> {
     let need = |who: &str, action: &str, resource: &str| {
-        (who.to_owned(), Need { action: action.to_owned(), resource: resource.to_owned() })
+        (who.to_owned(), RequiredPermission { action: action.to_owned(), resource: resource.to_owned() })
     };
     let mut needs = Vec::new();
     for function in &template.functions {
@@ -93,7 +93,7 @@ async fn needs() -> Vec<Needed> {
     let recorded = shop.stack.faults().recorded();
     let called = recorded.into_iter().flat_map(|recorded| {
         let caller = recorded.call.caller;
-        recorded.needs.into_iter().map(move |need| (caller.clone(), need))
+        recorded.permissions.into_iter().map(move |need| (caller.clone(), need))
     });
     let mut needs: Vec<Needed> = called.chain(done_by_aws(&TEMPLATE)).collect();
     needs.sort();
@@ -105,7 +105,7 @@ async fn needs() -> Vec<Needed> {
 fn permitted(house: &House, needs: &[Needed]) -> Result<Complaints, String> {
     let granted = granted(house.template()?);
     let mut found = Vec::new();
-    for (who, Need { action, resource }) in needs {
+    for (who, RequiredPermission { action, resource }) in needs {
         match granted.iter().find(|grant| grant.to == *who) {
             None => found.push(format!("{who} calls {action} and has no role in the template")),
             Some(grant) if permits(&grant.statements, action, resource) => {}

@@ -13,7 +13,7 @@ const OPENAPI: &str = "infra/openapi.yaml";
 const AUDIT: &str = "scripts/audit_books.py";
 
 /// The table of what every command does in every status, wherever it stands.
-const MATRIX: &str = "/matrix.txt";
+const MATRIX: &str = "/every_command.txt";
 
 /// The status of an order that the workflow is still at: not announced, not listed, and an order in it is not settled.
 const UNSETTLED: &str = "PENDING";
@@ -79,16 +79,20 @@ fn listed(house: &House, all: &[&str], entered: &[&str]) -> Result<Complaints, S
     }
 
     let (matrix, text) =
-        house.0.iter().find(|(path, _)| path.ends_with(MATRIX)).ok_or("there is no matrix.txt")?;
+        house.0.iter().find(|(path, _)| path.ends_with(MATRIX)).ok_or("there is no every_command.txt")?;
     let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split('|').map(str::trim).collect()).collect();
     for status in all {
         if !cells.iter().any(|line| line[0] == *status) {
-            found.push(format!("{matrix} has no line for {status}: add it to the statuses of matrix.rs"));
+            found.push(format!(
+                "{matrix} has no line for {status}: add it to the statuses of every_command.rs"
+            ));
         }
         if entered.contains(status)
             && !cells.iter().any(|line| line.get(1) == Some(&&*format!("to {status}")))
         {
-            found.push(format!("{matrix} has no command `to {status}`: add it to the commands of matrix.rs"));
+            found.push(format!(
+                "{matrix} has no command `to {status}`: add it to the commands of every_command.rs"
+            ));
         }
         let mail = format!("\nStatus:    {status} since ");
         let shown = house.0.iter().any(|(path, text)| path.starts_with(SNAPSHOTS) && text.contains(&mail));
@@ -123,8 +127,8 @@ fn a_list_that_lacks_a_status_is_named_with_it() {
         ["GET /orders", "lacks RETURNED"],
         ["OrderChange", "lacks RETURNED"],
         ["SettledOrder", "lacks RETURNED"],
-        ["matrix.txt", "no line for RETURNED"],
-        ["matrix.txt", "`to RETURNED`"],
+        ["every_command.txt", "no line for RETURNED"],
+        ["every_command.txt", "`to RETURNED`"],
         [SNAPSHOTS, "no mail about RETURNED"],
         [AUDIT, "RETURNED order"],
     ] {

@@ -6,7 +6,7 @@ use crate::{Definition, Jitter, State, StateType};
 
 const RESOURCES: [&str; 1] = ["arn:aws:states:::checker:check"];
 
-/// A definition that uses every field that is supported.
+/// A definition that uses every supported field.
 fn every_field() -> Value {
     json!({
         "Comment": "all of it", "QueryLanguage": "JSONata", "StartAt": "Check", "TimeoutSeconds": 20,
@@ -103,13 +103,13 @@ fn every_supported_field_is_read() {
 }
 
 #[test]
-fn definitions_cross_threads() {
+fn a_definition_may_be_shared_between_threads() {
     fn crosses<T: Send + Sync>() {}
     crosses::<Definition>();
 }
 
-/// Checks that each line's fault is found. A line is a place in the good definition, the JSON that it is set
-/// to (or nothing, to take the field away), and a part of the fault.
+/// Checks that each line's fault is reported. A line holds a place in a valid definition, the JSON to set there (or
+/// nothing, to remove the field), and a part of the expected fault.
 fn check(table: &str) {
     assert_eq!(faults(&every_field()), Vec::<String>::new());
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -168,7 +168,7 @@ fn faults_of_a_states_fields_are_refused() {
         /States/Pause/Next              | 1          | state "Pause": Next must name a state
         /States/Check/HeartbeatSeconds  | 1          | state "Check": HeartbeatSeconds is not supported
         /States/Check/Credentials       | {}         | state "Check": Credentials is not supported
-        /States/Check/InputPath         | "$"        | state "Check": InputPath belongs to JSONPath; with JSONata it is Arguments or Output
+        /States/Check/InputPath         | "$"        | state "Check": InputPath belongs to JSONPath; use Arguments or Output with JSONata
         /States/Check/Parameters        | {}         | state "Check": Parameters belongs to JSONPath
         /States/Check/ResultPath        | "$"        | state "Check": ResultPath belongs to JSONPath
         /States/Check/ResultSelector    | {}         | state "Check": ResultSelector belongs to JSONPath
@@ -230,7 +230,7 @@ fn faults_of_an_expression_are_refused_where_it_stands() {
     check(
         r#"
         /States/Shape/Output/a/1         | "{% 1 + %}"                   | state "Shape": Output/a[1]: the expression `1 +` does not parse
-        /States/Shape/Output/a/1         | " {% 1 %}"                    | state "Shape": Output/a[1]: an expression begins with
+        /States/Shape/Output/a/1         | " {% 1 %}"                    | state "Shape": Output/a[1]: an expression must begin with
         /States/Shape/Assign/p           | "{% $eval('1') %}"            | state "Shape": Assign/p: the expression `$eval('1')` uses $eval
         /States/Shape/Output             | "{% $states.input.a ?? 1 %}"  | state "Shape": Output: the expression `$states.input.a ?? 1` uses `??`
         /States/Shape/Output             | "{% $states.input.a ?: 1 %}"  | state "Shape": Output: the expression `$states.input.a ?: 1` uses `?:`
@@ -266,7 +266,7 @@ fn a_choice_without_rules_or_with_an_effect_for_no_default_is_refused() {
 }
 
 #[test]
-fn a_circle_without_an_end_is_refused() {
+fn a_loop_without_an_end_is_refused() {
     let circle = json!({
         "QueryLanguage": "JSONata", "StartAt": "A", "Comment": "${CheckFunction}",
         "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}
@@ -276,7 +276,7 @@ fn a_circle_without_an_end_is_refused() {
 }
 
 #[test]
-fn every_fault_is_told_at_once_each_on_its_line() {
+fn every_fault_is_reported_at_once_on_a_line_of_its_own() {
     let mut definition = every_field();
     definition["States"]["Shape"]["Type"] = json!("Map");
     definition["States"]["Check"]["TimeoutSeconds"] = json!(0);
@@ -297,7 +297,7 @@ fn every_fault_is_told_at_once_each_on_its_line() {
 }
 
 #[test]
-fn a_text_that_is_no_definition_is_refused_with_its_placeholders() {
+fn a_text_that_is_not_a_definition_is_refused_with_its_missing_placeholders() {
     for (text, part) in [
         ("", "the definition is not JSON"),
         ("[]", "the definition is not a JSON object"),
