@@ -31,6 +31,9 @@ impl Timeouts {
     pub const CONTENTION: Duration = Duration::from_millis(500);
     /// A run of the workflow, as its caller waits for it. Short enough for a call of the table before and one after it.
     pub const WORKFLOW: Duration = Duration::from_millis(21_500);
+    /// How long a run of the sweeper claims orders. The last claim and its execution must end before the function's own
+    /// timeout.
+    pub const CLAIMING: Duration = Duration::from_secs(30);
     /// Attempts at one call; the SDK waits between them.
     pub const MAX_ATTEMPTS: u32 = 3;
 }

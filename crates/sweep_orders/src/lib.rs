@@ -4,7 +4,7 @@
 //! An order is due when the execution that should have finished it did not: a crash, a lost acknowledgement, an e-mail
 //! that could not be sent.
 
-use aws_adapters::{Claim, DueOrder, Orders, Workflow, database, workflows};
+use aws_adapters::{Claim, DueOrder, Orders, Timeouts, Workflow, database, workflows};
 use domain::{
     Error,
     workflow::{Command, Resume},
@@ -12,6 +12,7 @@ use domain::{
 use futures_util::{StreamExt as _, stream};
 use lambda_shell::{Clock, Count, Env, SdkConfig, SetupFault, Step, trace_header};
 use serde::Serialize;
+use tokio::time::Instant;
 
 /// Orders that one run takes from each of the four shards. What is left is due in a minute still.
 const PER_SHARD: u16 = 50;
@@ -38,6 +39,8 @@ pub struct Swept {
     pub failed: usize,
     /// Orders that wait for a person from now on.
     pub given_up: usize,
+    /// Orders that this run had no time to claim. They stay due, and the next run takes them.
+    pub left_due: usize,
 }
 
 impl SweepOrders {
@@ -59,16 +62,19 @@ impl Step for SweepOrders {
     type Output = Swept;
 
     async fn handle(&self, _scheduled: serde_json::Value) -> Result<Swept, Error> {
-        let now = self.clock.now();
-        let due = self.orders.due(now, PER_SHARD).await?;
+        let last_claim = Instant::now() + Timeouts::CLAIMING;
+        let due = self.orders.due(self.clock.now(), PER_SHARD).await?;
         let mut swept = Swept { due: due.len(), ..Swept::default() };
-        let mut ended = stream::iter(due).map(|order| self.sweep(order)).buffer_unordered(AT_ONCE);
+        // The stream starts an attempt only when another one has ended.
+        let attempts = stream::iter(due).map(|order| self.sweep(order, last_claim));
+        let mut ended = attempts.buffer_unordered(AT_ONCE);
         while let Some(end) = ended.next().await {
             match end {
                 End::Resumed => swept.resumed += 1,
                 End::Failed => swept.failed += 1,
                 End::GivenUp => swept.given_up += 1,
                 End::Lost => {}
+                End::LeftDue => swept.left_due += 1,
             }
         }
         tracing::info!(
@@ -76,13 +82,11 @@ impl Step for SweepOrders {
             resumed = swept.resumed,
             failed = swept.failed,
             given_up = swept.given_up,
+            left_due = swept.left_due,
             "swept"
         );
         if swept.resumed > 0 {
             lambda_shell::count(Count::OrdersSwept, swept.resumed);
-        }
-        if swept.given_up > 0 {
-            lambda_shell::count(Count::OrdersGivenUp, swept.given_up);
         }
         Ok(swept)
     }
@@ -93,12 +97,18 @@ enum End {
     Resumed,
     Failed,
     GivenUp,
+    /// Another run claimed it, or nothing is left to do.
     Lost,
+    /// It was not claimed, since this run has worked for long enough.
+    LeftDue,
 }
 
 impl SweepOrders {
     /// One order's failure is no other order's.
-    async fn sweep(&self, due: DueOrder) -> End {
+    async fn sweep(&self, due: DueOrder, last_claim: Instant) -> End {
+        if Instant::now() >= last_claim {
+            return End::LeftDue;
+        }
         let order_id = due.order_id;
         // A run may take most of a minute: a claim counts from when it is made, not from when the run began.
         let resume = match self.orders.claim(&due, self.clock.now()).await {
@@ -107,6 +117,8 @@ impl SweepOrders {
             }
             Ok(Claim::Lost) => return End::Lost,
             Ok(Claim::GivenUp) => {
+                // Counted here and not at the end, so that a run that is cut off loses no count.
+                lambda_shell::count(Count::OrdersGivenUp, 1);
                 tracing::error!(%order_id, "given up: POST /orders/{{order_id}}/resume takes it up again");
                 return End::GivenUp;
             }

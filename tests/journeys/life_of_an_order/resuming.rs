@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use domain::Timestamp;
-use local::aws::Fault;
+use local::{aws::Fault, services::lambda::Invocation};
+use serde_json::Value;
 use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -153,4 +154,70 @@ async fn only_an_admin_resumes_an_order_and_only_one_that_exists() {
     let tokenless = Customer { token: String::new(), ..ada };
     assert_eq!(shop.resume(&tokenless, &id).await.status, 401);
     assert_eq!(shop.books().await.given_up(), [id.as_str()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_ends_before_its_timeout_although_two_hundred_executions_would_take_twenty_seconds_each() {
+    const ORDERS: usize = 200;
+    let shop = Shop::open().await.stocked("TEA-1", 1_000).await;
+    let ada = shop.customer("Ada").await;
+    shop.fail_mails();
+    for n in 0..ORDERS {
+        assert_eq!(shop.place(&ada, &format!("key-{n}"), &[("TEA-1", 1)]).await.status, 201);
+    }
+    shop.wait(DUE);
+    shop.heal();
+    let slow = Duration::from_secs(20);
+    shop.plant(move |call| (call.operation == "StartSyncExecution").then_some(Fault::Delay(slow)));
+
+    let mut resumed = 0;
+    for run in 1..=2 {
+        let started = tokio::time::Instant::now();
+        let ended = shop.sweep().await;
+        let took = started.elapsed();
+
+        let [Invocation::Answered(answer)] = &ended[..] else { panic!("run {run}: {ended:?}") };
+        let answer: Value = serde_json::from_str(answer).expect("JSON");
+        assert!(took < Duration::from_secs(55), "run {run} took {took:?}: {answer}");
+        assert!(answer["left_due"].as_u64() > Some(150), "run {run} left {answer}");
+        resumed += answer["resumed"].as_u64().expect("a count");
+    }
+    assert!(resumed >= 16, "two runs resumed {resumed} orders");
+    assert_eq!(shop.order_mail().len(), usize::try_from(resumed).expect("a count"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_order_that_is_given_up_is_counted_at_that_moment() {
+    let shop = Shop::open().await.stocked("TEA-1", 5).await;
+    let ada = shop.customer("Ada").await;
+    shop.fail_mails();
+    for n in 0..3 {
+        shop.place(&ada, &format!("key-{n}"), &[("TEA-1", 1)]).await;
+    }
+    for _ in 0..ATTEMPTS {
+        shop.sweep_after(LONGEST_WAIT).await;
+    }
+    // The claims fail, since each order was tried often enough. Of the updates that give the orders up, one is acknowledged
+    // at once, one after a retry, and the last one never.
+    let mut updates = 0;
+    shop.plant(move |call| {
+        updates += usize::from(call.operation == "UpdateItem");
+        match updates {
+            ..=4 => None,
+            5 => Some(Fault::After),
+            _ => Some(Fault::Delay(Duration::from_mins(2))),
+        }
+    });
+    let lines = Lines::default();
+    let layer = lambda_shell::log_lines(lines.clone());
+    let guard =
+        listen(tracing_subscriber::registry().with(layer).with(lambda_shell::log_filter(Level::INFO)));
+
+    shop.wait(LONGEST_WAIT);
+    let ended = shop.sweep().await;
+
+    drop(guard);
+    let counted = lines.text().matches("\"metric\":\"OrdersGivenUp\"").count();
+    assert_eq!(shop.books().await.given_up().len(), 3, "{ended:?}");
+    assert_eq!(counted, 3, "{ended:?}: {}", lines.text());
 }

@@ -199,7 +199,7 @@ async fn the_program_of_every_function_does_its_part_of_an_order_over_http() {
 
     let program = cloud.start("sweep_orders").await;
     let swept = program.invoke("{}").await.expect("a summary");
-    assert_eq!(swept, json!({ "due": 0, "resumed": 0, "failed": 0, "given_up": 0 }));
+    assert_eq!(swept, json!({ "due": 0, "resumed": 0, "failed": 0, "given_up": 0, "left_due": 0 }));
     logged("sweep_orders", &program.stop().await, &["invocation-1"]);
     served.insert("sweep_orders");
 

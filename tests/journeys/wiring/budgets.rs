@@ -20,6 +20,7 @@ struct Waits {
     operation: Duration,
     contention: Duration,
     workflow: Duration,
+    claiming: Duration,
 }
 
 const WAITS: Waits = Waits {
@@ -27,6 +28,7 @@ const WAITS: Waits = Waits {
     operation: Timeouts::OPERATION,
     contention: Timeouts::CONTENTION,
     workflow: Timeouts::WORKFLOW,
+    claiming: Timeouts::CLAIMING,
 };
 
 /// A timeout, or what a timeout must exceed: a name for the complaint, and the time.
@@ -67,6 +69,15 @@ fn budgets(house: &House, waits: Waits) -> Result<Complaints, String> {
             // It reads the order before the run, and after a run whose outcome it does not know.
             let all = Budget::new("Timeouts::WORKFLOW + 2 OPERATION", waits.workflow + 2 * waits.operation);
             longer(&mut found, &Budget::of(function), &all);
+        }
+    }
+    for schedule in &template.schedules {
+        // The sweeper's last claim may be made just before it stops claiming.
+        let whole = waits.claiming + waits.operation + waits.workflow;
+        let run = Budget::new("Timeouts::CLAIMING + OPERATION + WORKFLOW", whole);
+        for function in template.functions.iter().filter(|function| function.logical_id == schedule.function)
+        {
+            longer(&mut found, &Budget::of(function), &run);
         }
     }
     gateway(&mut found, &template);
@@ -180,6 +191,7 @@ fn a_timeout_that_is_too_short_is_named_with_what_it_waits_for() {
             Waits { workflow: Duration::from_secs(22), ..WAITS },
             ["ChangeOrderFunction", "Timeouts::WORKFLOW + 2 OPERATION"],
         ),
+        (Waits { claiming: Duration::from_secs(31), ..WAITS }, ["SweepOrdersFunction", "CLAIMING"]),
         (Waits { attempt: Duration::from_secs(3), ..WAITS }, ["Timeouts::OPERATION", "Timeouts::ATTEMPT"]),
         (Waits { contention: Duration::from_secs(1), ..WAITS }, ["CreateOrderFunction", "CONTENTION"]),
     ] {

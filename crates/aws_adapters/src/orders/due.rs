@@ -39,7 +39,7 @@ pub enum Claim {
     Claimed(u32),
     /// Somebody else was faster, or nothing is left to do.
     Lost,
-    /// It was tried often enough: it waits for a person now.
+    /// It was tried often enough, and waits for a person now. If the outcome is unknown, the next run gives it up again.
     GivenUp,
 }
 
@@ -129,7 +129,8 @@ impl Orders {
         }
     }
 
-    /// Moves an order that nobody else has claimed to the shard that waits for a person.
+    /// Moves an order that nobody else has claimed to the shard that waits for a person. A giving-up whose outcome is
+    /// unknown is reported as one: its order may wait for a person, and a report too many does no harm.
     async fn give_up(&self, due: &DueOrder) -> Result<Claim, Error> {
         let answer = self
             .client
@@ -137,14 +138,18 @@ impl Orders {
             .table_name(&self.table)
             .set_key(Some(key(due.order_id)))
             .update_expression("SET due_shard = :given_up")
-            .condition_expression("due_at = :seen AND due_shard = :shard")
+            // A repeat by the SDK, after a lost acknowledgement, must find that the order was given up.
+            .condition_expression("due_at = :seen AND due_shard IN (:shard, :given_up)")
             .expression_attribute_values(":given_up", AttributeValue::S(GIVEN_UP.to_owned()))
             .expression_attribute_values(":seen", AttributeValue::S(due.due_at.clone()))
             .expression_attribute_values(":shard", AttributeValue::S(due.order_id.due_shard().to_owned()))
             .send()
             .await;
-        let given_up = held(answer, "giving an order up")?.is_some();
-        Ok(if given_up { Claim::GivenUp } else { Claim::Lost })
+        match held(answer, "giving an order up") {
+            Ok(Some(_)) | Err(Error::Unavailable { .. }) => Ok(Claim::GivenUp),
+            Ok(None) => Ok(Claim::Lost),
+            Err(certain) => Err(certain),
+        }
     }
 
     /// Takes an order up again that was given up, or that is due and not claimed yet, as if it had never been tried.
