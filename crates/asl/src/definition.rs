@@ -40,7 +40,7 @@ impl Definition {
         self.states.get(self.start_at).map_or("", State::name)
     }
 
-    /// Every state, in the order of the text.
+    /// Every state, in the order of the text. Those inside the branches of a Parallel follow it.
     pub fn states(&self) -> &[State] {
         &self.states
     }
@@ -87,6 +87,7 @@ impl State {
             StateKind::Succeed(_) => StateType::Succeed,
             StateKind::Fail(_) => StateType::Fail,
             StateKind::Wait(_) => StateType::Wait,
+            StateKind::Parallel(_) => StateType::Parallel,
         }
     }
 
@@ -100,9 +101,15 @@ impl State {
         self.task().map(|task| task.resource.as_str())
     }
 
-    /// A Task's `Arguments` as they stand in the definition, expressions and all.
+    /// The names of the states that a Parallel's branches begin with, in the order of `Branches`.
+    pub fn branches(&self) -> impl Iterator<Item = &str> {
+        let branches = if let StateKind::Parallel(parallel) = &self.kind { &*parallel.branches } else { &[] };
+        branches.iter().map(String::as_str)
+    }
+
+    /// The `Arguments` of a Task or a Parallel as they stand in the definition, expressions and all.
     pub fn arguments(&self) -> Option<&Value> {
-        self.task().and_then(|task| task.raw_arguments.as_ref())
+        self.retryable().and_then(|state| state.raw_arguments.as_ref())
     }
 
     /// How long one attempt of a Task may take.
@@ -110,18 +117,30 @@ impl State {
         self.task().and_then(|task| task.timeout)
     }
 
-    /// A Task's retriers, in order.
+    /// The retriers of a Task or a Parallel, in order.
     pub fn retriers(&self) -> &[Retrier] {
-        self.task().map_or(&[], |task| &task.retry)
+        self.retryable().map_or(&[], |state| &state.retry)
     }
 
-    /// A Task's catchers, in order.
+    /// The catchers of a Task or a Parallel, in order.
     pub fn catchers(&self) -> &[Catcher] {
-        self.task().map_or(&[], |task| &task.catch)
+        self.retryable().map_or(&[], |state| &state.catch)
     }
 
     fn task(&self) -> Option<&Task> {
         if let StateKind::Task(task) = &self.kind { Some(task) } else { None }
+    }
+
+    pub(super) fn retryable(&self) -> Option<&Retryable> {
+        match &self.kind {
+            StateKind::Task(task) => Some(&task.retryable),
+            StateKind::Parallel(parallel) => Some(&parallel.retryable),
+            StateKind::Choice(_)
+            | StateKind::Pass(_)
+            | StateKind::Succeed(_)
+            | StateKind::Fail(_)
+            | StateKind::Wait(_) => None,
+        }
     }
 }
 
@@ -140,11 +159,13 @@ pub enum StateType {
     Fail,
     /// Waits a number of seconds.
     Wait,
+    /// Runs branches of states at the same time.
+    Parallel,
 }
 
 impl StateType {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Task, Self::Choice, Self::Pass, Self::Succeed, Self::Fail, Self::Wait];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Task, Self::Choice, Self::Pass, Self::Succeed, Self::Fail, Self::Wait, Self::Parallel];
 
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.to_string() == name)
@@ -160,11 +181,12 @@ impl fmt::Display for StateType {
             Self::Succeed => "Succeed",
             Self::Fail => "Fail",
             Self::Wait => "Wait",
+            Self::Parallel => "Parallel",
         })
     }
 }
 
-/// Which errors a Task tries again after, and how.
+/// Which errors a state tries again after, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retrier {
     /// `ErrorEquals`.
@@ -201,7 +223,7 @@ pub enum Jitter {
     Full,
 }
 
-/// Where a Task goes on after an error.
+/// Where a state goes on after an error.
 #[derive(Debug)]
 pub struct Catcher {
     /// `ErrorEquals`.
@@ -219,6 +241,7 @@ pub(super) enum StateKind {
     Succeed(DataEffect),
     Fail(Fail),
     Wait(Wait),
+    Parallel(Parallel),
 }
 
 /// What leaving a state does to the data: `Assign` and `Output`, both over the values from before.
@@ -238,9 +261,22 @@ pub(super) struct Onward {
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) resource: String,
+    pub(super) timeout: Option<Duration>,
+    pub(super) retryable: Retryable,
+}
+
+#[derive(Debug)]
+pub(super) struct Parallel {
+    /// The name of each branch's first state.
+    pub(super) branches: Vec<String>,
+    pub(super) retryable: Retryable,
+}
+
+/// The fields of a state that may fail, be tried again and be caught: a Task or a Parallel.
+#[derive(Debug)]
+pub(super) struct Retryable {
     pub(super) raw_arguments: Option<Value>,
     pub(super) arguments: Option<JsonTemplate>,
-    pub(super) timeout: Option<Duration>,
     pub(super) retry: Vec<Retrier>,
     pub(super) catch: Vec<Catcher>,
     pub(super) onward: Onward,

@@ -4,7 +4,8 @@
 //! data limit, as the Step Functions developer guide documents them. It never guesses: a field or a state that it does
 //! not support is a fault of the definition, so that a definition that runs here is one that AWS takes.
 //!
-//! It supports `QueryLanguage: JSONata` and the states `Task`, `Choice`, `Pass`, `Succeed`, `Fail` and `Wait`.
+//! It supports `QueryLanguage: JSONata` and the states `Task`, `Choice`, `Pass`, `Succeed`, `Fail`, `Wait` and
+//! `Parallel`.
 //!
 //! Nothing here knows a service that a Task calls: the caller names the `Resource`s and answers them through
 //! [`Services`]. Nothing here knows what an order is. Nothing here reads a clock: the caller hands one in as [`Now`].

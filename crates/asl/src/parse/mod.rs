@@ -2,6 +2,7 @@
 //! states hang together. It goes on after a fault, so that one reading tells them all.
 
 mod fields;
+mod parallel;
 mod policies;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,8 @@ use serde_json::{Map, Value};
 
 use super::{
     definition::{
-        Choice, Definition, DefinitionError, Fail, Onward, Rule, State, StateKind, StateType, Task, Wait,
+        Choice, Definition, DefinitionError, Fail, Onward, Retryable, Rule, State, StateKind, StateType,
+        Task, Wait,
     },
     expression::{Expression, Reads, Text},
     substitute::{placeholders, substitute},
@@ -93,8 +95,12 @@ pub(super) struct Reader<'a> {
     pub(super) faults: Vec<String>,
     /// What is being read: `state "X"`, or nothing for the machine.
     subject: String,
-    /// Every name that an `Assign` anywhere gives a value.
+    /// Every name that an `Assign` of this scope, or of one around it, gives a value.
     pub(super) variables: BTreeSet<String>,
+    /// The states that have been read.
+    states: Vec<State>,
+    /// The names of all states, inside branches too.
+    names: BTreeSet<String>,
 }
 
 type Object = Map<String, Value>;
@@ -116,22 +122,36 @@ impl Reader<'_> {
             self.fault("Version must be \"1.0\"");
         }
         let timeout = self.seconds(machine, "", "TimeoutSeconds", 1);
+        let start = self.flow(machine)?;
+        let states = std::mem::take(&mut self.states);
+        let start_at = states.iter().position(|state| state.name == start)?;
+        Some(Definition { start_at, states, timeout, arn: UNNAMED_ARN.to_owned() })
+    }
+
+    /// Reads `StartAt` and `States`, of the machine or of a branch. Answers the first state's name.
+    fn flow(&mut self, fields: &Object) -> Option<String> {
         let Some(Value::Object(states)) =
-            machine.get("States").filter(|states| *states != &Value::Object(Map::new()))
+            fields.get("States").filter(|states| *states != &Value::Object(Map::new()))
         else {
             self.fault("States must be an object that holds at least one state");
             return None;
         };
-        self.variables = assigned(states);
-        let read: Vec<State> = states.iter().filter_map(|(name, state)| self.state(name, state)).collect();
-        "the definition".clone_into(&mut self.subject);
-        let start = machine.get("StartAt").and_then(Value::as_str);
+        let (subject, outer) = (self.subject.clone(), self.variables.clone());
+        self.variables.extend(assigned(states));
+        for (name, state) in states {
+            // The states of its branches are read with it, and come after it.
+            let place = self.states.len();
+            if let Some(state) = self.state(name, state) {
+                self.states.insert(place, state);
+            }
+        }
+        (self.subject, self.variables) = (subject, outer);
+        let start = fields.get("StartAt").and_then(Value::as_str);
         if start.is_none() {
             self.fault("StartAt must name the first state");
         }
         self.graph(start, states);
-        let start_at = read.iter().position(|state| Some(state.name.as_str()) == start)?;
-        Some(Definition { start_at, states: read, timeout, arn: UNNAMED_ARN.to_owned() })
+        start.map(str::to_owned)
     }
 
     /// Every target exists, every state is reachable, and some state ends the execution.
@@ -142,14 +162,15 @@ impl Reader<'_> {
             if states.contains_key(start) {
                 next.push(start);
             } else {
-                self.fault(format!("StartAt names {start:?}, which is not a state"));
+                self.fault(format!("StartAt names {start:?}, which is not a state in its States"));
             }
         }
         for (name, state) in states {
             for (field, target) in targets(state) {
                 if !states.contains_key(target) {
-                    self.faults
-                        .push(format!("state {name:?}: {field} names {target:?}, which is not a state"));
+                    self.faults.push(format!(
+                        "state {name:?}: {field} names {target:?}, which is not a state in the same States"
+                    ));
                 }
             }
         }
@@ -177,11 +198,17 @@ impl Reader<'_> {
         if name.is_empty() || name.chars().count() > MOST_NAME_CHARS {
             self.fault(format!("a state's name has 1 to {MOST_NAME_CHARS} characters"));
         }
+        // "State names MUST be unique within the scope of the whole state machine"
+        // (<https://states-language.net/spec.html#states-fields>).
+        if !self.names.insert(name.to_owned()) {
+            self.fault("another branch has a state of this name; names are unique in the whole machine");
+        }
         let Value::Object(fields) = state else {
             self.fault("must be an object");
             return None;
         };
-        self.placeholders_of(fields, &[]);
+        // A branch tells its own.
+        self.placeholders_of(fields, &["Branches"]);
         if fields.get("QueryLanguage").is_some_and(|language| language != "JSONata") {
             self.fault("QueryLanguage must be \"JSONata\", the only query language that is supported");
         }
@@ -201,6 +228,7 @@ impl Reader<'_> {
                 Some(StateKind::Fail(Fail { error, cause }))
             }
             StateType::Wait => self.wait(fields).map(StateKind::Wait),
+            StateType::Parallel => self.parallel(fields).map(StateKind::Parallel),
         }?;
         let targets = targets(state).into_iter().map(|(field, target)| (field, target.to_owned())).collect();
         Some(State { name: name.to_owned(), kind, targets })
@@ -227,21 +255,24 @@ impl Reader<'_> {
             let supported = self.resources.join(", ");
             self.fault(format!("Resource {resource:?} is not supported (supported: {supported})"));
         }
+        let timeout = self.seconds(fields, "", "TimeoutSeconds", 1);
+        Some(Task { resource: resource.to_owned(), timeout, retryable: self.retryable(fields)? })
+    }
+
+    fn retryable(&mut self, fields: &Object) -> Option<Retryable> {
         let arguments = fields.get("Arguments");
         if !arguments.is_none_or(|arguments| arguments.is_object() || is_expression(arguments)) {
             self.fault("Arguments must be an object or a {% %} expression");
         }
         let onward = self.onward(fields, Reads::Result);
-        let task = Task {
-            resource: resource.to_owned(),
+        let retryable = Retryable {
             raw_arguments: arguments.cloned(),
             arguments: arguments.map(|arguments| self.template(arguments, "Arguments", Reads::Input)),
-            timeout: self.seconds(fields, "", "TimeoutSeconds", 1),
             retry: self.retriers(fields),
             catch: self.catchers(fields),
             onward: onward?,
         };
-        Some(task)
+        Some(retryable)
     }
 
     fn choice(&mut self, fields: &Object) -> Choice {
@@ -351,6 +382,9 @@ fn fields_of(kind: StateType) -> Vec<&'static str> {
         StateType::Succeed => &["Output"],
         StateType::Fail => &["Error", "Cause"],
         StateType::Wait => &["Seconds", "Assign", "Output", "Next", "End"],
+        StateType::Parallel => {
+            &["Branches", "Arguments", "Retry", "Catch", "Assign", "Output", "Next", "End"]
+        }
     };
     EVERY_STATE.iter().chain(own).copied().collect()
 }
@@ -374,7 +408,8 @@ fn targets(state: &Value) -> Vec<(String, &str)> {
     found
 }
 
-/// Every name that an `Assign` gives a value: a state's own, a choice rule's, a catcher's.
+/// Every name that an `Assign` gives a value: a state's own, a choice rule's, a catcher's. Those inside a branch
+/// belong to the branch.
 fn assigned(states: &Object) -> BTreeSet<String> {
     let names = |value: &Value| {
         let assign = value.get("Assign").and_then(Value::as_object);

@@ -1,11 +1,17 @@
 //! Runs an execution: from state to state, with retries, catches, timeouts and the data limit of an Express
 //! workflow. It calls services only through [`Services`], and asks only its caller's clock for the time.
 
+mod parallel;
 mod report;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, pin::Pin, time::Duration};
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -13,7 +19,8 @@ use time::OffsetDateTime;
 pub use self::report::{Execution, ExecutionStatus, StateRun};
 use super::{
     definition::{
-        Choice, DataEffect, Definition, Fail, Jitter, Onward, Retrier, State, StateKind, Task, Wait,
+        Catcher, Choice, DataEffect, Definition, Fail, Jitter, Onward, Retrier, Retryable, State, StateKind,
+        Task, Wait,
     },
     jsonata::Scope,
     parse::MOST_SECONDS,
@@ -70,64 +77,98 @@ pub async fn run(
     let started = now();
     let arn = report::execution_arn(definition.arn(), name, started);
     let execution = json!({"Id": arn, "Name": name, "Input": input, "StartTime": rfc3339(started)});
-    let mut walk =
-        Walk { definition, services, now, execution, variables: BTreeMap::new(), states: Vec::new() };
+    let run = Run { definition, services, now, execution, entered: Mutex::default() };
+    let mut walk = Walk::new(&run, BTreeMap::new());
     let limit = definition.timeout().map_or(EXPRESS_LIMIT, |timeout| timeout.min(EXPRESS_LIMIT));
-    let status = match tokio::time::timeout(limit, walk.drive(input.clone())).await {
+    let driven = async {
+        within_limit(&input, "the execution's input")?;
+        walk.drive(definition.start_at(), input.clone()).await
+    };
+    let status = match tokio::time::timeout(limit, driven).await {
         Ok(Ok(output)) => ExecutionStatus::Succeeded { output },
         Ok(Err(TaskFailure { error, cause })) => ExecutionStatus::Failed { error, cause },
         Err(_elapsed) => ExecutionStatus::TimedOut,
     };
-    let mut entered = walk.states;
-    if let (ExecutionStatus::TimedOut, Some(last)) = (&status, entered.last_mut()) {
-        last.error = Some(report::TIMEOUT.to_owned());
-        last.cause = Some(format!("the execution did not end within its {} s", limit.as_secs()));
+    if status == ExecutionStatus::TimedOut {
+        walk.entry(|last| {
+            last.error = Some(report::TIMEOUT.to_owned());
+            last.cause = Some(format!("the execution did not end within its {} s", limit.as_secs()));
+        });
     }
+    let entered = run.entered.into_inner().unwrap_or_else(PoisonError::into_inner);
     Execution { arn, name: name.to_owned(), status, started, stopped: now(), input, states: entered }
 }
 
 /// Where a state leads: its output, and the next state if there is one.
 type NextState<'a> = (Value, Option<&'a str>);
 
-struct Walk<'a> {
+/// One execution, as all its branches see it.
+struct Run<'a> {
     definition: &'a Definition,
     services: &'a dyn Services,
     now: &'a Now<'a>,
     /// `$states.context.Execution`.
     execution: Value,
+    /// Every state that was entered, in any branch. Never locked across an await.
+    entered: Mutex<Vec<StateRun>>,
+}
+
+/// One way through the states: the machine's own, or that of a branch.
+struct Walk<'a> {
+    run: &'a Run<'a>,
     variables: BTreeMap<String, Value>,
-    states: Vec<StateRun>,
+    /// The place in `entered` of the state that this walk is in, once it is in one.
+    place: Option<usize>,
 }
 
 impl<'a> Walk<'a> {
-    async fn drive(&mut self, mut input: Value) -> Result<Value, TaskFailure> {
-        within_limit(&input, "the execution's input")?;
-        let mut next = Some(self.definition.start_at());
+    fn new(run: &'a Run<'a>, variables: BTreeMap<String, Value>) -> Self {
+        Self { run, variables, place: None }
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        (self.run.now)()
+    }
+
+    /// Changes or reads the report of the state that this walk is in.
+    fn entry<T>(&self, look: impl FnOnce(&mut StateRun) -> T) -> Option<T> {
+        let mut entered = self.run.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        entered.get_mut(self.place?).map(look)
+    }
+
+    /// Enters a state. Answers false after too many.
+    fn arrive(&mut self, state: &State, input: &Value) -> bool {
+        let report = StateRun::entered(state, input.clone(), self.now());
+        let mut entered = self.run.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        if entered.len() >= MOST_STATES {
+            return false;
+        }
+        self.place = Some(entered.len());
+        entered.push(report);
+        true
+    }
+
+    async fn drive(&mut self, start_at: &'a str, mut input: Value) -> Result<Value, TaskFailure> {
+        let mut next = Some(start_at);
         while let Some(name) = next {
-            let Some(state) = self.definition.state(name) else {
+            let Some(state) = self.run.definition.state(name) else {
                 return Err(runtime(format!("there is no state {name:?}")));
             };
-            if self.states.len() == MOST_STATES {
+            if !self.arrive(state, &input) {
                 return Err(runtime(format!("an execution ends here after {MOST_STATES} states")));
             }
-            self.states.push(StateRun::entered(state, input.clone(), (self.now)()));
             let step = match self.enter(state, &input).await {
                 Ok(step) => within_limit(&step.0, &format!("the output of state {name:?}")).map(|()| step),
                 Err(failure) => Err(failure),
             };
-            let now = (self.now)();
-            let entry = self.states.last_mut();
+            let now = self.now();
             match step {
                 Ok((output, onward)) => {
-                    if let Some(entry) = entry {
-                        entry.left(output.clone(), now);
-                    }
+                    self.entry(|entry| entry.left(output.clone(), now));
                     (input, next) = (output, onward);
                 }
                 Err(failure) => {
-                    if let Some(entry) = entry {
-                        entry.failed(&failure, now);
-                    }
+                    self.entry(|entry| entry.failed(&failure, now));
                     return Err(failure);
                 }
             }
@@ -137,7 +178,8 @@ impl<'a> Walk<'a> {
 
     async fn enter(&mut self, state: &'a State, input: &Value) -> Result<NextState<'a>, TaskFailure> {
         match &state.kind {
-            StateKind::Task(task) => self.task(state, task, input).await,
+            StateKind::Task(task) => self.tried(state, &task.retryable, input).await,
+            StateKind::Parallel(parallel) => self.tried(state, &parallel.retryable, input).await,
             StateKind::Choice(choice) => self.choose(state, choice, input),
             StateKind::Pass(onward) => self.onward(state, onward, input),
             StateKind::Succeed(effect) => {
@@ -154,30 +196,30 @@ impl<'a> Walk<'a> {
         }
     }
 
-    // Task
+    // Task and Parallel
 
-    async fn task(
+    async fn tried(
         &mut self,
         state: &'a State,
-        task: &'a Task,
+        fields: &'a Retryable,
         input: &Value,
     ) -> Result<NextState<'a>, TaskFailure> {
-        let mut spent = vec![0; task.retry.len()];
+        let mut spent = vec![0; fields.retry.len()];
         loop {
-            let failure = match self.attempt(state, task, input).await {
+            let failure = match self.attempt(state, fields, input).await {
                 Ok(step) => return Ok(step),
                 Err(failure) => failure,
             };
             // The first retrier that matches decides, also when it has no retries left.
             let retrier =
-                task.retry.iter().zip(&mut spent).find(|(retrier, _)| matches(&retrier.errors, &failure));
+                fields.retry.iter().zip(&mut spent).find(|(retrier, _)| matches(&retrier.errors, &failure));
             match retrier {
                 Some((retrier, spent)) if *spent < retrier.max_attempts => {
                     let delay = drawn(retrier, *spent);
                     *spent += 1;
                     tokio::time::sleep(delay).await;
                 }
-                _ => return self.catch(state, task, input, failure),
+                _ => return self.catch(state, &fields.catch, input, failure),
             }
         }
     }
@@ -185,30 +227,40 @@ impl<'a> Walk<'a> {
     async fn attempt(
         &mut self,
         state: &'a State,
-        task: &'a Task,
+        fields: &'a Retryable,
         input: &Value,
     ) -> Result<NextState<'a>, TaskFailure> {
-        if let Some(entry) = self.states.last_mut() {
-            entry.attempts += 1;
-        }
-        let arguments = self.arguments(state, task, input)?;
+        self.entry(|entry| entry.attempts += 1);
+        let arguments = self.arguments(state, fields, input)?;
         within_limit(&arguments, &format!("the Arguments of state {:?}", state.name))?;
-        let call = self.services.call(&task.resource, arguments);
-        let result = match task.timeout {
+        let result = match &state.kind {
+            StateKind::Task(task) => self.call(state, task, arguments).await,
+            StateKind::Parallel(parallel) => self.branches(&parallel.branches, &arguments).await,
+            StateKind::Choice(_)
+            | StateKind::Pass(_)
+            | StateKind::Succeed(_)
+            | StateKind::Fail(_)
+            | StateKind::Wait(_) => Err(runtime(format!("state {:?} cannot be tried", state.name))),
+        }?;
+        within_limit(&result, &format!("the result of state {:?}", state.name))?;
+        let mut view = self.view(state, input);
+        view.insert("result".to_owned(), result.clone());
+        self.leave(state, &fields.onward.effect, "", &view, &result, fields.onward.next.as_deref())
+    }
+
+    async fn call(&self, state: &State, task: &'a Task, arguments: Value) -> Result<Value, TaskFailure> {
+        let call = self.run.services.call(&task.resource, arguments);
+        match task.timeout {
             None => call.await,
             Some(timeout) => tokio::time::timeout(timeout, call).await.unwrap_or_else(|_elapsed| {
                 let cause = format!("state {:?} did not end within its {} s", state.name, timeout.as_secs());
                 Err(TaskFailure::new(report::TIMEOUT, cause))
             }),
-        }?;
-        within_limit(&result, &format!("the result of state {:?}", state.name))?;
-        let mut view = self.view(state, input);
-        view.insert("result".to_owned(), result.clone());
-        self.leave(state, &task.onward.effect, "", &view, &result, task.onward.next.as_deref())
+        }
     }
 
-    fn arguments(&self, state: &State, task: &Task, input: &Value) -> Result<Value, TaskFailure> {
-        match &task.arguments {
+    fn arguments(&self, state: &State, fields: &Retryable, input: &Value) -> Result<Value, TaskFailure> {
+        match &fields.arguments {
             None => Ok(input.clone()),
             Some(template) => {
                 let scope = self.scope(&self.view(state, input));
@@ -220,17 +272,15 @@ impl<'a> Walk<'a> {
     fn catch(
         &mut self,
         state: &'a State,
-        task: &'a Task,
+        catchers: &'a [Catcher],
         input: &Value,
         failure: TaskFailure,
     ) -> Result<NextState<'a>, TaskFailure> {
-        let catcher = task.catch.iter().enumerate().find(|(_, catcher)| matches(&catcher.errors, &failure));
+        let catcher = catchers.iter().enumerate().find(|(_, catcher)| matches(&catcher.errors, &failure));
         let Some((index, catcher)) = catcher else {
             return Err(failure);
         };
-        if let Some(entry) = self.states.last_mut() {
-            entry.caught(&failure);
-        }
+        self.entry(|entry| entry.caught(&failure));
         let caught = json!({"Error": failure.error, "Cause": failure.cause});
         let mut view = self.view(state, input);
         view.insert("errorOutput".to_owned(), caught.clone());
@@ -333,19 +383,18 @@ impl<'a> Walk<'a> {
     }
 
     fn scope(&self, view: &Map<String, Value>) -> Scope {
-        Scope::new(Value::Object(view.clone()), &self.variables, (self.now)())
+        Scope::new(Value::Object(view.clone()), &self.variables, self.now())
     }
 
     /// `$states` with what every state sees.
     fn view(&self, state: &State, input: &Value) -> Map<String, Value> {
-        let entry = self.states.last();
-        let arn = self.definition.arn();
+        let arn = self.run.definition.arn();
         let context = json!({
-            "Execution": self.execution,
+            "Execution": self.run.execution,
             "State": {
                 "Name": state.name,
-                "EnteredTime": entry.map(|entry| rfc3339(entry.entered)),
-                "RetryCount": entry.map_or(0, |entry| entry.attempts.saturating_sub(1)),
+                "EnteredTime": self.entry(|entry| rfc3339(entry.entered)),
+                "RetryCount": self.entry(|entry| entry.attempts.saturating_sub(1)).unwrap_or_default(),
             },
             "StateMachine": {"Id": arn, "Name": arn.rsplit(':').next().unwrap_or(arn)},
         });

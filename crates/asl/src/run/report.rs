@@ -28,7 +28,7 @@ pub struct Execution {
     pub stopped: OffsetDateTime,
     /// What it was started with.
     pub input: Value,
-    /// Each state that it entered, in order.
+    /// Each state that it entered, in order; those of concurrent branches mix.
     pub states: Vec<StateRun>,
 }
 
@@ -106,7 +106,7 @@ pub struct StateRun {
     /// What it gave on, unless it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
-    /// How often a Task tried; 0 for the other types.
+    /// How often a Task or a Parallel tried; 0 for the other types.
     pub attempts: u32,
     /// The error that failed the state, or that a catcher took.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +139,12 @@ impl StateRun {
     pub(super) fn caught(&mut self, failure: &TaskFailure) {
         self.error = Some(failure.error.clone());
         self.cause = Some(failure.cause.clone());
+    }
+
+    /// Its branch was stopped: by another branch that failed, or by the execution's timeout.
+    pub(super) fn stopped(&mut self, now: OffsetDateTime) {
+        self.cause = Some("its Parallel state was stopped".to_owned());
+        self.left = Some(now);
     }
 
     pub(super) fn failed(&mut self, failure: &TaskFailure, now: OffsetDateTime) {
