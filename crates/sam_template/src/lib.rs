@@ -23,6 +23,7 @@ mod roles;
 mod rules;
 mod schedules;
 mod state_machines;
+mod subscriptions;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use self::{
     roles::{Effect, Statement, permits},
     schedules::Schedule,
     state_machines::StateMachineResource,
+    subscriptions::SubscriptionResource,
     tables::TableResource,
     topics::TopicResource,
     user_pools::{CODE, PasswordPolicy, UserPool, UserPoolClient},
@@ -61,6 +63,8 @@ pub struct Template {
     pub tables: Vec<TableResource>,
     /// SNS topics.
     pub topics: Vec<TopicResource>,
+    /// Subscriptions to those topics.
+    pub subscriptions: Vec<SubscriptionResource>,
     /// Lambda functions.
     pub functions: Vec<FunctionResource>,
     /// Step Functions state machines.
@@ -165,8 +169,11 @@ fn described(resources: &[Resource], dir: &Path, faults: &FaultList) -> Template
         of_type(names::TOPIC).map(|r| topics::read(&r.logical_id, &r.identity, &r.properties(faults)));
     let roles = of_type(names::ROLE).map(|r| roles::read(&r.logical_id, &r.identity, &r.properties(faults)));
     let queues = of_type(names::QUEUE).map(|r| queues::read(&r.identity, &r.properties(faults)));
-    let (tables, topics, roles) = (tables.collect(), topics.collect(), roles.collect::<Vec<_>>());
+    let (tables, topics, roles) = (tables.collect(), topics.collect::<Vec<_>>(), roles.collect::<Vec<_>>());
     let queues: Vec<_> = queues.collect();
+    let subscriptions = of_type(names::SUBSCRIPTION)
+        .filter_map(|r| subscriptions::read(&r.logical_id, &r.properties(faults), &topics, &queues))
+        .collect();
 
     let mut apis: Vec<_> = of_type(names::HTTP_API)
         .map(|r| apis::read(&r.logical_id, &r.identity, &r.properties(faults)))
@@ -190,6 +197,7 @@ fn described(resources: &[Resource], dir: &Path, faults: &FaultList) -> Template
     Template {
         tables,
         topics,
+        subscriptions,
         functions,
         state_machines: state_machines.collect(),
         apis: apis.into_iter().map(|unfinished| unfinished.api).collect(),

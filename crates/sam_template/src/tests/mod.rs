@@ -1,6 +1,7 @@
 //! What a small template describes, and what the deployed one does.
 
 mod faults;
+mod subscriptions;
 mod user_pools;
 
 use std::{collections::BTreeMap, fs, time::Duration};
