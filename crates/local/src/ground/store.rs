@@ -19,7 +19,7 @@ pub const TABLE: &str = "orderflow-local";
 
 /// The layout of the rows that this version reads and writes. A change that an older version would misread
 /// raises it.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 const FORMAT_KIND: &str = "format";
 const FORMAT_ID: &str = "orderflow";
@@ -243,7 +243,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         Store::open(file(&folder)).unwrap().put(FORMAT_KIND, FORMAT_ID, &7).unwrap();
         let refused = Store::open(file(&folder)).err().unwrap().to_string();
-        assert!(refused.contains("was written by format 7, this version reads 2"), "{refused}");
+        assert!(refused.contains("was written by format 7, this version reads 3"), "{refused}");
         assert!(refused.contains("data.db") && refused.contains("--data-dir"), "{refused}");
     }
 

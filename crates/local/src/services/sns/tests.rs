@@ -1,5 +1,8 @@
 //! The rules of the local SNS, through its JSON form.
 
+mod quotas;
+mod topics;
+
 use std::{sync::Arc, time::Duration};
 
 use dynoxide::Database;
