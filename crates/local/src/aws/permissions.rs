@@ -66,7 +66,11 @@ impl Operation {
             }
             // Anybody may sign in.
             Self::Cognito { .. } => Vec::new(),
-            Self::Sns { action, parameters } => vec![Need::new(format!("sns:{action}"), topic(parameters))],
+            Self::Sns { action, parameters } => {
+                let need = |action: &str| Need::new(format!("sns:{action}"), topic(parameters));
+                let tags = parameters["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
+                std::iter::once(need(action)).chain(tags.then(|| need("TagResource"))).collect()
+            }
             Self::StartSyncExecution { body } => {
                 vec![Need::new("states:StartSyncExecution", text(body, "stateMachineArn"))]
             }
@@ -173,5 +177,21 @@ mod tests {
             let operation = Operation::Sns { action: "Any".to_owned(), parameters };
             assert_eq!(operation.needs(), [Need::new("sns:Any", resource)]);
         }
+    }
+
+    #[test]
+    fn a_topic_that_is_made_with_tags_needs_the_permission_to_tag() {
+        let topic = ACCOUNT.arn("sns", "orders");
+        let needs = |tags: Value| {
+            let parameters = json!({"Name": "orders", "Tags": tags});
+            Operation::Sns { action: "CreateTopic".to_owned(), parameters }.needs()
+        };
+        let create = Need::new("sns:CreateTopic", &topic);
+        assert_eq!(needs(json!([])), [create]);
+        let create = Need::new("sns:CreateTopic", &topic);
+        assert_eq!(
+            needs(json!([{"Key": "k", "Value": "v"}])),
+            [create, Need::new("sns:TagResource", &topic)]
+        );
     }
 }
