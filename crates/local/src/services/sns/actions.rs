@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{
-    FilterPolicy, Limits, TopicSubscription, invalid_parameter, not_found,
+    FilterPolicy, Limits, TopicSubscription,
+    feed::FeedItem,
+    invalid_parameter, not_found,
     state::{SnsState, TopicSettings},
 };
 use crate::ground::{ACCOUNT, AwsError, DeliveredMail, MailKind, is_address, timestamp};
@@ -469,6 +471,15 @@ fn publish(state: &mut SnsState, message: &Publish, now: OffsetDateTime) -> Resu
             at: timestamp(now),
         };
         state.deliver_to(&subscription_arn, mail, now)?;
+    }
+    if state.is_own(&message.topic_arn) {
+        let text = &message.message;
+        state.feed_mut().push(FeedItem {
+            topic: message.topic_arn.clone(),
+            message: serde_json::from_str(text).unwrap_or_else(|_text| Value::from(text.as_str())),
+            attributes,
+            at: timestamp(now),
+        })?;
     }
     Ok(json!({ "MessageId": state.next_id().to_string() }))
 }

@@ -8,8 +8,10 @@
 //! | `state` | topics and subscriptions, in memory and in the [`Store`] |
 //! | `filter` | filter policies |
 //! | `quotas` | the account's quotas, and the faults that a test plants |
+//! | `feed` | what was published to the template's own topics |
 
 mod actions;
+mod feed;
 mod filter;
 mod quotas;
 mod state;
@@ -23,6 +25,7 @@ use serde_json::{Value, json};
 use self::state::SnsState;
 pub use self::{
     actions::MailedConfirmation,
+    feed::FeedItem,
     filter::FilterPolicy,
     quotas::{NewTopicDelay, Quotas},
     state::TopicSubscription,
@@ -111,6 +114,11 @@ impl Sns {
     /// Those of `Unsubscribe`: `InvalidParameter` while the subscription is pending again.
     pub fn unsubscribe_by_link(&self, subscription_arn: &str) -> Result<(), AwsError> {
         self.call("Unsubscribe", &json!({ "SubscriptionArn": subscription_arn })).map(drop)
+    }
+
+    /// The last messages that were published to the template's own topics, newest last.
+    pub fn feed(&self) -> Vec<FeedItem> {
+        self.state().feed().items().cloned().collect()
     }
 
     /// Sets other quotas than those of AWS, from now until the stack ends. What there is stays.

@@ -1,7 +1,10 @@
 //! What the local SNS remembers. Every change is written to the store first and only then to memory, one
 //! row each, so that after a kill the file holds what was answered. Nothing here checks a parameter.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -9,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     FilterPolicy, Limits,
+    feed::Feed,
     quotas::{Hidden, MailRate, NewTopicDelay, Quotas},
 };
 use crate::ground::{DeliveredMail, Mailbox, Store, StoreError};
@@ -70,10 +74,13 @@ impl TopicSubscription {
 pub(super) struct SnsState {
     store: Store,
     topics: BTreeMap<String, StoredTopic>,
+    /// The topics that the template makes.
+    own: BTreeSet<String>,
     /// Subscriptions by topic, in the order they were made, the lapsed ones among them. A pending one outlives its
     /// topic: see [`delete_topic`](Self::delete_topic).
     subscriptions: BTreeMap<String, Vec<TopicSubscription>>,
     mailbox: Arc<Mailbox>,
+    feed: Feed,
     limits: Limits,
     quotas: Quotas,
     rate: MailRate,
@@ -99,8 +106,10 @@ impl SnsState {
         let starts = store.get::<u64>(STARTS, "sns")?.unwrap_or(0) + 1;
         store.put(STARTS, "sns", &starts)?;
         Ok(Self {
+            feed: Feed::load(store.clone())?,
             store,
             topics,
+            own: BTreeSet::new(),
             subscriptions: by_topic,
             mailbox,
             limits: Limits::default(),
@@ -135,6 +144,14 @@ impl SnsState {
 
     pub(super) fn mailbox(&self) -> &Arc<Mailbox> {
         &self.mailbox
+    }
+
+    pub(super) fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    pub(super) fn feed_mut(&mut self) -> &mut Feed {
+        &mut self.feed
     }
 
     pub(super) fn topics(&self) -> impl Iterator<Item = &str> {
@@ -180,6 +197,7 @@ impl SnsState {
 
     /// Adds a topic of the template, or gives the one that is there this key.
     pub(super) fn ensure_own_topic(&mut self, arn: &str, key: Option<&str>) -> Result<(), StoreError> {
+        self.own.insert(arn.to_owned());
         let there = self.settings_of(arn);
         let settings = TopicSettings { key: key.map(str::to_owned), ..there.cloned().unwrap_or_default() };
         if there != Some(&settings) {
@@ -187,6 +205,11 @@ impl SnsState {
             self.topics.insert(arn.to_owned(), StoredTopic { settings, hidden: None });
         }
         Ok(())
+    }
+
+    /// Whether the template makes this topic.
+    pub(super) fn is_own(&self, arn: &str) -> bool {
+        self.own.contains(arn)
     }
 
     /// Removes a topic and its confirmed subscriptions.
