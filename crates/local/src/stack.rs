@@ -11,7 +11,7 @@ use asl::Definition;
 use axum::{Router, extract::State, response::Response};
 use bytes::Bytes;
 use dynoxide::{Database, DynoxideError};
-use sam_template::{Schedule, TableResource, Template};
+use sam_template::{Schedule, SubscriptionResource, TableResource, Template};
 use serde_json::{Value, json};
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     services::{
         cognito::Cognito,
         lambda::{Functions, Invocation},
-        sns::Sns,
+        sns::{DeclaredSubscription, Sns},
         states::{Machine, RESOURCES, States},
     },
 };
@@ -87,7 +87,7 @@ pub enum StackError {
     /// The token key cannot be used.
     #[error(transparent)]
     Tokens(#[from] crate::ground::tokens::TokenError),
-    /// A topic cannot be made.
+    /// A topic or a subscription cannot be made.
     #[error(transparent)]
     Topic(#[from] crate::ground::AwsError),
 }
@@ -130,6 +130,7 @@ impl Stack {
         for topic in &template.topics {
             sns.ensure_topic(&topic.arn, topic.key_id.as_deref())?;
         }
+        sns.declare(&declared(template))?;
         let states = Arc::new(States::new(machines(template)?, clock.clone()));
         let aws = Arc::new(Aws::new(
             database,
@@ -285,6 +286,15 @@ fn keys(table: &Value) -> BTreeMap<String, Value> {
         keys.insert(name, json!([index["KeySchema"], index["Projection"]["ProjectionType"]]));
     }
     keys
+}
+
+/// The template's subscriptions, by logical id.
+fn declared(template: &Template) -> BTreeMap<String, DeclaredSubscription> {
+    let declared = template.subscriptions.iter().cloned().map(|one| {
+        let SubscriptionResource { logical_id, topic_arn, endpoint, filter_policy, dead_letters } = one;
+        (logical_id, DeclaredSubscription { topic_arn, endpoint, filter_policy, dead_letters })
+    });
+    declared.collect()
 }
 
 fn machines(template: &Template) -> Result<HashMap<String, Machine>, StackError> {

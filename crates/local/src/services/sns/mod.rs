@@ -8,9 +8,11 @@
 //! | `state` | topics and subscriptions, in memory and in the [`Store`] |
 //! | `filter` | filter policies |
 //! | `quotas` | the account's quotas, and the faults that a test plants |
+//! | `declared` | the subscriptions that the template declares |
 //! | `feed` | what was published to the template's own topics |
 
 mod actions;
+mod declared;
 mod feed;
 mod filter;
 mod quotas;
@@ -18,13 +20,17 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use serde_json::{Value, json};
 
 use self::state::SnsState;
 pub use self::{
     actions::MailedConfirmation,
+    declared::DeclaredSubscription,
     feed::FeedItem,
     filter::FilterPolicy,
     quotas::{NewTopicDelay, Quotas},
@@ -86,6 +92,15 @@ impl Sns {
     /// `InvalidParameter` when it is not the ARN of a standard topic in the stack's account and region.
     pub fn ensure_topic(&self, arn: &str, key: Option<&str>) -> Result<(), AwsError> {
         actions::ensure_topic(&mut self.state(), arn, key)
+    }
+
+    /// Makes the subscriptions that the template declares, by logical id, and ends those that it no longer does.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for a filter policy that is not supported, `NotFound` for a topic that is not there.
+    pub fn declare(&self, declared: &BTreeMap<String, DeclaredSubscription>) -> Result<(), AwsError> {
+        let now = self.clock.now();
+        declared::declare(&mut self.state(), declared, now)
     }
 
     /// What every confirmation mail that was ever delivered holds, oldest first.

@@ -146,6 +146,10 @@ impl SnsState {
         &self.mailbox
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     pub(super) fn feed(&self) -> &Feed {
         &self.feed
     }

@@ -1,5 +1,6 @@
 //! The rules of the local SNS, through its JSON form.
 
+mod declared;
 mod feed;
 mod quotas;
 mod topics;
