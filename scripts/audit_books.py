@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Audits the books of a running orderflow from its tables, read through its AWS port.
 
-    audit_books.py wait  --api URL --orders N            until so many e-mails about orders were delivered
-    audit_books.py audit --api URL --aws URL --orders N  the books, before and after a few more orders
+    audit_books.py wait  --api URL --orders N            waits until N e-mails about orders were delivered
+    audit_books.py audit --api URL --aws URL --orders N  audits the books, places more orders, and audits them again
 
-For every product: nothing is oversold, available + reserved + shipped is what was ever counted in, and reserved is what
-open orders hold. Standard library only. Exit status 0 when the books balance.
+Checks three things for every product. Nothing is oversold. The available, reserved and shipped units add up to the units
+that were ever counted in. The reserved units are those that open orders hold. Also checks that at least N e-mails were
+delivered. Uses the standard library only. Exit status 0 if the books balance, 1 if not.
 """
 import argparse, collections, json, sys, time, urllib.error, urllib.request
 
-# As long as a slow machine may take over the orders that are waited for, in seconds.
+# The seconds that a slow machine may need for the orders that `wait` waits for.
 PATIENCE = 300
 
 
@@ -26,20 +27,20 @@ def call(url, method="GET", body=None, **headers):
 
 
 def dynamodb(aws, operation, body):
-    """A call of DynamoDB: `aws` is the URL of a local stack's AWS port, or a function that makes the call."""
+    """Calls DynamoDB. `aws` is the URL of a local stack's AWS port, or a function that makes the call."""
     if callable(aws):
         return aws(operation, body)
-    # The stack reads who calls which service from the signature, and does not verify it.
+    # The local stack reads the caller and the service from the signature, and does not verify it.
     scope = "Credential=audit/20260101/us-east-1/dynamodb/aws4_request"
     status, answer = call(aws, "POST", body, x_amz_target=f"DynamoDB_20120810.{operation}",
                           authorization=f"AWS4-HMAC-SHA256 {scope}")
     if status != 200:
-        sys.exit(f"{operation}: {status} {answer}")
+        sys.exit(f"DynamoDB answered {status} to {operation}: {answer}")
     return answer
 
 
 def rows(aws, attribute):
-    """Every row of the table whose rows' partition key is `attribute`."""
+    """Yields every row of the table whose partition key is `attribute`."""
     for table in dynamodb(aws, "ListTables", {})["TableNames"]:
         keys = dynamodb(aws, "DescribeTable", {"TableName": table})["Table"]["KeySchema"]
         if keys[0]["AttributeName"] == attribute:
@@ -53,12 +54,22 @@ def rows(aws, attribute):
 
 
 def faults(aws):
+    """Yields a sentence for every way in which the books do not balance."""
     number = lambda attribute: int(attribute["N"])
     held, gone, counted, statuses = (collections.Counter() for _ in range(4))
+    # Where an order's units are, by its status. An unknown status ends the audit with its name.
+    units = {
+        "PENDING": held,
+        "CONFIRMED": held,
+        "REJECTED": None,
+        "CANCELLED": None,
+        "SHIPPED": gone,
+        "DELIVERED": gone,
+    }
     stock = {}
     for order in rows(aws, "order_id"):
         statuses[order["status"]["S"]] += 1
-        at = {"PENDING": held, "CONFIRMED": held, "SHIPPED": gone, "DELIVERED": gone}.get(order["status"]["S"])
+        at = units[order["status"]["S"]]
         for line in order["lines"]["L"] if at is not None else []:
             at[line["M"]["sku"]["S"]] += number(line["M"]["quantity"])
     for row in rows(aws, "sku"):
@@ -68,18 +79,21 @@ def faults(aws):
             counted[row["sku"]["S"]] += number(row["delta"])
     print(f"{sum(statuses.values())} orders {dict(statuses)}, {len(stock)} products")
     if not stock or not statuses:
-        yield "there is nothing to audit"
+        yield "there is nothing to audit: the tables have no products or no orders"
     for sku, (available, reserved) in stock.items():
         if available < 0:
             yield f"{sku}: oversold, {available} available"
         if available + reserved + gone[sku] != counted[sku]:
-            yield f"{sku}: available {available} + reserved {reserved} + shipped {gone[sku]} is not {counted[sku]}, what was counted in"
+            yield f"{sku}: available {available} + reserved {reserved} + shipped {gone[sku]} is not the {counted[sku]} counted in"
         if reserved != held[sku]:
             yield f"{sku}: {reserved} reserved, but open orders hold {held[sku]}"
 
 
 def more_orders(api):
-    """Whoever ordered before the kill can go on: each order is posted twice and answers the same."""
+    """Places an order for each product, twice under one key. Yields a sentence where the answers do not match.
+
+    It shows that orders can still be placed after the process was killed.
+    """
     status, user = call(f"{api}/local/token", "POST", {"email": "after@example.com"})
     token = f"Bearer {user['id_token']}"
     call(f"{api}/users", "POST", {"name": "After"}, authorization=token)
@@ -104,12 +118,12 @@ def main():
         give_up = time.monotonic() + PATIENCE
         while mailed() < arguments.orders:
             if time.monotonic() > give_up:
-                sys.exit(f"fewer than {arguments.orders} orders after {PATIENCE} s")
+                sys.exit(f"fewer than {arguments.orders} e-mails about orders after {PATIENCE} s")
             time.sleep(0.05)
         return 0
     found = list(faults(arguments.aws)) + list(more_orders(arguments.api)) + list(faults(arguments.aws))
     if mailed() < arguments.orders:
-        found.append(f"{mailed()} e-mails are left of {arguments.orders}")
+        found.append(f"only {mailed()} e-mails about orders are left of at least {arguments.orders}")
     for fault in found:
         print("FAULT", fault)
     print("the books balance" if not found else f"{len(found)} faults")

@@ -1,6 +1,6 @@
-// Reads transformed templates, one per argument, and prints what cdk-nag finds in each, as JSON:
+// Runs cdk-nag on transformed templates, one per argument, and prints the findings as JSON:
 // [{"file": ..., "rule": ..., "resource": <logical id>, "problem": ...}].
-// The packs are AWS Solutions and Serverless. The CDK's own rules, which run with them, are cfn-lint's over again.
+// Uses the packs AWS Solutions and Serverless. The CDK's own rules run too, and are left out: they repeat cfn-lint's.
 "use strict";
 
 const { existsSync, mkdtempSync, readFileSync, rmSync } = require("node:fs");
@@ -15,7 +15,7 @@ const nag = load("cdk-nag");
 
 const files = process.argv.slice(2);
 const outdir = mkdtempSync(join(tmpdir(), "cdk-nag-"));
-// It prints its findings for people, and sets the exit code: both are the caller's to judge.
+// cdk-nag also prints its findings for people and sets the exit code. The caller does both itself.
 console.log = console.error = console.warn = () => {};
 try {
     const app = new cdk.App({ outdir, analyticsReporting: false });
@@ -28,7 +28,7 @@ try {
     try {
         app.synth();
     } catch (error) {
-        failure = error; // It throws where it finds something, once the report is written.
+        failure = error; // A finding makes synth throw, after it has written the report.
     }
     const written = join(outdir, "validation-report.json");
     if (!existsSync(written)) throw failure ?? new Error("cdk-nag wrote no report");

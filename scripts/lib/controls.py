@@ -1,4 +1,4 @@
-"""Takes one control after the other out of the template, and looks whether the linters go red. Run by
+"""Removes one control after the other from the template, and checks that a linter notices. Run by
 scripts/lint-controls.
 """
 
@@ -9,7 +9,7 @@ import findings
 
 
 def gone(*path):
-    """Takes out what stands at the path; a number is an index, a map finds the item of a list that has it."""
+    """Removes the value at the path. A number is an index; a map finds the item of a list that contains it."""
 
     def take(template):
         *way, last = path
@@ -21,7 +21,7 @@ def gone(*path):
 
 
 def put(value, *path):
-    """Puts another value in its place. What is replaced must be there."""
+    """Replaces the value at the path. Fails if the path does not exist, or has the new value already."""
 
     def replace(template):
         *way, last = path
@@ -49,31 +49,31 @@ def of(resource, *path):
     return ("Resources", resource, "Properties", *path)
 
 
-# No linter tells when the API's default authorizer is gone, TLS to a topic that is encrypted, the workflow's log, the
-# tables' or the queue's encryption, or the tables' protection from deletion: tests/journeys/wiring/controls.rs does.
+# No linter notices that the API's default authorizer is gone, TLS to a topic that is encrypted, the workflow's log, the
+# tables' or the queue's encryption, or the tables' deletion protection. tests/journeys/wiring/controls.rs does.
 CONTROLS = {
     "a table's point-in-time recovery": gone(*of("OrdersTable", "PointInTimeRecoverySpecification")),
-    "a table's being kept when the stack goes": gone("Resources", "OrdersTable", "DeletionPolicy"),
-    "a table's being kept when it is replaced": gone("Resources", "UsersTable", "UpdateReplacePolicy"),
+    "the retention of a table when the stack is deleted": gone("Resources", "OrdersTable", "DeletionPolicy"),
+    "the retention of a table when it is replaced": gone("Resources", "UsersTable", "UpdateReplacePolicy"),
     "a log group's retention": gone(*of("PlaceOrderLog", "RetentionInDays")),
     "the API's access log": gone(*of("Api", "AccessLogSettings")),
     "the API's throttling": gone(*of("Api", "DefaultRouteSettings")),
     "the encryption of the customers' topic": gone(*of("OrderTopic", "KmsMasterKeyId")),
     "the encryption of the operators' topic": gone(*of("OperationsTopic", "KmsMasterKeyId")),
     "the rotation of the operators' key": gone(*of("OperationsKey", "EnableKeyRotation")),
-    "whom the operators' key is for": put(
+    "the limits of who may use the operators' key": put(
         "*", *of("OperationsKey", "KeyPolicy", "Statement", {"Sid": "TheAccountDecides"}, "Principal")
     ),
     "TLS to the queue": gone(*of("DeadLettersPolicy", "PolicyDocument", "Statement", {"Sid": "NothingWithoutTls"})),
     "the functions' traces": gone("Globals", "Function", "Tracing"),
     "the workflow's traces": gone(*of("OrderStateMachine", "Tracing")),
-    "the actions that a role is bound to": put(
+    "the limits of a role's actions": put(
         "*", *of("QueryRole", "Policies", 0, "PolicyDocument", "Statement", {"Sid": "ReadItems"}, "Action")
     ),
-    "the resources that a role is bound to": put(
+    "the limits of a role's resources": put(
         "*", *of("CreateOrderRole", "Policies", 0, "PolicyDocument", "Statement", {"Sid": "StoreOrder"}, "Resource")
     ),
-    "who may take on a role": put(
+    "the limits of who may assume a role": put(
         {"AWS": "*"}, *of("QueryRole", "AssumeRolePolicyDocument", "Statement", 0, "Principal")
     ),
 }
@@ -88,7 +88,7 @@ def main():
         try:
             take_out(template)
         except (KeyError, IndexError, TypeError) as missing:
-            failed.append(f"{control} is not there to take out: {missing!r}")
+            failed.append(f"{control} cannot be removed, since the template does not have it: {missing!r}")
             continue
         templates[f"{number:02} {control}".replace(" ", "-")] = template
     found_in = findings.of_templates(templates)
@@ -101,11 +101,11 @@ def main():
         if seen:
             told += 1
         else:
-            failed.append(f"no linter tells that {control} is gone")
+            failed.append(f"no linter notices that {control} is gone")
     print()
     for failure in failed:
         print(failure)
-    print(f"{len(templates) - 1} controls taken out, {told} times a linter told")
+    print(f"{len(templates) - 1} controls removed, {told} of them noticed by a linter")
     sys.exit(bool(failed))
 
 

@@ -1,7 +1,8 @@
-"""What cfn-lint, checkov and cdk-nag find in a template, judged by infra/accepted_findings.yaml.
+"""Runs cfn-lint, checkov and cdk-nag on a template, and judges the findings by infra/accepted_findings.yaml.
 
-Run by scripts/lint-template, under the Python that has SAM: every finding must be accepted there with a reason, and
-everything accepted there must still be found. scripts/lint-controls uses the same to see a removed control missed.
+Every finding must be accepted there with a reason, and every accepted finding must still be found. Run by
+scripts/lint-template, under the Python that has SAM. scripts/lint-controls uses it to see that a removed control is
+noticed.
 """
 
 import copy
@@ -21,7 +22,7 @@ from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-# SAM counts what it does, and warns that nobody collects it.
+# SAM's translator counts its own work, and warns that the counts are not collected.
 logging.getLogger("samtranslator").setLevel(logging.ERROR)
 
 TEMPLATE = pathlib.Path("infra/template.yaml")
@@ -30,7 +31,7 @@ ACCEPTED = pathlib.Path("infra/accepted_findings.yaml")
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One rule that one resource breaks. Equal whatever its wording."""
+    """One rule that one resource breaks. The linter's wording is not part of it."""
 
     tool: str
     rule: str
@@ -45,16 +46,16 @@ def read_template():
 
 
 def transformed(template):
-    """The template as CloudFormation gets it, after SAM's transform."""
+    """The template after SAM's transform, as CloudFormation gets it."""
     template = copy.deepcopy(template)
     for resource in template["Resources"].values():
-        # Where the code is, `sam package` would know; any bucket will do.
+        # `sam package` would upload the code and name its place. The linters accept any bucket.
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Serverless::Function":
             properties["CodeUri"] = {"Bucket": "packaged", "Key": "code"}
         if resource["Type"] == "AWS::Serverless::StateMachine":
             properties["DefinitionUri"] = {"Bucket": "packaged", "Key": "definition"}
-    # Without values for parameters: whatever they are, it is the template that is judged.
+    # Parameters get no values, since the linters judge the template for all of them.
     return Translator({}, Parser()).translate(template, {})
 
 
@@ -69,11 +70,11 @@ def parsed(tool, text):
     try:
         return json.loads(text)
     except json.JSONDecodeError:
-        sys.exit(f"{tool} did not print its findings as JSON:\n{text}")
+        sys.exit(f"{tool} printed no JSON:\n{text}")
 
 
 def by_cfn_lint(files):
-    """{file: findings} of written templates. What only informs is counted too."""
+    """{file: findings} of written templates, including findings that only inform."""
     tool = pathlib.Path(sys.executable).with_name("cfn-lint")
     text = run([tool, "--include-checks", "I", "--format", "json", "--", *files], may_fail=True)
     found = {file: set() for file in files}
@@ -85,7 +86,7 @@ def by_cfn_lint(files):
 
 
 def by_checkov(files):
-    """{file: findings} of transformed templates: of SAM's own resources it knows less."""
+    """{file: findings} of transformed templates, since checkov knows less about SAM's own resources."""
     command = [".tools/checkov/bin/checkov", "--framework", "cloudformation", "--skip-download", "--quiet", "--compact"]
     for file in files:
         command += ["--file", file]
@@ -110,7 +111,7 @@ def by_cdk_nag(files):
 
 
 def of_templates(templates):
-    """{name: findings} of {name: template}. Every tool is started once, whatever the number of templates."""
+    """{name: findings} of {name: template}. Starts every tool once, for all templates together."""
     with tempfile.TemporaryDirectory(dir=".tools") as folder:
         written, packaged = {}, {}
         found = {name: set() for name in templates}
@@ -137,16 +138,16 @@ def of_templates(templates):
 
 
 def accepted():
-    """The accepted findings: tool, rule, resources (logical ids, `*` for a part of one), reason."""
+    """The accepted findings: tool, rule, resources (logical ids, with `*` for a part of one), reason."""
     entries = yaml.safe_load(ACCEPTED.read_text())
     for entry in entries:
         if set(entry) != {"tool", "rule", "resources", "reason"} or not entry["reason"].strip():
-            sys.exit(f"{ACCEPTED}: an entry has tool, rule, resources and reason, not {entry}")
+            sys.exit(f"{ACCEPTED}: an entry needs tool, rule, resources and reason, and nothing else: {entry}")
     return entries
 
 
 def accepts(entry, pattern, finding):
-    # Rules of cdk-nag have brackets in their names, which would be a pattern's.
+    # The rule is not a pattern, since cdk-nag's names of rules contain brackets.
     return (
         entry["tool"] == finding.tool
         and entry["rule"] == finding.rule
@@ -164,12 +165,12 @@ def not_accepted(found):
 
 
 def judge(found):
-    """What is found and not accepted, and what is accepted and not found: sentences."""
-    complaints = [f"found, and not accepted in {ACCEPTED}: {finding}" for finding in sorted(not_accepted(found))]
+    """A sentence for each finding that is not accepted, and for each accepted finding that is not found."""
+    complaints = [f"found but not accepted in {ACCEPTED}: {finding}" for finding in sorted(not_accepted(found))]
     for entry in accepted():
         for pattern in entry["resources"]:
             if not any(accepts(entry, pattern, finding) for finding in found):
-                complaints.append(f"accepted in {ACCEPTED}, and no longer found: {entry['tool']} {entry['rule']} on {pattern}")
+                complaints.append(f"accepted in {ACCEPTED} but no longer found: {entry['tool']} {entry['rule']} on {pattern}")
     return complaints
 
 
@@ -179,7 +180,7 @@ def main():
     for complaint in complaints:
         print(complaint)
     tools = ", ".join(f"{tool} {sum(one.tool == tool for one in found)}" for tool in ("cfn-lint", "checkov", "cdk-nag"))
-    print(f"findings: {tools}; {len(complaints)} of them a fault" if complaints else f"findings, all accepted: {tools}")
+    print(f"findings: {tools}; {len(complaints)} complaints" if complaints else f"findings, all accepted: {tools}")
     sys.exit(bool(complaints))
 
 

@@ -1,6 +1,6 @@
-# For scripts/rehearse to source: `first_order` runs the README's way from an empty account to the first order against the
-# stack that is deployed, line by line, and fails where one prints something else than the README says. It answers what
-# the lines ask a person for, and sends to the emulator what is meant for AWS.
+# For scripts/rehearse to source: `first_order` runs the section "From an empty account to the first order" of
+# docs/deploy.md against the stack that is deployed, line by line. It fails where a line prints something else than the
+# page says. It answers what the lines ask a person for, and sends to the emulator what is meant for AWS.
 #   first_order ENDPOINT API    where the emulator is, and where it has the API
 
 first_order() (
@@ -17,7 +17,7 @@ first_order() (
             EMAIL) EMAIL=grace@example.com ;;
             PASSWORD) PASSWORD=Tea-for-2-please ;;
             CODE) CODE=123456 ;; # MiniStack mails the same code to everybody, and to nowhere
-            *) echo "the README asks for something new: read $*" >&2; return 1 ;;
+            *) echo "docs/deploy.md asks for something new: read $*" >&2; return 1 ;;
         esac
     }
 
@@ -33,7 +33,7 @@ first_order() (
         fi
     }
 
-    python3 scripts/lib/first_order.py script README.md >"$script"
+    python3 scripts/lib/first_order.py script docs/deploy.md >"$script"
     set -euo pipefail
     source "$script"
 )

@@ -1,4 +1,5 @@
-# For scripts to source: `install_linters` installs what scripts/lib/findings.py runs, and sets what it needs.
+# For scripts to source. `install_linters` installs the tools that scripts/lib/findings.py runs, and sets the variables
+# that they need.
 
 source scripts/lib/tools.sh
 
@@ -11,6 +12,6 @@ install_linters() {
     install_sam
     python_tools checkov "checkov==$checkov_version"
     node_tools cdk-nag "cdk-nag@$cdk_nag_version" "aws-cdk-lib@$cdk_version" "constructs@$constructs_version"
-    # A region is part of what is checked; any will do, and none is called.
+    # The validation needs a region. Any region will do, since none is called.
     export SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1
 }

@@ -1,6 +1,7 @@
-# For scripts to source, after tools.sh: `start_ministack [NAME=VALUE...]` installs MiniStack, starts it on a free port
-# with these variables, and sets ministack_url; `stop_ministack` ends it and every function that it runs. Whoever starts
-# it must see to it that it is stopped: `trap stop_ministack EXIT`.
+# For scripts to source, after tools.sh.
+#   start_ministack [NAME=VALUE...]   installs MiniStack, starts it on a free port with these variables, sets ministack_url
+#   stop_ministack                    ends MiniStack and every function that it runs
+# A script that starts it must also stop it: `trap stop_ministack EXIT`.
 
 ministack_pid='' ministack_folder=''
 
@@ -10,8 +11,8 @@ start_ministack() {
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     ministack_url=http://127.0.0.1:$port
     ministack_folder=$(mktemp -d)
-    # A process group of its own, so that the functions' processes end with it, however it ends.
-    # AWS_ENDPOINT_URL is what it hands on to the functions. Everything it writes goes into the one folder.
+    # It gets a process group of its own, so that its functions' processes can be ended with it.
+    # It hands AWS_ENDPOINT_URL on to the functions. It writes into one folder only.
     set -m
     env AWS_ENDPOINT_URL="$ministack_url" GATEWAY_PORT="$port" BIND_HOST=127.0.0.1 MINISTACK_HOST=127.0.0.1 \
         TMPDIR="$ministack_folder" STATE_DIR="$ministack_folder/state" S3_DATA_DIR="$ministack_folder/s3" \
@@ -28,7 +29,7 @@ start_ministack() {
         kill -0 "$ministack_pid" 2>/dev/null || break
         sleep 0.1
     done
-    echo "MiniStack does not start:" >&2
+    echo "MiniStack did not start. Its log:" >&2
     cat "$ministack_folder/log" >&2
     return 1
 }

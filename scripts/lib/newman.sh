@@ -1,5 +1,6 @@
-# For scripts to source, after tools.sh: `run_collection ARGUMENT...` runs newman, sets newman_passed and newman_left_out
-# (the requests that were not sent, one a line), and fails where an assertion or a request did.
+# For scripts to source, after tools.sh. `run_collection ARGUMENT...` runs newman, and fails if an assertion or a request
+# failed. It sets newman_passed to the number of assertions that passed, and newman_left_out to the names of the requests
+# that were not sent, one a line.
 
 run_collection() {
     local status=0 summary failed requests
@@ -19,6 +20,6 @@ run_collection() {
     ' "$summary")
     rm -f "$summary"
     echo "newman: $newman_passed assertions passed, $failed failures, $requests requests"
-    # A run that was cut off, or in which nothing was asserted, has not passed.
+    # A run that was cut off, or that asserted nothing, has not passed.
     [[ $status -eq 0 && $failed -eq 0 && $newman_passed -gt 0 ]]
 }

@@ -1,19 +1,20 @@
-"""What scripts/rehearse does to a stack once `sam deploy` has put it into MiniStack, through the APIs that AWS has too.
+"""The steps of scripts/rehearse on a stack that `sam deploy` has put into MiniStack. Uses only APIs that AWS has too.
 
-    rehearsal.py template BUILT              writes what is deployed of a template that `sam build` made: rehearsed.yaml,
-                                             in its folder, without what MiniStack refuses
-    rehearsal.py supply                      adds what MiniStack leaves out of the stack, and keeps the API's address
+    rehearsal.py template BUILT              reads a template that `sam build` wrote, and writes rehearsed.yaml beside it,
+                                             without the properties that MiniStack refuses
+    rehearsal.py supply                      adds what MiniStack leaves out of the stack, and stores the API's address
     rehearsal.py api                         prints the API's address
-    rehearsal.py sizes                       says how large each function is; none may be over 5 MB
+    rehearsal.py sizes                       prints each function's size; fails if one is over 5 MB
     rehearsal.py people                      signs up an admin and two customers; prints newman's variables
-    rehearsal.py collection COLLECTION       prints the collection, less what MiniStack's gateway answers otherwise
-    rehearsal.py skipped COLLECTION          reads the names of requests that were not sent: the mailbox's and the like
-    rehearsal.py orders BOOK                 has the customers of the order book in this folder order at the same time
-    rehearsal.py audit LOG_LEVEL             audits the books, that the functions have the level, and that nothing which
-                                             was there at an earlier audit is gone or changed
-    rehearsal.py deleted                     that the stack is gone and its tables and user pool are not
+    rehearsal.py collection COLLECTION       prints the collection without the lines that fail on MiniStack's gateway
+    rehearsal.py skipped COLLECTION          reads the names of requests that were not sent; fails unless the collection
+                                             itself may skip them, as it does those to the local mailbox
+    rehearsal.py orders BOOK                 places the orders of the order book in this folder, many at the same time
+    rehearsal.py audit LOG_LEVEL             audits the books; fails if a function logs at another level, or if anything
+                                             that an earlier audit saw is gone or changed
+    rehearsal.py deleted                     fails unless the stack is gone and its tables and user pool are kept
 
-Common to all: --endpoint URL --stack NAME --state FILE, which keeps what later commands need from earlier ones.
+All commands take --endpoint URL, --stack NAME and --state FILE. The file keeps what a later command needs.
 """
 import argparse, collections, concurrent.futures, json, pathlib, random, re, sys, threading, time, urllib.error, urllib.request
 
@@ -29,13 +30,13 @@ METHODS = ("get", "put", "post", "patch", "delete")
 
 
 def database(endpoint):
-    """How audit_books.py reads tables here: with a signature, which MiniStack verifies."""
+    """The function through which audit_books.py calls DynamoDB here. It signs the calls, since MiniStack checks that."""
     dynamodb = client(endpoint, "dynamodb")
     return lambda operation, body: getattr(dynamodb, botocore.xform_name(operation))(**body)
 
 
 class Stack:
-    """A deployed stack: what is in it, and the template as CloudFormation has processed it."""
+    """A deployed stack: its resources, and its template as CloudFormation has processed it."""
 
     def __init__(self, endpoint, name):
         self.endpoint, self.name = endpoint, name
@@ -54,14 +55,14 @@ class Stack:
         return client(self.endpoint, service)
 
     def the(self, kind):
-        """The id of the one resource of a type."""
+        """The physical id of the only resource of a type."""
         found = [name for name, its in self.types.items() if its == kind]
         if len(found) != 1:
-            sys.exit(f"{self.name} has {len(found)} {kind}, not one")
+            sys.exit(f"the stack {self.name} has {len(found)} resources of the type {kind}, and needs one")
         return self.ids[found[0]]
 
     def value(self, node):
-        """A node of the template with its functions replaced by what they come to; stops at one that it does not know."""
+        """A node of the template with its functions evaluated. Ends the script at an unknown function."""
         if isinstance(node, list):
             return [self.value(item) for item in node]
         if not isinstance(node, dict):
@@ -84,7 +85,7 @@ class Stack:
                 return self.value(given[1] if self.condition(given[0]) else given[2])
             case "Fn::Join":
                 return given[0].join(self.value(given[1]))
-        sys.exit(f"this script does not know {name}")
+        sys.exit(f"rehearsal.py does not know the function {name}")
 
     def substitute(self, name, more):
         if name in more:
@@ -99,7 +100,7 @@ class Stack:
         for known in (pseudo, self.parameters, self.ids):
             if name in known:
                 return known[name]
-        sys.exit(f"there is no {name} in {self.name}")
+        sys.exit(f"the stack {self.name} has no {name}")
 
     def attribute(self, name, attribute):
         match self.types.get(name), attribute:
@@ -107,7 +108,7 @@ class Stack:
                 return self.client("lambda").get_function(FunctionName=self.ids[name])["Configuration"]["FunctionArn"]
             case "AWS::Cognito::UserPool", "ProviderURL":
                 return f"https://cognito-idp.{REGION}.amazonaws.com/{self.ids[name]}"
-        sys.exit(f"this script does not know {name}.{attribute}")
+        sys.exit(f"rehearsal.py does not know the attribute {name}.{attribute}")
 
     def condition(self, name):
         def holds(node):
@@ -123,12 +124,12 @@ class Stack:
                     return all(map(holds, given))
                 case "Fn::Or":
                     return any(map(holds, given))
-            sys.exit(f"this script does not know {function} in a condition")
+            sys.exit(f"rehearsal.py does not know {function} in a condition")
 
         return holds(self.template["Conditions"][name])
 
     def table(self, key):
-        """The name of the table whose partition key it is."""
+        """The name of the table that has this partition key."""
         [table] = [t for t in self.tables() if t["KeySchema"][0]["AttributeName"] == key]
         return table["TableName"]
 
@@ -146,11 +147,11 @@ def client(endpoint, service):
 # ----------------------------------------------------------------------------------------------------------- template
 
 def template(built):
-    """The template, less what MiniStack refuses."""
+    """Writes the template without the properties that MiniStack refuses."""
     written = yaml.safe_load(built.read_text(encoding="utf-8"))
     for name, resource in written["Resources"].items():
-        # MiniStack makes no alarm of metric math: it watches the first metric of the expression instead. Whether an
-        # alarm asks for the right thing, the linters and tests/journeys/wiring/watching.rs say.
+        # MiniStack refuses alarms with metric math, so the alarm gets the first metric of the expression instead. The
+        # linters and tests/journeys/wiring/watching.rs check the shipped expression.
         if resource["Type"] == "AWS::CloudWatch::Alarm" and (metrics := resource["Properties"].pop("Metrics", None)):
             first = next(metric["MetricStat"] for metric in metrics if "MetricStat" in metric)
             statistic = "ExtendedStatistic" if first["Stat"].startswith("p") else "Statistic"
@@ -162,15 +163,15 @@ def template(built):
 # ------------------------------------------------------------------------------------------------------------- supply
 
 def supply(stack):
-    """What AWS does by itself on `sam deploy`, and MiniStack does not. Does nothing where it is done already."""
-    # MiniStack takes an HTTP API's OpenAPI body and makes nothing of it: no route, no integration, no authorizer.
+    """Does what AWS does on `sam deploy` and MiniStack does not. May be repeated. Returns the API's address."""
+    # MiniStack accepts an HTTP API's OpenAPI body, but creates no route, integration or authorizer from it.
     import_body(stack)
-    # MiniStack leaves out what a Succeed state puts out, so that no door would hear how its order came out.
+    # MiniStack drops the Output of a Succeed state, so PlaceOrder would not learn the outcome of its execution.
     states, machine = stack.client("stepfunctions"), stack.the("AWS::StepFunctions::StateMachine")
     definition = json.loads(states.describe_state_machine(stateMachineArn=machine)["definition"])
     if for_ministack(definition) != definition:
         states.update_state_machine(stateMachineArn=machine, definition=json.dumps(for_ministack(definition)))
-    # The host name of an API is no name that this machine could look up; MiniStack has a path for each API, too.
+    # This machine cannot look up the API's host name, but MiniStack also has a path for each API.
     return f"{stack.endpoint}/_aws/execute-api/{stack.the('AWS::ApiGatewayV2::Api')}/$default"
 
 
@@ -189,7 +190,7 @@ def import_body(stack):
             )["AuthorizerId"]
     wanted = {f"{method.upper()} {path}": (path, method) for path, methods in body["paths"].items() for method in methods}
     if unknown := {key for key, (_, method) in wanted.items() if method not in METHODS}:
-        sys.exit(f"this script does not know how to import {unknown}")
+        sys.exit(f"rehearsal.py cannot import these routes: {unknown}")
     for key, (path, method) in wanted.items():
         if key in there:
             continue
@@ -205,13 +206,13 @@ def import_body(stack):
         gateway.create_route(ApiId=api, RouteKey=key, Target=f"integrations/{made}", **who)
     routes = gateway.get_routes(ApiId=api, MaxResults="500")["Items"]
     closed = sum(route["AuthorizationType"] == "JWT" for route in routes)
-    print(f"{len(routes)} routes, {len(wanted.keys() - there)} of them made now, {closed} behind the authorizer")
+    print(f"{len(routes)} routes, {len(wanted.keys() - there)} of them created now, {closed} behind the authorizer")
 
 
 # ------------------------------------------------------------------------------------------------------------- people
 
 class People:
-    """Signs people up and in, in the user pool that the stack's authorizer trusts."""
+    """Signs users up and in, in the user pool that the stack's authorizer trusts."""
 
     def __init__(self, stack):
         self.cognito = stack.client("cognito-idp")
@@ -224,7 +225,8 @@ class People:
     def sign_up(self, email, admin=False):
         attributes = [{"Name": "email", "Value": email}]
         self.cognito.sign_up(ClientId=self.app, Username=email, Password=PASSWORD, UserAttributes=attributes)
-        # Nobody reads the mail with the code here. An admin's confirmation does not verify the address, which the code does.
+        # The mail with the code is not delivered here, so an admin confirms the account. Unlike the code, that does not
+        # verify the address, so the next call does.
         self.cognito.admin_confirm_sign_up(UserPoolId=self.pool, Username=email)
         verified = [{"Name": "email_verified", "Value": "true"}]
         self.cognito.admin_update_user_attributes(UserPoolId=self.pool, Username=email, UserAttributes=verified)
@@ -249,17 +251,17 @@ def people(stack, state):
         print(f"{name}={value}")
 
 
-# What the collection expects of every gateway, and MiniStack's does not do.
+# Lines of the collection that hold on AWS and in the local stack, and fail on MiniStack's gateway.
 NOT_EMULATED = (
-    # The event has another request id than the answer's header; on AWS, and in the local stack, they are the same.
+    # MiniStack's event and answer have different request ids. On AWS they are the same.
     "pm.expect(problem.request_id).to.eql(pm.response.headers.get('apigw-requestid'));",
-    # An HTTP API says in a 401 what it wants.
+    # MiniStack's 401 lacks this header.
     "pm.expect(pm.response.headers.get('WWW-Authenticate')).to.match(/^Bearer/);",
 )
 
 
 def collection(path):
-    """The collection without those lines. Each must be there once, so that none of them is left over here."""
+    """The collection without these lines. Each must occur once, so that no outdated line stays in the list."""
     written = json.loads(path.read_text(encoding="utf-8"))
     dropped = collections.Counter()
 
@@ -273,12 +275,12 @@ def collection(path):
 
     walk(written)
     if dropped != dict.fromkeys(NOT_EMULATED, 1):
-        sys.exit(f"the collection has these lines so often, and not once each: {dict(dropped)}")
+        sys.exit(f"each line of NOT_EMULATED must occur once in the collection; they occur: {dict(dropped)}")
     return written
 
 
 def skipped(path, names):
-    """Of the requests that were not sent, those which the collection itself would not leave out on any stack."""
+    """Yields a sentence for each request that was not sent, although the collection has no rule to skip it."""
     may_skip = set()
 
     def walk(item):
@@ -291,7 +293,7 @@ def skipped(path, names):
     print(f"not sent: {', '.join(names)}")
     for name in names:
         if name not in may_skip:
-            yield f"{name} was not sent"
+            yield f"the request {name!r} was not sent"
 
 
 # ------------------------------------------------------------------------------------------------------------- orders
@@ -301,12 +303,12 @@ AT_ONCE = 8
 
 
 def book(folder):
-    """Products, customers and orders of the order book in this folder, or of a made-up one where there is none."""
+    """Products, customers and orders of the order book in this folder, or of a made-up one if the folder has none."""
     read = lambda name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     if (folder / "orders.json").exists():
         products, customers, orders = read("catalog"), read("customers"), read("orders")[:MOST_ORDERS]
     else:
-        print(f"there is no order book in {folder}: it is made up")
+        print(f"there is no order book in {folder}, so the orders are made up")
         chance = random.Random(1)
         products = [
             {"sku": f"SKU-{n:03}", "name": f"Product {n}", "unit_price": {"amount": 100 * n, "currency": "EUR"}}
@@ -350,7 +352,7 @@ def orders(stack, state, folder):
     def stock(product):
         path = f"/inventory/{product['sku']}"
         api.must((201,), "PUT", path, admin, {"name": product["name"], "unit_price": product["unit_price"]})
-        # Less than is asked for, so that some orders must go short.
+        # Less than the orders need, so that some are short of stock.
         if count := asked[product["sku"]] * 2 // 3:
             body = {"delta": count, "reason": "opening stock"}
             api.must((201,), "POST", f"{path}/adjustments", admin, body, idempotency_key="opening")
@@ -368,7 +370,7 @@ def orders(stack, state, folder):
     faults, statuses, ids, lock = [], collections.Counter(), {}, threading.Lock()
 
     def place(order):
-        """Everybody orders twice, with one key."""
+        """Places an order twice under one key."""
         token, body = tokens[order["customer"]], {"lines": order["lines"]}
         answers = [api.call("POST", "/orders", token, body, idempotency_key=order["key"]) for _ in range(2)]
         with lock:
@@ -389,8 +391,8 @@ def orders(stack, state, folder):
             faults.append(f"{order['key']} is {read['status']}, by way of {read['history']}")
     print(f"{len(placed)} orders, each placed twice, {AT_ONCE} at once, in {took:.0f} s: answered {dict(statuses)}, now {dict(final)}")
     if len(placed) < 100 or not final["CONFIRMED"] or not final["REJECTED"]:
-        faults.append("these are no hundred orders of which some go short")
-    # The first of them is looked at again after the update.
+        faults.append("the orders must be at least a hundred, some of them CONFIRMED and some REJECTED")
+    # The audits read the first order again.
     email = {customer["customer"]: customer["email"] for customer in customers}
     state["order"] = {**placed[0], "id": ids[placed[0]["key"]], "email": email[placed[0]["customer"]]}
     return faults
@@ -415,19 +417,19 @@ def sizes(stack):
 
 
 def audit(stack, state, log_level):
-    """The books, all but the mailbox; and what was there at the first audit is there still."""
+    """Audits the books, without a mailbox. Everything that the first audit saw must still be there."""
     yield from audit_books.faults(database(stack.endpoint))
     for name, function in functions(stack):
         if function["Environment"]["Variables"]["LOG_LEVEL"] != log_level:
             yield f"{name} does not log at {log_level}"
     rows = {key: list(audit_books.rows(database(stack.endpoint), key)) for key in ("order_id", "sku", "user_id")}
     for order in rows["order_id"]:
-        # The workflow has published each, and taken out of the row that it had to.
+        # Every order is announced by now, so its row must not say that it is due.
         if left := {"unsent", "due_at", "due_shard"} & order.keys():
-            yield f"{order['order_id']['S']} still has {left}"
+            yield f"the order {order['order_id']['S']} still has {left}"
     known, api = state["order"], Api(state["api"])
     token = People(stack).sign_in(known["email"])
-    # Placed once more it is the same order: the functions as they are now know it.
+    # The functions as deployed now must recognize an order that was placed before.
     api.must((200, 409), "POST", "/orders", token, {"lines": known["lines"]}, idempotency_key=known["key"])
     order = api.must((200,), "GET", f"/orders/{known['id']}", token)
     counts = {key: len(found) for key, found in rows.items()}
@@ -435,21 +437,21 @@ def audit(stack, state, log_level):
     print(f"rows: {counts}; order {order['order_id']} is {order['status']}, version {order['version']}")
     before = state.setdefault("before", is_so)
     if before != is_so:
-        yield f"it was {before}, and is {is_so}"
+        yield f"the first audit saw {before}, and this one sees {is_so}"
 
 
 def deleted(endpoint, name, state):
     stacks = client(endpoint, "cloudformation").list_stacks()["StackSummaries"]
     if [stack for stack in stacks if stack["StackName"] == name and stack["StackStatus"] != "DELETE_COMPLETE"]:
-        yield f"{name} is still there"
+        yield f"the stack {name} is still there"
     if left := client(endpoint, "lambda").list_functions()["Functions"]:
         yield f"functions are still there: {[function['FunctionName'] for function in left]}"
-    # They are retained: whoever deletes the stack deletes no order, and nobody's account.
+    # The template retains these: deleting the stack must not delete orders or accounts.
     counts = {key: len(list(audit_books.rows(database(endpoint), key))) for key in ("order_id", "sku", "user_id")}
     users = client(endpoint, "cognito-idp").list_users(UserPoolId=state["pool"], Limit=1)["Users"]
     print(f"the stack is gone; rows: {counts}; the user pool {'has its users' if users else 'is empty'}")
     if not users:
-        yield "nobody is left in the user pool"
+        yield "the user pool has no users any more"
     if counts != state["before"]["rows"]:
         yield f"the tables had {state['before']['rows']}, and have {counts}"
 

@@ -1,5 +1,5 @@
-"""What schemathesis cannot know of this API: which refusals a well-formed request may get. Counts what was asked and
-answered, for scripts/schemathesis to judge.
+"""Tells schemathesis which refusals a well-formed request may get. Also counts the requests and their answers, for
+scripts/schemathesis to judge.
 """
 
 import atexit
@@ -9,7 +9,7 @@ import os
 
 import schemathesis
 
-# Faults that no schema can express, by a piece of their reasons.
+# Pieces of the reasons that the API gives for faults that no schema can express.
 BEYOND_SCHEMAS = (
     "only one of",  # filters that exclude each other
     "add up to",  # quantities of one SKU, merged
@@ -20,7 +20,7 @@ answered = collections.Counter()
 
 @schemathesis.hook
 def map_body(_context, body):
-    """Writes 2.0 as 2: to JSON Schema both are integers, and the API takes one of the two spellings only."""
+    """Writes 2.0 as 2. JSON Schema takes both for integers, but the API accepts 2 only."""
     return _whole(body)
 
 
@@ -52,7 +52,7 @@ def valid_is_valid(_context, response, case):
     beyond = reasons and all(any(piece in reason for piece in BEYOND_SCHEMAS) for reason in reasons)
     if code in ("bad_cursor", "unknown_sku", "idempotency_key_reused") or (code == "validation_failed" and beyond):
         return
-    raise AssertionError(f"fits its schema and is refused with {response.status_code} {code}: {reasons}")
+    raise AssertionError(f"a request that fits its schema was refused with {response.status_code} {code}: {reasons}")
 
 
 @atexit.register

@@ -1,10 +1,10 @@
-# For scripts to source: installs tools once, into the git-ignored .tools/, at the versions that are asked for.
-#   python_tools NAME PACKAGE==VERSION...   into the virtual environment .tools/NAME
-#   node_tools NAME PACKAGE@VERSION...      into .tools/NAME/node_modules
-# Needs python3 with venv or pip for the one, node with npm for the other. What several scripts use has its version here:
+# For scripts to source. Installs tools once, into the git-ignored .tools/, at the given versions.
+#   python_tools NAME PACKAGE==VERSION...   into the virtual environment .tools/NAME; needs python3 with venv or pip
+#   node_tools NAME PACKAGE@VERSION...      into .tools/NAME/node_modules; needs node with npm
+# These install the tools that several scripts use, at the versions below:
 #   install_sam            SAM CLI and cfn-lint, .tools/sam/bin
 #   install_cargo_lambda   cargo-lambda and the linker that it needs, .tools/cargo-lambda/bin, which belongs on the PATH
-#   install_ministack      MiniStack, an emulator of AWS by other people (MIT), with boto3, .tools/ministack/bin
+#   install_ministack      MiniStack, an emulator of AWS that is not ours (MIT), with boto3, .tools/ministack/bin
 #   install_newman         newman, .tools/newman
 #   install_aws            the AWS CLI, .tools/aws/bin
 
@@ -16,8 +16,8 @@ aws_cli_version=1.46.3
 newman_version=6.2.2
 virtualenv_version=21.15.7 # only where python3 comes without ensurepip
 
-# Whether .tools/NAME holds exactly these. What says so is written last, so that an installation that was cut off, or is
-# of another version, is made anew.
+# installed NAME PACKAGE...: whether .tools/NAME holds exactly these packages. Its file .installed lists them, and is
+# written last, so that an interrupted installation, or one of other versions, is made anew.
 installed() {
     local name=$1
     shift
@@ -35,7 +35,7 @@ python_tools() {
     if ! python3 -m venv "$venv" >.tools/venv.log 2>&1; then
         rm -rf "$venv"
         python3 -m pip install --quiet --upgrade --target .tools/virtualenv "virtualenv==$virtualenv_version" ||
-            { cat .tools/venv.log >&2; echo "python3 has neither a working venv nor pip" >&2; exit 1; }
+            { cat .tools/venv.log >&2; echo "python3 needs a working venv or pip, and has neither" >&2; exit 1; }
         PYTHONPATH=.tools/virtualenv python3 -m virtualenv --quiet "$venv"
     fi
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"

@@ -1,19 +1,19 @@
-"""The cases of tests/journeys/workflow_cases.json in MiniStack's Step Functions. See scripts/workflow-elsewhere.
+"""Runs the cases of tests/journeys/contract/workflow_cases.json in MiniStack's Step Functions. See scripts/workflow-elsewhere.
 
     workflow_elsewhere.py mocks CASES DEFINITION                  prints the mock configuration
-    workflow_elsewhere.py run   CASES DEFINITION --endpoint URL   runs the cases; exit status 1 where one differs
+    workflow_elsewhere.py run   CASES DEFINITION --endpoint URL   runs the cases; exit status 1 if one differs
 
-What SNS and DynamoDB answer is mocked (SFN_MOCK_CONFIG). What functions answer is not: MiniStack throws a mocked error at
-every attempt, so that none could succeed at last, and evaluates no Arguments where it has a mocked answer. So each
-function is a real one, which asks this process what to answer, and tells it what it was asked.
+The answers of SNS and DynamoDB are mocked (SFN_MOCK_CONFIG). The answers of functions are not, for two reasons. MiniStack
+throws a mocked error at every attempt, so no later attempt could succeed. And it does not evaluate Arguments for a mocked
+answer. So each function is a real one. It sends its input to this process, and this process says what to answer.
 """
 import argparse, collections, http.server, io, json, re, sys, threading, zipfile
 
 MACHINE = "workflow"
 ROLE = "arn:aws:iam::000000000000:role/any"
 LAMBDA = "arn:aws:states:::lambda:invoke"
-# A function that asks what to answer, on Lambda's Runtime API as the shipped ones are: MiniStack's own Python runtime
-# does not report the type of an error.
+# The program of every function: it asks this process what to answer. It uses Lambda's Runtime API, as the shipped
+# functions do, since MiniStack's own Python runtime does not report the type of an error.
 FUNCTION = """#!{python}
 import json, os, urllib.request
 
@@ -38,7 +38,7 @@ def load(path):
 
 
 def functions(definition):
-    """The placeholder of each function's ARN, by the state that calls it."""
+    """{state: the placeholder of the ARN of the function that it calls}."""
     states = definition["States"].items()
     return {
         name: state["Arguments"]["FunctionName"].strip("${}") for name, state in states if state.get("Resource") == LAMBDA
@@ -46,7 +46,7 @@ def functions(definition):
 
 
 def mocks(cases, definition):
-    """What SNS and DynamoDB answer, in the format of AWS's Step Functions Local."""
+    """The answers of SNS and DynamoDB, in the mock format of AWS's Step Functions Local."""
     tests, responses = {}, {}
     for case in cases:
         tests[case["name"]] = {}
@@ -54,7 +54,7 @@ def mocks(cases, definition):
             if state in functions(definition):
                 continue
             if any(answer != answers[0] for answer in answers):
-                sys.exit(f"{case['name']}: MiniStack cannot answer {state} differently at another attempt")
+                sys.exit(f"{case['name']}: {state} must have the same answer at every attempt, since MiniStack mocks one")
             response = f"{case['name']}-{state}"
             tests[case["name"]][state] = response
             responses[response] = {"0": answers[0]}
@@ -62,7 +62,7 @@ def mocks(cases, definition):
 
 
 class Answers:
-    """Answers the functions by the case that is running: each attempt in turn."""
+    """Answers the functions as the running case says: each attempt gets the next answer."""
 
     def __init__(self, states):
         self.states = {function: state for state, function in states.items()}
@@ -107,7 +107,7 @@ def history(client, execution):
 
 
 def for_ministack(definition):
-    """The definition, its Succeed states as Pass states that end: MiniStack 1.5.33 leaves out what Succeed puts out."""
+    """The definition with Pass states in place of Succeed states: MiniStack 1.5.33 drops the Output of Succeed."""
     definition = json.loads(json.dumps(definition))
     for state in definition["States"].values():
         if state["Type"] == "Succeed" and "Output" in state:
@@ -116,7 +116,7 @@ def for_ministack(definition):
 
 
 def went(client, machine, case, answers):
-    """How a case went, in the table's own words."""
+    """Runs a case, and describes it with the keys that the file of cases uses."""
     answers.begin(case)
     run = client.start_sync_execution(stateMachineArn=f"{machine}#{case['name']}", input=json.dumps(case["input"]))
     path, tries = [], collections.Counter()
@@ -125,7 +125,7 @@ def went(client, machine, case, answers):
             path.append(event["stateEnteredEventDetails"]["name"])
         elif event["type"] == "TaskScheduled":
             tries[path[-1]] += 1
-    # A mocked answer leaves no event: it came at the first attempt.
+    # A mocked answer leaves no event, so it counts as one try.
     for state, answer in case["answers"].items():
         if state in path and state not in tries and "Return" in answer[0]:
             tries[state] = 1
@@ -138,7 +138,7 @@ def went(client, machine, case, answers):
 
 
 def wanted(case, asked):
-    """How it should go. Of what functions were asked, only what the table says is compared."""
+    """How a case should go. Inputs of functions are compared only where the file of cases names them."""
     tries = {state: len(answers) for state, answers in case["answers"].items()}
     asked = {**asked, **{state: value for state, value in case.get("asked", {}).items() if state in asked}}
     return {"path": case["path"], "tries": tries, "asked": asked} | {
@@ -149,7 +149,7 @@ def wanted(case, asked):
 def run(cases, definition, endpoint):
     import boto3, botocore.config
 
-    # A sync execution is sent to a host of its own otherwise, which there is not.
+    # Otherwise boto3 would send a synchronous execution to a host of its own, which MiniStack does not have.
     config = botocore.config.Config(inject_host_prefix=False, read_timeout=120, retries={"max_attempts": 0})
     client = lambda service: boto3.client(
         service, endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="test",

@@ -1,5 +1,8 @@
 //! Journeys through the HTTP surface: each test opens a shop of its own, in memory, and acts as its customers and
 //! admins do. Rules are tested beside the code.
+//!
+//! Each folder is a promise, and its `mod.rs` says which. Three folders are not: `world` holds the fixtures,
+//! `self_checks` tests the fixtures, and `wiring` holds the parts of the repository against each other.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -7,52 +10,17 @@
     reason = "a test says by panicking what it expected"
 )]
 
-mod accounts;
-mod bad_orders;
-mod bad_requests;
-mod binaries;
-mod books;
-mod broken_setup;
-mod browsers;
+mod access;
+mod bad_input;
 mod contract;
-mod cost;
-mod cursors;
-mod doors;
-mod faults;
-mod fifty_lines;
-mod first_start;
-mod giving_up;
-mod histories;
-mod idempotency;
-mod interrupts;
-mod kill;
-mod lambda_runtime_api;
-mod leaving;
-mod life;
+mod customers;
+mod failures;
+mod life_of_an_order;
 mod lists;
-mod log_lines;
 mod mail;
-mod mail_at_scale;
-mod matrix;
-mod openapi;
-mod orderflow;
-mod ordering;
-mod outages;
-mod oversell;
-mod postman;
-mod privacy;
-mod processes;
-mod races;
-mod reckoning;
-mod reconcile;
-mod refusals;
-mod rivals;
-mod seeds;
-mod shop;
-mod sign_in;
-mod tables;
-mod traces;
-mod users;
-mod watch;
+mod operating;
+mod placing;
+mod self_checks;
+mod stock;
 mod wiring;
-mod workflow_cases;
+mod world;

@@ -1,9 +1,8 @@
-//! What holds the parts together: template, crates, workflow, roles, environment, time budgets, README. Here it is
-//! checked that each says the same as the others.
+//! The wiring: template, crates, workflow, roles, environment, time budgets and README must agree with each other.
 //!
-//! Every check is a function over [`House`], the repository's files as texts, which answers what is wrong, in
-//! sentences that name the culprit. So each has a second test, which breaks a file in every way that the check is
-//! there for, and looks for the culprit's name.
+//! Every check is a function over [`House`], the repository's files as texts. It returns complaints: sentences that name
+//! what is wrong and say what to do. Each check has a second test that breaks a file in every way that the check is there
+//! for, and expects a complaint that names the culprit.
 
 mod arrows;
 mod budgets;
@@ -11,11 +10,14 @@ mod controls;
 mod day;
 mod events;
 mod functions;
+mod logs;
+mod names;
 mod queries;
 mod readme;
 mod roles;
 mod rooms;
 mod routes;
+mod statuses;
 mod watching;
 mod workflow;
 
@@ -38,7 +40,7 @@ static HOUSE: LazyLock<House> = LazyLock::new(|| {
     House(files)
 });
 
-/// Reads the text files below `folder`, less what is made and what is hidden (CI's folder is not).
+/// Reads the text files below `folder`. Leaves out what a build makes, and hidden folders except CI's.
 fn read(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).expect("the folder can be listed") {
         let entry = entry.expect("the folder can be listed");
@@ -85,7 +87,7 @@ impl House {
             .map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
-    /// The template, with the definition out of this house.
+    /// The template, with the workflow's definition as this house has it.
     fn template(&self) -> Result<Template, String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra");
         let mut template = Template::parse(self.text(TEMPLATE), &folder, ACCOUNT, &parameters())
@@ -105,7 +107,7 @@ impl House {
         Ok((machine, definition))
     }
 
-    /// The same house with a file more, or with another text in it.
+    /// The same house with one more file, or with another text in that file.
     fn with(&self, path: &str, text: &str) -> Self {
         let mut house = self.clone();
         house.0.insert(path.to_owned(), text.to_owned());
@@ -140,16 +142,26 @@ fn is_rust(path: &str) -> bool {
     Path::new(path).extension().is_some_and(|extension| extension == "rs")
 }
 
-/// What a check found.
+/// Whether a source is nothing but tests.
+fn is_test(path: &str) -> bool {
+    path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("tests.rs")
+}
+
+/// A source up to its tests, which stand last in their file.
+fn without_tests(source: &str) -> &str {
+    source.split_once("#[cfg(test)]\nmod tests {").map_or(source, |(shipped, _)| shipped)
+}
+
+/// What a check found wrong, one sentence each.
 type Complaints = Vec<String>;
 
-/// The house as it is must give no cause for complaint.
+/// The house as it is must be in order.
 #[track_caller]
 fn assert_sound(complaints: &Complaints) {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
-/// A broken house must give cause for a complaint that names all of `culprits`.
+/// A broken house must lead to a complaint that has all of `culprits` in it.
 #[track_caller]
 fn assert_blamed(complaints: &Complaints, culprits: &[&str]) {
     assert!(
@@ -158,7 +170,7 @@ fn assert_blamed(complaints: &Complaints, culprits: &[&str]) {
     );
 }
 
-/// What the check finds, or why the files cannot be read, which is a complaint too.
+/// The complaints of a check. Files that cannot be read are one, too.
 fn complaints(found: Result<Complaints, String>) -> Complaints {
     found.unwrap_or_else(|unreadable| vec![unreadable])
 }

@@ -3,7 +3,7 @@
 
 use aws_adapters::{Adjusted, Stocks, database};
 use domain::{
-    Adjustment, Delta, Error, Fault, MAX_AVAILABLE, MovementId, Name, Product, Reason, Sku, Stock, UnitPrice,
+    Adjustment, Delta, Error, Field, MAX_AVAILABLE, MovementId, Name, Product, Reason, Sku, Stock, field,
 };
 use lambda_shell::{AdminRule, Caller, Clock, Door, Env, Request, Response, SdkConfig, SetupFault};
 
@@ -44,16 +44,9 @@ impl Door for AdjustInventory {
 
 impl AdjustInventory {
     async fn describe(&self, request: &Request) -> Result<Response, Error> {
-        let mut faults = Vec::new();
-        let sku = sku(request, &mut faults);
         let mut body = request.body()?;
-        let name: Option<Name> = body.text("name");
-        let unit_price: Option<UnitPrice> = body.unit_price("unit_price");
-        faults.append(&mut body.finish());
-        Error::unless(faults)?;
-        let (Some(sku), Some(name), Some(unit_price)) = (sku, name, unit_price) else {
-            return Err(Error::Invalid(Vec::new()));
-        };
+        let (name, unit_price) = (body.text::<Name>("name"), body.unit_price("unit_price"));
+        let (sku, name, unit_price) = body.finish((sku(request)?, name, unit_price))?;
         let (stock, new) = self.stocks.describe(&Product { sku, name, unit_price }).await?;
         let status = if new { 201 } else { 200 };
         let response = Response::json(status, &stock)?;
@@ -61,23 +54,10 @@ impl AdjustInventory {
     }
 
     async fn adjust(&self, request: &Request, caller: Caller) -> Result<Response, Error> {
-        let mut faults = Vec::new();
-        let sku = sku(request, &mut faults);
-        let key = match request.idempotency_key() {
-            Err(Error::Invalid(mut of_key)) => {
-                faults.append(&mut of_key);
-                None
-            }
-            other => Some(other?),
-        };
+        let key = field(request.idempotency_key())?;
         let mut body = request.body()?;
-        let delta: Option<Delta> = body.integer("delta");
-        let reason: Option<Reason> = body.text("reason");
-        faults.append(&mut body.finish());
-        Error::unless(faults)?;
-        let (Some(sku), Some(key), Some(delta), Some(reason)) = (sku, key, delta, reason) else {
-            return Err(Error::Invalid(Vec::new()));
-        };
+        let (delta, reason) = (body.integer::<Delta>("delta"), body.text::<Reason>("reason"));
+        let (sku, key, delta, reason) = body.finish((sku(request)?, key, delta, reason))?;
         let movement = MovementId::derive(&sku, &key);
         let adjustment =
             Adjustment { sku, movement, delta, reason, actor: caller.user_id, at: self.clock.now() };
@@ -87,22 +67,16 @@ impl AdjustInventory {
                 Ok(Response::json(200, &stock)?.header("idempotent-replayed", "true"))
             }
             Adjusted::KeyReused => Err(Error::IdempotencyKeyReused),
-            Adjusted::Missing => Err(Error::NotFound("SKU")),
+            Adjusted::NotFound => Err(Error::NotFound("SKU")),
             Adjusted::BelowZero => Err(Error::BelowZero),
             Adjusted::AboveLimit => Err(Error::AboveLimit { limit: MAX_AVAILABLE }),
         }
     }
 }
 
-fn sku(request: &Request, faults: &mut Vec<Fault>) -> Option<Sku> {
-    match Sku::try_from(request.path("sku").to_owned()) {
-        Ok(sku) => Some(sku),
-        Err(Error::Invalid(mut of_sku)) => {
-            faults.append(&mut of_sku);
-            None
-        }
-        Err(_no_other) => None,
-    }
+/// The SKU in the path, to be judged together with the body.
+fn sku(request: &Request) -> Result<Field<Sku>, Error> {
+    field(Sku::try_from(request.path("sku").to_owned()))
 }
 
 fn location(stock: &Stock) -> String {

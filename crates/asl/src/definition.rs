@@ -1,4 +1,4 @@
-//! A definition as the interpreter and the wiring tests see it. Reading and checking the text is `parse`'s.
+//! A parsed definition, for the interpreter and the wiring tests. Nothing here parses or checks its text: `parse` does.
 
 use std::{fmt, time::Duration};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::expression::{Expression, JsonTemplate};
 
-/// A parsed, checked definition: every target exists, every expression parses, every field is supported.
+/// A valid definition: every target exists, every expression parses, and every field is supported.
 #[derive(Debug)]
 pub struct Definition {
     pub(super) start_at: usize,
@@ -17,63 +17,56 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// The same definition as the state machine with this ARN
-    /// (`arn:aws:states:<region>:<account>:stateMachine:<name>`), which executions see in `$states.context`.
+    /// Gives the state machine its ARN (`arn:aws:states:<region>:<account>:stateMachine:<name>`). Expressions read it
+    /// in `$states.context`.
     #[must_use]
     pub fn with_arn(mut self, arn: &str) -> Self {
         arn.clone_into(&mut self.arn);
         self
     }
 
-    /// The state machine's ARN.
+    /// The state machine's ARN; a placeholder until [`with_arn`](Self::with_arn) sets it.
     pub fn arn(&self) -> &str {
         &self.arn
     }
 
-    /// How long an execution may take: the machine's own `TimeoutSeconds`.
+    /// The longest that an execution may take: the machine's `TimeoutSeconds`.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// The name of the state that an execution begins with.
+    /// The name of an execution's first state.
     pub fn start_at(&self) -> &str {
         self.states.get(self.start_at).map_or("", State::name)
     }
 
-    /// Every state, in the order of the text. Those inside the branches of a Parallel follow it.
+    /// Every state, in the definition's order. A Parallel is followed by the states of its branches.
     pub fn states(&self) -> &[State] {
         &self.states
     }
 
-    /// The state of that name.
+    /// The state with this name.
     pub fn state(&self, name: &str) -> Option<&State> {
         self.states.iter().find(|state| state.name == name)
     }
 }
 
-/// What is wrong with a definition, all of it.
+/// Every fault of a definition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct DefinitionError(pub(super) Vec<String>);
 
-impl DefinitionError {
-    /// The faults, one sentence each.
-    pub fn faults(&self) -> &[String] {
-        &self.0
-    }
-}
+impl DefinitionError {}
 
 /// One state.
 #[derive(Debug)]
 pub struct State {
     pub(super) name: String,
     pub(super) kind: StateKind,
-    /// Every state that may follow this one, with the field that says so.
-    pub(super) targets: Vec<(String, String)>,
 }
 
 impl State {
-    /// Its name in `States`.
+    /// Its key in `States`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -91,28 +84,23 @@ impl State {
         }
     }
 
-    /// The names of the states that may follow: `Next`, `Default`, and those of choices and catchers.
-    pub fn targets(&self) -> impl Iterator<Item = &str> {
-        self.targets.iter().map(|(_, target)| target.as_str())
-    }
-
-    /// What a Task calls: its `Resource`.
+    /// A Task's `Resource`: the call that it makes.
     pub fn resource(&self) -> Option<&str> {
         self.task().map(|task| task.resource.as_str())
     }
 
-    /// The names of the states that a Parallel's branches begin with, in the order of `Branches`.
+    /// The name of the first state of each of a Parallel's branches.
     pub fn branches(&self) -> impl Iterator<Item = &str> {
         let branches = if let StateKind::Parallel(parallel) = &self.kind { &*parallel.branches } else { &[] };
         branches.iter().map(String::as_str)
     }
 
-    /// The `Arguments` of a Task or a Parallel as they stand in the definition, expressions and all.
+    /// The `Arguments` of a Task or a Parallel as written in the definition, with the expressions unevaluated.
     pub fn arguments(&self) -> Option<&Value> {
         self.retryable().and_then(|state| state.raw_arguments.as_ref())
     }
 
-    /// How long one attempt of a Task may take.
+    /// The longest that one attempt of a Task may take.
     pub fn timeout(&self) -> Option<Duration> {
         self.task().and_then(|task| task.timeout)
     }
@@ -131,7 +119,7 @@ impl State {
         if let StateKind::Task(task) = &self.kind { Some(task) } else { None }
     }
 
-    pub(super) fn retryable(&self) -> Option<&Retryable> {
+    fn retryable(&self) -> Option<&Retryable> {
         match &self.kind {
             StateKind::Task(task) => Some(&task.retryable),
             StateKind::Parallel(parallel) => Some(&parallel.retryable),
@@ -149,13 +137,13 @@ impl State {
 pub enum StateType {
     /// Calls a service.
     Task,
-    /// Chooses the next state.
+    /// Picks the next state by conditions.
     Choice,
-    /// Shapes data.
+    /// Sets variables and output, and calls nothing.
     Pass,
-    /// Ends the execution well.
+    /// Ends the execution with status `SUCCEEDED`.
     Succeed,
-    /// Ends the execution with an error.
+    /// Ends the execution with status `FAILED`.
     Fail,
     /// Waits a number of seconds.
     Wait,
@@ -186,49 +174,49 @@ impl fmt::Display for StateType {
     }
 }
 
-/// Which errors a state tries again after, and how.
+/// One entry of `Retry`: the errors after which a state is tried again, and the waits between the attempts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retrier {
-    /// `ErrorEquals`.
+    /// `ErrorEquals`: the names of the errors that this entry retries.
     pub errors: Vec<String>,
     /// `IntervalSeconds`: the wait before the first retry.
     pub interval: Duration,
-    /// `MaxAttempts`: how many retries, not counting the first attempt; 0 is never.
+    /// `MaxAttempts`: the number of retries. The first attempt does not count; 0 means no retry.
     pub max_attempts: u32,
-    /// `BackoffRate`: what the wait is multiplied by from one retry to the next.
+    /// `BackoffRate`: each wait is the one before multiplied by this.
     pub backoff_rate: f64,
     /// `MaxDelaySeconds`: the longest wait.
     pub max_delay: Option<Duration>,
-    /// `JitterStrategy`.
+    /// `JitterStrategy`: whether the wait is randomised.
     pub jitter: Jitter,
 }
 
 impl Retrier {
-    /// The wait before retry `retry` (0 is the first), before jitter.
+    /// The wait before retry number `retry`, counted from 0, without jitter.
     pub fn delay(&self, retry: u32) -> Duration {
-        /// More than any wait that matters, so that the product below stays in range.
-        const MOST: f64 = 1e9;
-        let factor = self.backoff_rate.powi(i32::try_from(retry).unwrap_or(i32::MAX)).min(MOST);
+        /// Keeps the product below in the range of a `Duration`. It exceeds every `MaxDelaySeconds`.
+        const MAX_FACTOR: f64 = 1e9;
+        let factor = self.backoff_rate.powi(i32::try_from(retry).unwrap_or(i32::MAX)).min(MAX_FACTOR);
         let delay = self.interval.mul_f64(factor);
         self.max_delay.map_or(delay, |most| delay.min(most))
     }
 }
 
-/// How the wait before a retry is drawn.
+/// How the wait before a retry is randomised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Jitter {
-    /// `NONE`: the delay itself.
+    /// `NONE`: the wait is the delay.
     None,
-    /// `FULL`: anything from nothing to the delay.
+    /// `FULL`: the wait is random, from zero to the delay.
     Full,
 }
 
-/// Where a state goes on after an error.
+/// One entry of `Catch`: the state that follows when another fails with one of these errors.
 #[derive(Debug)]
 pub struct Catcher {
-    /// `ErrorEquals`.
+    /// `ErrorEquals`: the names of the errors that this entry catches.
     pub errors: Vec<String>,
-    /// `Next`.
+    /// `Next`: the state that handles the error.
     pub next: String,
     pub(super) effect: DataEffect,
 }
@@ -237,23 +225,23 @@ pub struct Catcher {
 pub(super) enum StateKind {
     Task(Task),
     Choice(Choice),
-    Pass(Onward),
+    Pass(Transition),
     Succeed(DataEffect),
     Fail(Fail),
     Wait(Wait),
     Parallel(Parallel),
 }
 
-/// What leaving a state does to the data: `Assign` and `Output`, both over the values from before.
+/// `Assign` and `Output`. Both are evaluated before either takes effect.
 #[derive(Debug, Default)]
 pub(super) struct DataEffect {
     pub(super) assign: Vec<(String, JsonTemplate)>,
     pub(super) output: Option<JsonTemplate>,
 }
 
-/// An effect, and the next state; none ends the execution.
+/// How a state is left: its data effect and the next state. Without a next state the execution ends.
 #[derive(Debug)]
-pub(super) struct Onward {
+pub(super) struct Transition {
     pub(super) effect: DataEffect,
     pub(super) next: Option<String>,
 }
@@ -272,21 +260,22 @@ pub(super) struct Parallel {
     pub(super) retryable: Retryable,
 }
 
-/// The fields of a state that may fail, be tried again and be caught: a Task or a Parallel.
+/// The fields of a state that can be tried again and caught: a Task or a Parallel.
 #[derive(Debug)]
 pub(super) struct Retryable {
     pub(super) raw_arguments: Option<Value>,
     pub(super) arguments: Option<JsonTemplate>,
     pub(super) retry: Vec<Retrier>,
     pub(super) catch: Vec<Catcher>,
-    pub(super) onward: Onward,
+    pub(super) transition: Transition,
 }
 
 #[derive(Debug)]
 pub(super) struct Choice {
     pub(super) rules: Vec<Rule>,
-    /// `Default`, and the effect of the state's own `Assign` and `Output`, which count when no rule matches.
+    /// `Default`, the next state when no rule matches.
     pub(super) default: Option<String>,
+    /// The state's own `Assign` and `Output`, which take effect together with `default`.
     pub(super) effect: DataEffect,
 }
 
@@ -306,5 +295,5 @@ pub(super) struct Fail {
 #[derive(Debug)]
 pub(super) struct Wait {
     pub(super) seconds: JsonTemplate,
-    pub(super) onward: Onward,
+    pub(super) transition: Transition,
 }

@@ -1,9 +1,9 @@
-//! One `JSONata` expression as AWS takes it, and the JSON values that hold expressions. Here is checked,
-//! before anything runs, that an expression parses and reads only what there is. Nothing here evaluates.
+//! `JSONata` expressions, and the JSON values that hold them. Each expression is checked before anything runs: it must
+//! parse, and it may read only names that exist where it stands. Nothing here evaluates an expression.
 //!
-//! AWS runs `JSONata` 2.0.6 without `$eval`, evaluates with no context item, and refuses a definition that
-//! reads one (<https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html>). The engine
-//! here is newer, so what came after 2.0.6 is refused by name.
+//! AWS runs `JSONata` 2.0.6 without `$eval`. It evaluates without a context item, and refuses a definition that reads
+//! one (<https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html>). The engine used here is newer,
+//! so features that came after 2.0.6 are refused by name.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use jsonata_core::{
 };
 use serde_json::Value;
 
-/// `JSONata` 2.0.6's functions, less `$eval` (AWS has none) and `$shuffle` (its chance could not be
-/// replayed).
+/// The functions of `JSONata` 2.0.6, without `$eval`, which AWS does not offer, and `$shuffle`, whose result no seed
+/// could replay.
 const FUNCTIONS: [&str; 63] = [
     "abs",
     "append",
@@ -81,21 +81,21 @@ const FUNCTIONS: [&str; 63] = [
     "zip",
 ];
 
-/// Functions that Step Functions adds to `JSONata` and this interpreter lacks.
+/// Functions that Step Functions adds to `JSONata`. This interpreter does not support them.
 const AWS_FUNCTIONS: [&str; 5] = ["hash", "parse", "partition", "range", "uuid"];
 
-/// What `$states` holds where an expression stands, besides `input` and `context`.
+/// The fields that `$states` has for an expression, besides `input` and `context`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reads {
-    /// Nothing more.
+pub(super) enum StatesFields {
+    /// No other field.
     Input,
-    /// `result`: what the task answered.
+    /// `result`: the task's result.
     Result,
-    /// `errorOutput`: what a catcher caught.
+    /// `errorOutput`: the error that a catcher caught.
     ErrorOutput,
 }
 
-impl Reads {
+impl StatesFields {
     fn fields(self) -> &'static [&'static str] {
         match self {
             Self::Input => &["input", "context"],
@@ -105,7 +105,7 @@ impl Reads {
     }
 }
 
-/// A `JSONata` expression that parses and that AWS would take.
+/// A `JSONata` expression that parses and that AWS accepts.
 #[derive(Debug)]
 pub(super) struct Expression {
     source: String,
@@ -113,27 +113,30 @@ pub(super) struct Expression {
 }
 
 impl Expression {
-    /// Reads the expression between `{%` and `%}`. `variables` are the names that some `Assign` of the
-    /// definition gives a value.
+    /// Parses the text between `{%` and `%}`. `variables` are all names in the definition's `Assign` fields.
     pub(super) fn parse(
         source: &str,
-        reads: Reads,
+        reads: StatesFields,
         variables: &BTreeSet<String>,
     ) -> Result<Self, Vec<String>> {
         let source = source.trim();
         let ast = parser::parse(source)
             .map_err(|error| vec![format!("the expression `{source}` does not parse: {error}")])?;
-        let mut check = Check { reads, variables, locals: BTreeSet::new(), faults: Vec::new() };
-        check.bind(&ast);
-        check.visit(&ast, Context::None);
-        if check.faults.is_empty() {
+        let mut checker = Checker { reads, variables, locals: BTreeSet::new(), faults: Vec::new() };
+        checker.collect_bindings(&ast);
+        checker.visit(&ast, Context::None);
+        if checker.faults.is_empty() {
             Ok(Self { source: source.to_owned(), ast })
         } else {
-            Err(check.faults.into_iter().map(|fault| format!("the expression `{source}` {fault}")).collect())
+            Err(checker
+                .faults
+                .into_iter()
+                .map(|fault| format!("the expression `{source}` {fault}"))
+                .collect())
         }
     }
 
-    /// The text, as it stands in the definition.
+    /// The expression's text, without the delimiters and the blanks inside them.
     pub(super) fn source(&self) -> &str {
         &self.source
     }
@@ -143,7 +146,7 @@ impl Expression {
     }
 }
 
-/// A JSON value of the definition in which some strings are expressions.
+/// A JSON value of the definition. Strings of the form `{% %}` are expressions.
 #[derive(Debug)]
 pub(super) enum JsonTemplate {
     Literal(Value),
@@ -152,41 +155,40 @@ pub(super) enum JsonTemplate {
     Object(Vec<(String, JsonTemplate)>),
 }
 
-/// What a string of the definition is.
-pub(super) enum Text<'a> {
+/// Whether a string of the definition is plain text or an expression.
+pub(super) enum StringKind<'a> {
     Literal,
     Expression(&'a str),
-    /// It has one of the delimiters, but is no expression as a whole: AWS would pass it on as text.
-    HalfExpression,
+    /// It holds a delimiter but is not one whole expression. AWS would pass it on as text.
+    Malformed,
 }
 
-impl<'a> Text<'a> {
+impl<'a> StringKind<'a> {
     pub(super) fn of(text: &'a str) -> Self {
         match text.strip_prefix("{%").and_then(|rest| rest.strip_suffix("%}")) {
             Some(source) => Self::Expression(source),
-            None if text.contains("{%") || text.contains("%}") => Self::HalfExpression,
+            None if text.contains("{%") || text.contains("%}") => Self::Malformed,
             None => Self::Literal,
         }
     }
 }
 
-/// Whether a context item exists where a node stands: none at the top, one inside a path, a predicate and the
-/// like.
+/// Whether a node has a context item. At the top level it has none; inside a path or a predicate it has one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Context {
     None,
     Item,
 }
 
-struct Check<'a> {
-    reads: Reads,
+struct Checker<'a> {
+    reads: StatesFields,
     variables: &'a BTreeSet<String>,
-    /// Every name that the expression itself binds, wherever it does.
+    /// Every name that the expression binds, in any scope.
     locals: BTreeSet<String>,
     faults: Vec<String>,
 }
 
-impl Check<'_> {
+impl Checker<'_> {
     fn fault(&mut self, fault: impl Into<String>) {
         let fault = fault.into();
         if !self.faults.contains(&fault) {
@@ -194,9 +196,9 @@ impl Check<'_> {
         }
     }
 
-    /// Collects the names that the expression binds, so that `visit` can tell the others.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "every other node is only a holder of children")]
-    fn bind(&mut self, node: &AstNode) {
+    /// Collects the names that the expression binds. `visit` then knows which names come from outside.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "every other node only holds children")]
+    fn collect_bindings(&mut self, node: &AstNode) {
         match node {
             AstNode::Lambda { params, .. } => self.locals.extend(params.iter().cloned()),
             AstNode::Binary { op: BinaryOp::ColonEqual, lhs, .. } => {
@@ -216,10 +218,10 @@ impl Check<'_> {
             }
             _ => {}
         }
-        children(node, &mut |child, _| self.bind(child), Context::None);
+        for_each_child(node, &mut |child, _| self.collect_bindings(child), Context::None);
     }
 
-    #[allow(clippy::wildcard_enum_match_arm, reason = "every other node is only a holder of children")]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "every other node only holds children")]
     fn visit(&mut self, node: &AstNode, context: Context) {
         match node {
             AstNode::Name(name) if context == Context::None => self.fault(format!(
@@ -232,7 +234,7 @@ impl Check<'_> {
                 self.fault("reads `$` at the top level, where there is no context");
             }
             AstNode::ParentVariable(_) => self.fault("reads `$$`, which Step Functions does not offer"),
-            AstNode::Undefined => self.fault("has an empty block or `undefined`, which give nothing"),
+            AstNode::Undefined => self.fault("has an empty block or `undefined`, which have no value"),
             AstNode::Binary { op: BinaryOp::Coalesce, .. } => {
                 self.fault("uses `??`, which came after JSONata 2.0.6, the version AWS runs");
             }
@@ -246,7 +248,7 @@ impl Check<'_> {
             AstNode::Path { steps } => self.states_field(steps),
             _ => {}
         }
-        children(node, &mut |child, context| self.visit(child, context), context);
+        for_each_child(node, &mut |child, context| self.visit(child, context), context);
     }
 
     fn variable(&mut self, name: &str) {
@@ -258,7 +260,7 @@ impl Check<'_> {
         if known {
             return;
         }
-        match lacking(name) {
+        match unsupported_function(name) {
             Some(fault) => self.fault(fault),
             None => self.fault(format!("reads ${name}, which no state assigns")),
         }
@@ -268,8 +270,8 @@ impl Check<'_> {
         if !dollar {
             self.fault(format!("calls {name}() without its $"));
         } else if !self.locals.contains(name) && !FUNCTIONS.contains(&name) {
-            let fault =
-                lacking(name).unwrap_or_else(|| format!("calls ${name}(), which JSONata 2.0.6 lacks"));
+            let fault = unsupported_function(name)
+                .unwrap_or_else(|| format!("calls ${name}(), which JSONata 2.0.6 lacks"));
             self.fault(fault);
         }
     }
@@ -280,20 +282,18 @@ impl Check<'_> {
             && let AstNode::Name(field) = &second.node
             && !self.reads.fields().contains(&field.as_str())
         {
-            let there = self.reads.fields().join(", $states.");
-            self.fault(format!(
-                "reads $states.{field}, which does not exist here (there are $states.{there})"
-            ));
+            let existing = self.reads.fields().join(", $states.");
+            self.fault(format!("reads $states.{field}, which does not exist here; use $states.{existing}"));
         }
     }
 }
 
-/// Why a function that AWS or a later `JSONata` has is not to be used.
-fn lacking(name: &str) -> Option<String> {
+/// Says why a function that exists in `JSONata` or on AWS cannot be used here.
+fn unsupported_function(name: &str) -> Option<String> {
     if name == "eval" {
         Some("uses $eval, which Step Functions does not offer".to_owned())
     } else if name == "shuffle" {
-        Some("uses $shuffle, which is not supported: a seed could not replay it".to_owned())
+        Some("uses $shuffle, which is not supported: no seed could replay its result".to_owned())
     } else if AWS_FUNCTIONS.contains(&name) {
         Some(format!("uses ${name}, which is not supported"))
     } else {
@@ -301,8 +301,8 @@ fn lacking(name: &str) -> Option<String> {
     }
 }
 
-/// Hands `each` every child of `node`, and whether the child has a context item.
-fn children(node: &AstNode, each: &mut dyn FnMut(&AstNode, Context), context: Context) {
+/// Calls `each` with every child of `node` and the child's context.
+fn for_each_child(node: &AstNode, each: &mut dyn FnMut(&AstNode, Context), context: Context) {
     match node {
         AstNode::Path { steps } => {
             for (index, step) in steps.iter().enumerate() {
@@ -330,7 +330,7 @@ fn children(node: &AstNode, each: &mut dyn FnMut(&AstNode, Context), context: Co
                 each(arg, context);
             }
         }
-        // A lambda keeps the context of the place where it is written.
+        // A lambda's body has the context of the place where the lambda is written.
         AstNode::Lambda { body, .. } => each(body, context),
         AstNode::Array(items) | AstNode::ArrayGroup(items) | AstNode::Block(items) => {
             for item in items {
@@ -389,7 +389,7 @@ fn children(node: &AstNode, each: &mut dyn FnMut(&AstNode, Context), context: Co
 mod tests {
     use super::*;
 
-    fn faults(source: &str, reads: Reads) -> String {
+    fn faults(source: &str, reads: StatesFields) -> String {
         let variables = BTreeSet::from(["order".to_owned()]);
         match Expression::parse(source, reads, &variables) {
             Ok(_) => String::new(),
@@ -419,40 +419,52 @@ mod tests {
             "$states.input.*",
             "$match($states.input.sku, /TEA-[0-9]+/)",
         ] {
-            assert_eq!(faults(source, Reads::Input), "", "{source}");
+            assert_eq!(faults(source, StatesFields::Input), "", "{source}");
         }
-        assert_eq!(faults("$states.result.Payload", Reads::Result), "");
-        assert_eq!(faults("$states.errorOutput.Cause", Reads::ErrorOutput), "");
+        assert_eq!(faults("$states.result.Payload", StatesFields::Result), "");
+        assert_eq!(faults("$states.errorOutput.Cause", StatesFields::ErrorOutput), "");
     }
 
     #[test]
     fn expressions_that_aws_refuses_are_refused_by_name() {
         for (source, reads, part) in [
-            ("$states.input.", Reads::Input, "does not parse"),
-            ("", Reads::Input, "does not parse"),
-            ("order_id", Reads::Input, "reads `order_id` at the top level"),
-            ("$states.input.a = b", Reads::Input, "reads `b` at the top level"),
-            ("$map($states.input.lines, function($l) { sku })", Reads::Input, "reads `sku` at the top level"),
-            ("undefined", Reads::Input, "`undefined`"),
-            ("()", Reads::Input, "empty block"),
-            ("$", Reads::Input, "reads `$` at the top level"),
-            ("$.order_id", Reads::Input, "reads `$` at the top level"),
-            ("$$", Reads::Input, "reads `$$`"),
-            ("$states.input.lines[$$.x]", Reads::Input, "reads `$$`"),
-            ("**.sku", Reads::Input, "uses `*`, `**` or `%` at the top level"),
-            ("$states.input.a ?? 1", Reads::Input, "uses `??`"),
-            ("$states.input.lines.(a ?: 1)", Reads::Input, "uses `?:`"),
-            ("$eval('1')", Reads::Input, "uses $eval"),
-            ("['1'] ~> $map($eval)", Reads::Input, "uses $eval"),
-            ("$uuid()", Reads::Input, "uses $uuid, which is not supported"),
-            ("$shuffle([1,2])", Reads::Input, "uses $shuffle"),
-            ("$frobnicate(1)", Reads::Input, "calls $frobnicate(), which JSONata 2.0.6 lacks"),
-            ("string(1)", Reads::Input, "calls string() without its $"),
-            ("$nobody", Reads::Input, "reads $nobody, which no state assigns"),
-            ("$states.result", Reads::Input, "reads $states.result, which does not exist here"),
-            ("$states.errorOutput", Reads::Result, "reads $states.errorOutput, which does not exist here"),
-            ("$states.result.x", Reads::ErrorOutput, "reads $states.result, which does not exist here"),
-            ("$states.inputs", Reads::Input, "(there are $states.input, $states.context)"),
+            ("$states.input.", StatesFields::Input, "does not parse"),
+            ("", StatesFields::Input, "does not parse"),
+            ("order_id", StatesFields::Input, "reads `order_id` at the top level"),
+            ("$states.input.a = b", StatesFields::Input, "reads `b` at the top level"),
+            (
+                "$map($states.input.lines, function($l) { sku })",
+                StatesFields::Input,
+                "reads `sku` at the top level",
+            ),
+            ("undefined", StatesFields::Input, "`undefined`"),
+            ("()", StatesFields::Input, "empty block"),
+            ("$", StatesFields::Input, "reads `$` at the top level"),
+            ("$.order_id", StatesFields::Input, "reads `$` at the top level"),
+            ("$$", StatesFields::Input, "reads `$$`"),
+            ("$states.input.lines[$$.x]", StatesFields::Input, "reads `$$`"),
+            ("**.sku", StatesFields::Input, "uses `*`, `**` or `%` at the top level"),
+            ("$states.input.a ?? 1", StatesFields::Input, "uses `??`"),
+            ("$states.input.lines.(a ?: 1)", StatesFields::Input, "uses `?:`"),
+            ("$eval('1')", StatesFields::Input, "uses $eval"),
+            ("['1'] ~> $map($eval)", StatesFields::Input, "uses $eval"),
+            ("$uuid()", StatesFields::Input, "uses $uuid, which is not supported"),
+            ("$shuffle([1,2])", StatesFields::Input, "uses $shuffle"),
+            ("$frobnicate(1)", StatesFields::Input, "calls $frobnicate(), which JSONata 2.0.6 lacks"),
+            ("string(1)", StatesFields::Input, "calls string() without its $"),
+            ("$unassigned", StatesFields::Input, "reads $unassigned, which no state assigns"),
+            ("$states.result", StatesFields::Input, "reads $states.result, which does not exist here"),
+            (
+                "$states.errorOutput",
+                StatesFields::Result,
+                "reads $states.errorOutput, which does not exist here",
+            ),
+            (
+                "$states.result.x",
+                StatesFields::ErrorOutput,
+                "reads $states.result, which does not exist here",
+            ),
+            ("$states.inputs", StatesFields::Input, "use $states.input, $states.context"),
         ] {
             let faults = faults(source, reads);
             assert!(faults.contains(part), "{source}: {faults:?} lacks {part:?}");
@@ -460,8 +472,8 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_an_expression_is_told_once() {
-        let faults = faults("a & b & a & $eval('1')", Reads::Input);
+    fn each_fault_of_an_expression_is_reported_once() {
+        let faults = faults("a & b & a & $eval('1')", StatesFields::Input);
         assert_eq!(faults.lines().count(), 3, "{faults}");
     }
 }

@@ -1,5 +1,5 @@
-//! Evaluates expressions, over `$states` and the variables. Only here do the engine's own values exist: they
-//! are not `Send`, so a [`Scope`] must never live across an `await`.
+//! Evaluates expressions over `$states` and the variables. The engine's values exist only here. They are not `Send`, so
+//! a [`Scope`] must never live across an `await`.
 
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -15,31 +15,30 @@ use super::{
     timestamp::rfc3339,
 };
 
-/// The longest that one expression may take, in milliseconds of real time: an endless recursion must not hang
-/// the stack.
+/// The longest that one expression may take, in milliseconds of real time. It ends an endless recursion.
 const EVALUATION_TIMEOUT_MS: u64 = 5_000;
 
-/// How deep a value may nest; no JSON parser of ours would read a deeper one back.
+/// How deep a value may nest. `serde_json` refuses to parse a value much deeper than this.
 const MAX_DEPTH: usize = 100;
 
-/// Above this, whole numbers of a double are no longer exact: 2^53.
+/// 2^53: a double represents every whole number up to here exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// The values that expressions of one state see.
+/// The values that the expressions of one state can read.
 pub(super) struct Scope {
     bindings: Vec<(String, JValue)>,
     now: OffsetDateTime,
 }
 
 impl Scope {
-    /// `states` becomes `$states`, and each variable `$name`. `now` is what `$now()` and `$millis()` tell.
+    /// `states` becomes `$states`, and each variable `$name`. `$now()` and `$millis()` return `now`.
     pub(super) fn new(states: Value, variables: &BTreeMap<String, Value>, now: OffsetDateTime) -> Self {
         let variables = variables.iter().map(|(name, value)| (name.clone(), JValue::from(value.clone())));
         let states = std::iter::once(("states".to_owned(), JValue::from(states)));
         Self { bindings: variables.chain(states).collect(), now }
     }
 
-    /// The template with its expressions replaced by their values. `field` names it in the error's text.
+    /// The template with its expressions replaced by their values. Errors name the place as `field`.
     pub(super) fn fill(&self, template: &JsonTemplate, field: &str) -> Result<Value, String> {
         match template {
             JsonTemplate::Literal(value) => Ok(value.clone()),
@@ -56,7 +55,7 @@ impl Scope {
         }
     }
 
-    /// The expression's value. To give nothing is an error, as on AWS; to give null is not.
+    /// The expression's value. As on AWS, undefined is an error and null is a value.
     pub(super) fn evaluate(&self, expression: &Expression, field: &str) -> Result<Value, String> {
         let named = |problem: &str| {
             format!(
@@ -79,7 +78,7 @@ impl Scope {
         let options =
             EvaluatorOptions { timeout_ms: Some(EVALUATION_TIMEOUT_MS), ..EvaluatorOptions::default() };
         let mut evaluator = Evaluator::with_options(context, options);
-        // The engine would ask the system for the time and for chance, which a test could not hold.
+        // The engine's own functions read the system's clock and random numbers, which a test cannot control.
         let (text, millis) = (rfc3339(self.now), self.now.unix_timestamp_nanos() / 1_000_000);
         evaluator.register_fn_override("now", move |arguments: &[JValue]| {
             no_arguments("now", arguments, JValue::from(text.as_str()))
@@ -102,7 +101,7 @@ fn no_arguments(name: &str, arguments: &[JValue], value: JValue) -> Result<JValu
     }
 }
 
-/// The value as JSON, or what it is instead. Whole numbers are integers, exactly.
+/// The value as JSON, or a description of the value that JSON cannot hold. Whole numbers become exact integers.
 fn to_json(value: &JValue, depth: usize) -> Result<Value, String> {
     if depth > MAX_DEPTH {
         return Err(format!("a value that nests deeper than {MAX_DEPTH} levels"));
@@ -141,7 +140,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::expression::Reads;
+    use crate::expression::StatesFields;
 
     fn evaluate(source: &str) -> Result<Value, String> {
         let input = json!({
@@ -155,13 +154,13 @@ mod tests {
         let variables = BTreeMap::from([("list".to_owned(), json!(["only"]))]);
         let names: BTreeSet<String> = variables.keys().cloned().collect();
         let expression =
-            Expression::parse(source, Reads::Input, &names).map_err(|faults| faults.join("\n"))?;
+            Expression::parse(source, StatesFields::Input, &names).map_err(|faults| faults.join("\n"))?;
         let now = datetime!(2026-03-01 12:00:00.25 UTC);
         Scope::new(json!({"input": input}), &variables, now).evaluate(&expression, "Output")
     }
 
     #[test]
-    fn values_are_jsonatas_own() {
+    fn single_values_lists_and_absent_fields_are_as_in_jsonata() {
         for (source, value) in [
             ("$states.input.one.lines.sku", json!("TEA-1")),
             ("$states.input.one.lines.sku[]", json!(["TEA-1"])),
@@ -184,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn null_is_a_value_and_nothing_is_an_error() {
+    fn null_is_a_value_and_undefined_is_an_error() {
         assert_eq!(evaluate("null"), Ok(Value::Null));
         assert_eq!(evaluate("$states.input.nothing"), Ok(Value::Null));
         assert_eq!(evaluate("[null]"), Ok(json!([null])));
         for source in ["$states.input.absent", "$states.input.none.lines.sku", "false ? 1"] {
             let error = evaluate(source).unwrap_err();
-            let said = "specified for the field 'Output' returned nothing (undefined).";
-            assert_eq!(error, format!("The JSONata expression '{source}' {said}"));
+            let reason = "specified for the field 'Output' returned nothing (undefined).";
+            assert_eq!(error, format!("The JSONata expression '{source}' {reason}"));
         }
     }
 
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_an_error() {
+    fn a_value_that_is_not_json_is_an_error() {
         for (source, part) in [
             ("1 / 0", "inf, which is not a JSON number"),
             ("$count", "a function, which is not JSON"),
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn time_and_chance_are_the_stacks_own() {
+    fn time_comes_from_the_caller_and_chance_from_a_seed() {
         assert_eq!(evaluate("$now()"), Ok(json!("2026-03-01T12:00:00.250Z")));
         assert_eq!(evaluate("$millis()"), Ok(json!(1_772_366_400_250_i64)));
         fastrand::seed(7);

@@ -1,19 +1,19 @@
-//! `DefinitionSubstitutions`: `${Name}` in a definition's text replaced by its value, as `CloudFormation`
-//! does it before anybody reads the text as JSON.
+//! `DefinitionSubstitutions`: each `${Name}` in a definition's text is replaced by its value. `CloudFormation` does
+//! this before Step Functions parses the text, so nothing here parses JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The text with its placeholders replaced, and what did not fit.
+/// The text with its placeholders replaced, and the names that did not match.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Substituted {
     pub(super) text: String,
-    /// Placeholders that have no value; the text still holds them.
+    /// Placeholders without a value. They are left in the text.
     pub(super) missing: BTreeSet<String>,
-    /// Values that no placeholder takes.
+    /// Values without a placeholder.
     pub(super) unused: BTreeSet<String>,
 }
 
-/// Replaces every `${Name}`. A value is put in as it is and never searched for placeholders itself.
+/// Replaces every `${Name}`. A placeholder inside a value is left as it is.
 pub(super) fn substitute(text: &str, values: &BTreeMap<String, String>) -> Substituted {
     let mut unused: BTreeSet<String> = values.keys().cloned().collect();
     let mut missing = BTreeSet::new();
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_are_replaced_and_the_rest_is_told() {
+    fn placeholders_are_replaced_and_missing_and_unused_names_are_listed() {
         let values = [("A", "one"), ("B", "${A}"), ("C", "never")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         let done = substitute("${A}-${B}-${D}-${A}-$states.input.${x: 1}-${", &BTreeMap::from(values));
         assert_eq!(done.text, "one-${A}-${D}-one-$states.input.${x: 1}-${");

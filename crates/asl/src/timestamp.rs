@@ -1,4 +1,4 @@
-//! How Step Functions writes a time.
+//! The text form of a time in Step Functions. Nothing here parses one.
 
 use time::OffsetDateTime;
 

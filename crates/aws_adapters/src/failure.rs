@@ -23,7 +23,7 @@ where
                 | "InvalidArn"
                 | "NotFound"
                 | "UnrecognizedClientException",
-            ) => Error::Broken { doing, source },
+            ) => Error::Internal { doing, source },
             _ => Error::Unavailable { doing, source },
         }
     }
@@ -32,7 +32,7 @@ where
 /// A row that cannot be read as what it should be.
 pub(crate) fn unreadable(doing: &'static str) -> impl Fn(serde_dynamo::Error) -> Error {
     // The message could repeat a value out of the row: only the fact is kept.
-    move |_message| Error::Broken {
+    move |_message| Error::Internal {
         doing,
         source: Failure {
             code: Some("UnreadableRow".to_owned()),
@@ -46,7 +46,7 @@ pub(crate) fn unreadable(doing: &'static str) -> impl Fn(serde_dynamo::Error) ->
 pub(crate) fn incomplete(doing: &'static str) -> Error {
     let source =
         Failure { code: Some("IncompleteAnswer".to_owned()), kind: "the answer lacks a part" }.into();
-    Error::Broken { doing, source }
+    Error::Internal { doing, source }
 }
 
 /// The code and kind of a failure. Never its message: those repeat keys and values.

@@ -17,9 +17,9 @@ mod workflow;
 
 pub use aws_sdk_sns::Client as NotificationsClient;
 pub use clients::{Timeouts, database, notifications, workflows};
-pub use orders::{Advanced, Claim, Due, DueOrder, OrderFilter, Orders, Placed, StoredOrder};
+pub use orders::{Advanced, Claim, DueOrder, DueTime, OrderFilter, Orders, Placed, StoredOrder};
 pub use reconcile::{Difference, Reconciled, reconcile};
 pub use stock::{Adjusted, Page, Stocks};
 pub use topics::{Subscribed, TopicWiring, Topics, Wish, notifications_of};
-pub use users::{Customer, Registered, Subscription, UserRow, Users};
-pub use workflow::{Ran, Workflow};
+pub use users::{Recipient, Registered, Subscription, UserRow, Users};
+pub use workflow::Workflow;

@@ -15,10 +15,10 @@ use domain::{
 };
 
 use crate::{
-    Customer, Users,
+    Recipient, Users,
     batch::read_batch,
     failure::{failed, incomplete, unreadable},
-    transaction::{Transacted, refused, transact},
+    transaction::{Transacted, condition_failed, transact},
 };
 
 type Item = HashMap<String, AttributeValue>;
@@ -49,7 +49,7 @@ pub enum Adjusted {
     /// Its key was used before, for another adjustment.
     KeyReused,
     /// There is no such SKU.
-    Missing,
+    NotFound,
     /// It would leave less than nothing.
     BelowZero,
     /// It would leave more than may be available.
@@ -94,20 +94,20 @@ impl Stocks {
     }
 
     /// The stock of `skus` and, in the same consistent batch, where the mail of `user` goes.
-    pub async fn with_customer(
+    pub async fn with_recipient(
         &self,
         users: &Users,
         user: &UserId,
         skus: impl Iterator<Item = &Sku>,
-    ) -> Result<(Vec<Stock>, Option<Customer>), Error> {
-        let (users_table, of_user) = users.customer_key(user);
+    ) -> Result<(Vec<Stock>, Option<Recipient>), Error> {
+        let (users_table, of_user) = users.recipient_key(user);
         let of_stock: Vec<Item> = skus.map(|sku| key(sku, STOCK)).collect();
         let wanted = [(self.table.clone(), of_stock.into()), (users_table.clone(), of_user)];
         let mut found = read_batch(&self.client, wanted).await?;
-        let customer =
-            found.remove(&users_table).unwrap_or_default().pop().map(Customer::read).transpose()?;
+        let recipient =
+            found.remove(&users_table).unwrap_or_default().pop().map(Recipient::read).transpose()?;
         let rows = found.remove(&self.table).unwrap_or_default();
-        Ok((rows.into_iter().map(stock).collect::<Result<_, _>>()?, customer))
+        Ok((rows.into_iter().map(stock).collect::<Result<_, _>>()?, recipient))
     }
 
     /// Stock by SKU, `limit` rows at most, after the SKU `after`.
@@ -218,14 +218,14 @@ impl Stocks {
             TransactWriteItem::builder().update(update).build(),
         ];
         let replayed = match transact(&self.client, DOING, actions, 0).await? {
-            Transacted::Done => false,
-            Transacted::Refused(reasons) => {
+            Transacted::Committed => false,
+            Transacted::ConditionFailed(reasons) => {
                 let [of_ledger, of_stock] = &reasons[..] else { return Err(incomplete(DOING)) };
-                if !refused(of_ledger) {
+                if !condition_failed(of_ledger) {
                     return Ok(match of_stock.item() {
                         Some(item) if !item.is_empty() && delta < 0 => Adjusted::BelowZero,
                         Some(item) if !item.is_empty() => Adjusted::AboveLimit,
-                        _ => Adjusted::Missing,
+                        _ => Adjusted::NotFound,
                     });
                 }
                 let made = of_ledger.item().cloned().ok_or_else(|| incomplete(DOING))?;
@@ -265,7 +265,7 @@ impl Stocks {
             .table_name(&self.table)
             .set_key(Some(key(&line.sku, STOCK)))
             .update_expression(match effect {
-                StockEffect::Ship | StockEffect::None => "SET reserved = reserved - :q",
+                StockEffect::Ship => "SET reserved = reserved - :q",
                 StockEffect::Release => "SET reserved = reserved - :q, available = available + :q",
             })
             .condition_expression("reserved >= :q")

@@ -48,7 +48,7 @@ pub struct TopicWiring {
 #[derive(Clone, Debug)]
 pub enum Subscribed {
     /// A confirmation was mailed to the address.
-    Asked(Subscription),
+    Made(Subscription),
     /// No topic has room for this user.
     Full,
 }
@@ -91,7 +91,7 @@ impl Topics {
             if refused.contains(topic_arn) {
                 continue;
             }
-            if let asked @ Subscribed::Asked(_) = self.subscribe_to(topic_arn, user_id, email).await? {
+            if let asked @ Subscribed::Made(_) = self.subscribe_to(topic_arn, user_id, email).await? {
                 return Ok(asked);
             }
             refused.push(topic_arn.clone());
@@ -100,7 +100,7 @@ impl Topics {
         self.remember(newest.clone());
         if let Some(overflow) = newest.as_ref().filter(|overflow| !refused.contains(&overflow.topic_arn)) {
             let topic_arn = &overflow.topic_arn;
-            if let asked @ Subscribed::Asked(_) = self.subscribe_to(topic_arn, user_id, email).await? {
+            if let asked @ Subscribed::Made(_) = self.subscribe_to(topic_arn, user_id, email).await? {
                 return Ok(asked);
             }
         }
@@ -109,7 +109,7 @@ impl Topics {
         let subscribed = self.subscribe_to(&made.topic_arn, user_id, email).await?;
         // Noted only once it has taken somebody. When it is the account that has no room, the next request finds this
         // topic under the same number, where otherwise each would make one more.
-        if let Subscribed::Asked(_) = subscribed {
+        if let Subscribed::Made(_) = subscribed {
             users.note_overflow(&made).await?;
             self.remember(Some(made));
         }
@@ -170,7 +170,7 @@ impl Topics {
             .send()
             .await;
         match answer {
-            Ok(done) => Ok(Subscribed::Asked(Subscription {
+            Ok(done) => Ok(Subscribed::Made(Subscription {
                 topic_arn: topic_arn.to_owned(),
                 subscription_arn: done.subscription_arn.ok_or_else(|| incomplete(DOING))?,
             })),

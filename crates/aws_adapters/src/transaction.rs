@@ -18,13 +18,13 @@ const NO_FAULT: &str = "None";
 /// How a transaction ended.
 pub(crate) enum Transacted {
     /// Everything is written.
-    Done,
+    Committed,
     /// Nothing is written: at least one condition failed. One reason for each action, in their order.
-    Refused(Vec<CancellationReason>),
+    ConditionFailed(Vec<CancellationReason>),
 }
 
 /// Whether this action's own condition failed.
-pub(crate) fn refused(reason: &CancellationReason) -> bool {
+pub(crate) fn condition_failed(reason: &CancellationReason) -> bool {
     reason.code() == Some("ConditionalCheckFailed")
 }
 
@@ -44,14 +44,14 @@ pub(crate) async fn transact(
     loop {
         let error = match client.transact_write_items().set_transact_items(Some(actions.clone())).send().await
         {
-            Ok(_done) => return Ok(Transacted::Done),
+            Ok(_done) => return Ok(Transacted::Committed),
             Err(error) => error,
         };
         match error.as_service_error() {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                 let reasons = cancelled.cancellation_reasons();
-                if reasons.get(decisive).is_some_and(refused) {
-                    return Ok(Transacted::Refused(reasons.to_vec()));
+                if reasons.get(decisive).is_some_and(condition_failed) {
+                    return Ok(Transacted::ConditionFailed(reasons.to_vec()));
                 }
                 let held = |reason: &CancellationReason| {
                     matches!(
@@ -60,10 +60,11 @@ pub(crate) async fn transact(
                     )
                 };
                 if !reasons.iter().any(held) {
-                    let known =
-                        |reason: &CancellationReason| refused(reason) || reason.code() == Some(NO_FAULT);
-                    if reasons.iter().any(refused) && reasons.iter().all(known) {
-                        return Ok(Transacted::Refused(reasons.to_vec()));
+                    let known = |reason: &CancellationReason| {
+                        condition_failed(reason) || reason.code() == Some(NO_FAULT)
+                    };
+                    if reasons.iter().any(condition_failed) && reasons.iter().all(known) {
+                        return Ok(Transacted::ConditionFailed(reasons.to_vec()));
                     }
                     return Err(failed(doing)(error));
                 }

@@ -17,8 +17,8 @@ use crate::{
 
 type Item = HashMap<String, AttributeValue>;
 
-/// What is read of a [`Customer`]: name and address stay where they are.
-const OF_CUSTOMER: &str = "user_id, topic_arn";
+/// What is read of a [`Recipient`]: name and address stay where they are.
+const OF_RECIPIENT: &str = "user_id, topic_arn";
 
 /// The key of the row that remembers the newest overflow topic. No user id holds a space.
 const OVERFLOW: &str = "overflow topics";
@@ -65,7 +65,7 @@ pub struct Subscription {
 
 /// What the workflow may know of a user: no name, no address.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Customer {
+pub struct Recipient {
     /// The topic that reaches them, if one does.
     #[serde(default)]
     pub topic_arn: Option<String>,
@@ -160,18 +160,18 @@ impl Users {
     }
 
     /// What the workflow may know of one user, read consistently.
-    pub async fn customer(&self, user_id: &UserId) -> Result<Option<Customer>, Error> {
+    pub async fn recipient(&self, user_id: &UserId) -> Result<Option<Recipient>, Error> {
         let answer = self
             .client
             .get_item()
             .table_name(&self.table)
             .key("user_id", AttributeValue::S(user_id.to_string()))
-            .projection_expression(OF_CUSTOMER)
+            .projection_expression(OF_RECIPIENT)
             .consistent_read(true)
             .send()
             .await
             .map_err(failed("reading a customer"))?;
-        answer.item.map(Customer::read).transpose()
+        answer.item.map(Recipient::read).transpose()
     }
 
     /// Erases a user. One who is gone, be it by this very call when its acknowledgement was lost, counts as erased.
@@ -193,10 +193,10 @@ impl Users {
         }
     }
 
-    /// The table and the key under which a batch finds a [`Customer`].
-    pub(crate) fn customer_key(&self, user_id: &UserId) -> (String, Wanted) {
+    /// The table and the key under which a batch finds a [`Recipient`].
+    pub(crate) fn recipient_key(&self, user_id: &UserId) -> (String, Wanted) {
         let key = HashMap::from([("user_id".to_owned(), AttributeValue::S(user_id.to_string()))]);
-        (self.table.clone(), Wanted { keys: vec![key], projection: Some(OF_CUSTOMER) })
+        (self.table.clone(), Wanted { keys: vec![key], projection: Some(OF_RECIPIENT) })
     }
 }
 
@@ -250,7 +250,7 @@ impl Users {
     }
 }
 
-impl Customer {
+impl Recipient {
     pub(crate) fn read(item: Item) -> Result<Self, Error> {
         serde_dynamo::from_item(item).map_err(unreadable("reading a customer"))
     }

@@ -15,18 +15,6 @@ pub struct Workflow {
     state_machine_arn: String,
 }
 
-/// How a run ended, as far as its caller can tell.
-#[derive(Clone, Debug)]
-pub enum Ran {
-    /// It ran to its end.
-    Finished(Box<Outcome>),
-    /// It failed or timed out on the way: what it did is in the table, or not.
-    Broke {
-        /// The error's name.
-        error: String,
-    },
-}
-
 impl Workflow {
     /// The state machine with this ARN.
     pub fn new(client: Client, state_machine_arn: String) -> Self {
@@ -34,12 +22,15 @@ impl Workflow {
     }
 
     /// Runs a command and waits for its end. The order's id names the execution, for tracing only: an Express
-    /// workflow's name excludes nothing. `trace` is the X-Ray header of whoever asks, which the run continues.
-    pub async fn run(&self, command: &Command, trace: Option<String>) -> Result<Ran, Error> {
+    /// workflow's name excludes nothing. `trace` is the X-Ray header of the caller's request, which the run continues.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the execution failed or timed out: only the table knows how far it came.
+    pub async fn run(&self, command: &Command, trace: Option<String>) -> Result<Outcome, Error> {
         const DOING: &str = "running the order workflow";
         let unreadable = |source: serde_json::Error| {
             let place = format!("line {} column {}", source.line(), source.column());
-            Error::Broken {
+            Error::Internal {
                 doing: DOING,
                 source: format!("a message is not of the expected form at {place}").into(),
             }
@@ -55,10 +46,13 @@ impl Workflow {
             .await
             .map_err(failed(DOING))?;
         if *answer.status() == SyncExecutionStatus::Succeeded {
-            let output = serde_json::from_str(answer.output().unwrap_or_default()).map_err(unreadable)?;
-            Ok(Ran::Finished(Box::new(output)))
+            serde_json::from_str(answer.output().unwrap_or_default()).map_err(unreadable)
         } else {
-            Ok(Ran::Broke { error: answer.error().unwrap_or_else(|| answer.status().as_str()).to_owned() })
+            let error = answer.error().unwrap_or_else(|| answer.status().as_str());
+            Err(Error::Unavailable {
+                doing: DOING,
+                source: format!("the execution ended with {error}").into(),
+            })
         }
     }
 }

@@ -3,7 +3,7 @@
 
 mod request;
 
-use aws_adapters::{Orders, Ran, Workflow, database, workflows};
+use aws_adapters::{Orders, Workflow, database, workflows};
 use domain::{
     Actor, Error, Order, OrderId, Status,
     workflow::{Change, Command, Outcome, Resume},
@@ -53,12 +53,9 @@ impl Door for ChangeOrder {
 impl ChangeOrder {
     async fn cancel(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
         let order = self.order(request).await?;
-        // Another user's order and one that does not exist look the same.
-        if order.user_id != caller.user_id && !self.admins.admits(caller) {
-            return Err(Error::NotFound("order"));
-        }
+        self.admins.may_see(caller, &order)?;
         let reason = request::cancel(request)?;
-        let actor = Actor::from(caller.user_id.to_string());
+        let actor = Actor::User(caller.user_id.clone());
         let order_id = order.order_id;
         self.change(Change { order_id, to: Status::Cancelled, actor, reason, if_version: None }).await
     }
@@ -67,7 +64,7 @@ impl ChangeOrder {
         self.admins.require(caller)?;
         let order = self.order(request).await?;
         let (to, if_version) = request::patch(request)?;
-        let actor = Actor::from(caller.user_id.to_string());
+        let actor = Actor::User(caller.user_id.clone());
         self.change(Change { order_id: order.order_id, to, actor, reason: None, if_version }).await
     }
 
@@ -80,10 +77,8 @@ impl ChangeOrder {
         };
         let resume = Command::Resume(Resume { order_id, claimed_version: Some(version) });
         // Whatever comes of it, the order is taken up again: what this run leaves is the sweeper's.
-        match self.workflow.run(&resume, trace_header()).await {
-            Ok(Ran::Finished(_)) => {}
-            Ok(Ran::Broke { error }) => tracing::warn!(error, "could not be resumed"),
-            Err(error) => tracing::warn!(code = error.code(), "could not be resumed"),
+        if let Err(error) = self.workflow.run(&resume, trace_header()).await {
+            tracing::warn!(error = error.chain(), "could not be resumed");
         }
         let order = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?.order;
         respond(202, &order)
@@ -103,8 +98,8 @@ impl ChangeOrder {
 
     async fn change(&self, change: Change) -> Result<Response, Error> {
         let unknown = match self.workflow.run(&Command::Change(change.clone()), trace_header()).await {
-            Ok(Ran::Finished(outcome)) => {
-                return match *outcome {
+            Ok(outcome) => {
+                return match outcome {
                     Outcome::Changed { order } => {
                         if change.to == Status::Cancelled {
                             lambda_shell::count(Count::OrdersCancelled, 1);
@@ -112,7 +107,7 @@ impl ChangeOrder {
                         respond(200, &order)
                     }
                     Outcome::Illegal { order } => {
-                        Err(Error::IllegalTransition { from: order.status, to: change.to })
+                        Err(Error::IllegalTransition { from: order.status(), to: change.to })
                     }
                     Outcome::Stale { .. } => Err(Error::StaleVersion),
                     Outcome::Placed { .. }
@@ -121,13 +116,9 @@ impl ChangeOrder {
                     | Outcome::KeyReused
                     | Outcome::Refused(_) => {
                         let source = "the workflow answered a change as if it were a placement".into();
-                        Err(Error::Broken { doing: "changing an order", source })
+                        Err(Error::Internal { doing: "changing an order", source })
                     }
                 };
-            }
-            Ok(Ran::Broke { error }) => {
-                let source = format!("the execution ended with {error}").into();
-                Error::Unavailable { doing: "running the order workflow", source }
             }
             Err(unknown @ Error::Unavailable { .. }) => unknown,
             Err(certain) => return Err(certain),
@@ -135,11 +126,11 @@ impl ChangeOrder {
         // How far it came, only the table knows.
         let order = self.orders.get(change.order_id).await?.ok_or(Error::NotFound("order"))?.order;
         let made = order.repeats(change.to, &change.actor)
-            && change.if_version.is_none_or(|read| order.version == read + 1);
+            && change.if_version.is_none_or(|read| order.version() == read + 1);
         if made { respond(200, &order) } else { Err(unknown) }
     }
 }
 
 fn respond(status: u16, order: &Order) -> Result<Response, Error> {
-    Ok(Response::json(status, order)?.header("etag", format!("\"{}\"", order.version)))
+    Ok(Response::json(status, order)?.header("etag", format!("\"{}\"", order.version())))
 }

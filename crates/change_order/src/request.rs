@@ -1,6 +1,6 @@
 //! What the changing routes take: `{reason?}` to cancel; `{status}` and `If-Match` to take a next status.
 
-use domain::{Error, Fault, Reason, Status};
+use domain::{Error, Reason, Status};
 use lambda_shell::Request;
 
 /// The statuses that a person may ask for; the others are the workflow's own.
@@ -13,7 +13,7 @@ pub(crate) fn cancel(request: &Request) -> Result<Option<Reason>, Error> {
     }
     let mut body = request.body()?;
     let reason = body.optional_text("reason");
-    Error::unless(body.finish())?;
+    let (reason,) = body.finish((reason,))?;
     Ok(reason)
 }
 
@@ -21,15 +21,14 @@ pub(crate) fn cancel(request: &Request) -> Result<Option<Reason>, Error> {
 pub(crate) fn patch(request: &Request) -> Result<(Status, Option<u32>), Error> {
     let if_match = request.header("if-match").ok_or(Error::IfMatchMissing)?;
     let mut body = request.body()?;
-    let status: Option<Status> = body.text("status");
-    if status.is_some_and(|status| !BY_REQUEST.contains(&status)) {
+    let status = body.text("status").and_then(|status: Status| {
+        if BY_REQUEST.contains(&status) {
+            return Ok(status);
+        }
         let names = BY_REQUEST.map(Status::as_str).join(", ");
-        body.fault("status", format!("must be one of {names}: the others are the workflow's own"));
-    }
-    Error::unless(body.finish())?;
-    let Some(status) = status else {
-        return Err(Error::Invalid(vec![Fault::new("status", "is required")]));
-    };
+        Err(body.fault("status", format!("must be one of {names}: the others are the workflow's own")))
+    });
+    let (status,) = body.finish((status,))?;
     if if_match.trim() == "*" {
         return Ok((status, None));
     }

@@ -32,11 +32,11 @@ impl Step for CheckInventory {
 
     async fn handle(&self, asked: Place) -> Result<Checked, Error> {
         lambda_shell::concerning(asked.order_id);
-        let skus = asked.lines.iter().map(|line| &line.sku);
-        let (stock, customer) = self.stocks.with_customer(&self.users, &asked.user_id, skus).await?;
-        let Some(customer) = customer else { return Ok(Checked::Refused(Refusal::UserNotRegistered)) };
-        Ok(match quote(&asked.lines, &stock, asked.expected_total)? {
-            Quote::Quoted(quoted) => Checked::Quoted(QuotedFor { quoted, topic_arn: customer.topic_arn }),
+        let skus = asked.request.lines().iter().map(|line| &line.sku);
+        let (stock, recipient) = self.stocks.with_recipient(&self.users, &asked.user_id, skus).await?;
+        let Some(recipient) = recipient else { return Ok(Checked::Refused(Refusal::UserNotRegistered)) };
+        Ok(match quote(&asked.request, &stock)? {
+            Quote::Priced(quoted) => Checked::Quoted(QuotedFor { quoted, topic_arn: recipient.topic_arn }),
             Quote::Refused(refusal) => Checked::Refused(refusal),
         })
     }

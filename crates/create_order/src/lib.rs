@@ -6,7 +6,7 @@
 use aws_adapters::{Orders, Placed, Stocks, StoredOrder, database};
 use domain::{
     Error, Fingerprint, Placement, Status,
-    workflow::{Announcement, CreateOrder as Asked, Created},
+    workflow::{Announcement, CreateOrderInput, Created},
 };
 use lambda_shell::{Clock, Env, SdkConfig, SetupFault, Step};
 
@@ -33,21 +33,14 @@ impl CreateOrder {
 }
 
 impl Step for CreateOrder {
-    type Input = Asked;
+    type Input = CreateOrderInput;
     type Output = Created;
 
-    async fn handle(&self, asked: Asked) -> Result<Created, Error> {
-        let Asked { request, quote } = asked;
+    async fn handle(&self, input: CreateOrderInput) -> Result<Created, Error> {
+        let CreateOrderInput { request, quote } = input;
         lambda_shell::concerning(request.order_id);
-        let placement = Placement::new(
-            request.order_id,
-            request.user_id,
-            request.reference,
-            request.fingerprint,
-            quote.quoted,
-            self.clock.now(),
-        );
-        if placement.order.status == Status::Rejected {
+        let placement = Placement::new(request, quote.quoted, self.clock.now());
+        if placement.order.status() == Status::Rejected {
             return self.reject(placement, quote.topic_arn).await;
         }
         match self.orders.place(&placement, &self.stocks).await? {
@@ -64,7 +57,7 @@ impl CreateOrder {
             Placed::Exists(existing) => Ok(repeated(*existing, &placement.fingerprint)),
             Placed::Stored | Placed::Short(_) => {
                 let order = placement.order;
-                let unannounced = || Error::Broken {
+                let unannounced = || Error::Internal {
                     doing: "rejecting an order",
                     source: "it has nothing to announce".into(),
                 };

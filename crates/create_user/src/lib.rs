@@ -57,9 +57,8 @@ impl CreateUser {
     async fn register(&self, request: &Request, caller: Caller) -> Result<Response, Error> {
         let email = caller.verified_email()?;
         let mut body = request.body()?;
-        let name: Option<Name> = body.text("name");
-        Error::unless(body.finish())?;
-        let Some(name) = name else { return Err(Error::Invalid(Vec::new())) };
+        let name = body.text("name");
+        let (name,): (Name,) = body.finish((name,))?;
 
         let created_at = self.clock.now();
         let wanted = UserRow { user_id: caller.user_id, name, email, created_at, subscription: None };
@@ -105,7 +104,7 @@ impl CreateUser {
                 lambda_shell::count(Count::EmailsUnavailable, 1);
                 Ok(Notifications::Unavailable)
             }
-            Subscribed::Asked(subscription) => {
+            Subscribed::Made(subscription) => {
                 // A repeat may have found a subscription that was confirmed long ago.
                 let state =
                     if new { Notifications::Pending } else { self.topics.state_of(&subscription).await? };

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Error, Fault, MAX_UNIT_PRICE, Money, UnitPrice, money::MAX_AMOUNT};
+use crate::{Error, InvalidField, MAX_UNIT_PRICE, Money, UnitPrice, money::MAX_AMOUNT};
 
 /// Reads bytes as a JSON object. The error says where it broke off, never what was there.
 pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
@@ -21,130 +21,183 @@ pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
     }
 }
 
-/// One JSON object being read. Take the fields out one by one, then [`finish`](Self::finish).
+/// A field that was read: its value, or every fault of it.
+pub type Field<T> = Result<T, Vec<InvalidField>>;
+
+/// One JSON object being read. Take the fields out one by one, then [`finish`](Self::finish) with all of them.
 #[derive(Debug)]
 pub struct Body {
     prefix: String,
     object: Map<String, Value>,
-    faults: Vec<Fault>,
+    /// The fault of a value that is no object.
+    not_an_object: Option<InvalidField>,
 }
 
 impl Body {
     /// Starts reading the top level of a request body.
     pub fn new(object: Map<String, Value>) -> Self {
-        Self { prefix: String::new(), object, faults: Vec::new() }
+        Self { prefix: String::new(), object, not_an_object: None }
     }
 
-    /// Starts reading a value inside a body, of which `path` is the place. A value that is no object reads as an
-    /// empty one, and is a fault.
+    /// Starts reading the value at `path` inside a body. A value that is no object reads as an empty one, and is a
+    /// fault.
     pub fn nested(path: &str, value: Value) -> Self {
         let prefix = format!("{path}.");
         if let Value::Object(object) = value {
-            Self { prefix, object, faults: Vec::new() }
+            Self { prefix, object, not_an_object: None }
         } else {
-            Self { prefix, object: Map::new(), faults: vec![Fault::new(path, "must be an object")] }
+            Self {
+                prefix,
+                object: Map::new(),
+                not_an_object: Some(InvalidField::new(path, "must be an object")),
+            }
         }
     }
 
-    /// A field that must be there.
-    pub fn required(&mut self, field: &str) -> Option<Value> {
-        let value = self.object.remove(field);
-        if value.is_none() {
-            self.fault(field, "is required");
-        }
-        value
+    /// A value that must be there.
+    pub fn required(&mut self, field: &str) -> Field<Value> {
+        self.object.remove(field).ok_or_else(|| self.fault(field, "is required"))
     }
 
-    /// A field that may be left out.
-    pub fn optional(&mut self, field: &str) -> Option<Value> {
-        self.object.remove(field)
-    }
-
-    /// A required string that makes a `T`.
-    pub fn text<T: TryFrom<String, Error = Error>>(&mut self, field: &str) -> Option<T> {
+    /// A string that makes a `T`.
+    pub fn text<T: TryFrom<String, Error = Error>>(&mut self, field: &str) -> Field<T> {
         let value = self.required(field)?;
         self.make(field, value)
     }
 
     /// A string that makes a `T`, and may be left out.
-    pub fn optional_text<T: TryFrom<String, Error = Error>>(&mut self, field: &str) -> Option<T> {
-        let value = self.optional(field)?;
-        self.make(field, value)
+    pub fn optional_text<T: TryFrom<String, Error = Error>>(&mut self, field: &str) -> Field<Option<T>> {
+        self.object.remove(field).map(|value| self.make(field, value)).transpose()
     }
 
-    /// A required integer that makes a `T`. A number with a fraction or an exponent is none.
-    pub fn integer<T: TryFrom<i64, Error = Error>>(&mut self, field: &str) -> Option<T> {
+    /// An integer that makes a `T`. A number with a fraction or an exponent is not an integer.
+    pub fn integer<T: TryFrom<i64, Error = Error>>(&mut self, field: &str) -> Field<T> {
         let value = self.required(field)?;
-        // What is no whole number is as good as beyond every limit there is: the limit's own message serves both.
-        self.keep(field, T::try_from(value.as_i64().unwrap_or(i64::MAX)))
+        // A value that is no integer is judged as one beyond every limit: the limit's own message serves both.
+        self.named(field, T::try_from(value.as_i64().unwrap_or(i64::MAX)))
     }
 
-    /// A required unit price, `{amount, currency}`.
-    pub fn unit_price(&mut self, field: &str) -> Option<UnitPrice> {
+    /// A unit price, `{amount, currency}`.
+    pub fn unit_price(&mut self, field: &str) -> Field<UnitPrice> {
         let value = self.required(field)?;
-        self.money(field, value, MAX_UNIT_PRICE).and_then(|money| UnitPrice::try_from(money).ok())
+        let money = self.money(field, value, MAX_UNIT_PRICE)?;
+        self.named(field, UnitPrice::try_from(money))
     }
 
     /// A total, `{amount, currency}`, that may be left out.
-    pub fn optional_total(&mut self, field: &str) -> Option<Money> {
-        let value = self.optional(field)?;
-        self.money(field, value, MAX_AMOUNT)
+    pub fn optional_total(&mut self, field: &str) -> Field<Option<Money>> {
+        self.object.remove(field).map(|value| self.money(field, value, MAX_AMOUNT)).transpose()
     }
 
-    /// Adds a fault of a field of this object.
-    pub fn fault(&mut self, field: &str, reason: impl Into<String>) {
-        self.faults.push(Fault::new(format!("{}{field}", self.prefix), reason));
+    /// The fault of a field of this object.
+    pub fn fault(&self, field: &str, reason: impl Into<String>) -> Vec<InvalidField> {
+        vec![InvalidField::new(format!("{}{field}", self.prefix), reason)]
     }
 
-    /// Ends the reading: every fault, those of fields that nobody asked for last.
-    pub fn finish(mut self) -> Vec<Fault> {
-        let unknown: Vec<String> = self.object.keys().cloned().collect();
-        for field in unknown {
-            self.fault(&field, "is not a field of this request");
+    /// Ends the reading: the fields' values, or every fault, those of fields that the request does not have last.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn finish<F: Fields>(self, fields: F) -> Result<F::Values, Error> {
+        self.read(fields).map_err(Error::Invalid)
+    }
+
+    /// As [`finish`](Self::finish), for an object inside a body.
+    ///
+    /// # Errors
+    /// Every fault.
+    pub fn read<F: Fields>(self, fields: F) -> Field<F::Values> {
+        let Self { prefix, object, not_an_object } = self;
+        let unknown =
+            |field: &String| InvalidField::new(format!("{prefix}{field}"), "is not a field of this request");
+        let unknown: Vec<InvalidField> = object.keys().map(unknown).collect();
+        let mut faults: Vec<InvalidField> = not_an_object.into_iter().collect();
+        match fields.join() {
+            Ok(values) if faults.is_empty() && unknown.is_empty() => return Ok(values),
+            Ok(_incomplete) => {}
+            Err(of_fields) => faults.extend(of_fields),
         }
-        self.faults
+        faults.extend(unknown);
+        Err(faults)
     }
 
-    fn money(&mut self, field: &str, value: Value, most: u64) -> Option<Money> {
+    fn money(&self, field: &str, value: Value, most: u64) -> Field<Money> {
         let mut parts = Self::nested(&format!("{}{field}", self.prefix), value);
         let amount = parts.required("amount").and_then(|value| {
             let amount = value.as_u64().filter(|amount| *amount <= most);
-            if amount.is_none() {
-                parts.fault("amount", format!("must be an integer from 0 to {most}"));
-            }
-            amount
+            amount.ok_or_else(|| parts.fault("amount", format!("must be an integer from 0 to {most}")))
         });
         let currency = parts.text("currency");
-        self.faults.append(&mut parts.finish());
-        Money::new(amount?, currency?).ok()
+        let (amount, currency) = parts.read((amount, currency))?;
+        self.named(field, Money::new(amount, currency))
     }
 
-    fn make<T: TryFrom<String, Error = Error>>(&mut self, field: &str, value: Value) -> Option<T> {
+    fn make<T: TryFrom<String, Error = Error>>(&self, field: &str, value: Value) -> Field<T> {
         if let Value::String(text) = value {
-            self.keep(field, T::try_from(text))
+            self.named(field, T::try_from(text))
         } else {
-            self.fault(field, "must be a string");
-            None
+            Err(self.fault(field, "must be a string"))
         }
     }
 
-    /// Keeps the value, or its fault under this field's name.
-    fn keep<T>(&mut self, field: &str, result: Result<T, Error>) -> Option<T> {
-        match result {
-            Ok(value) => Some(value),
-            Err(Error::Invalid(faults)) => {
-                for fault in faults {
-                    self.fault(field, fault.reason);
-                }
-                None
+    /// The value, or its faults under this field's name.
+    fn named<T>(&self, field: &str, result: Result<T, Error>) -> Field<T> {
+        result.map_err(|error| {
+            if let Error::Invalid(faults) = error {
+                faults.into_iter().flat_map(|fault| self.fault(field, fault.reason)).collect()
+            } else {
+                self.fault(field, error.to_string())
             }
-            Err(other) => {
-                self.fault(field, other.to_string());
-                None
-            }
-        }
+        })
     }
 }
+
+/// A value from outside the body, to be judged together with the body's fields. An error that is no fault of the value
+/// ends the reading.
+///
+/// # Errors
+/// Any but [`Error::Invalid`].
+pub fn field<T>(value: Result<T, Error>) -> Result<Field<T>, Error> {
+    match value {
+        Ok(value) => Ok(Ok(value)),
+        Err(Error::Invalid(faults)) => Ok(Err(faults)),
+        Err(other) => Err(other),
+    }
+}
+
+/// Fields that are judged together: a tuple of [`Field`]s.
+pub trait Fields {
+    /// The values when no field has a fault.
+    type Values;
+
+    /// All the values, or all the faults.
+    fn join(self) -> Field<Self::Values>;
+}
+
+/// Declares that a tuple of so many fields can be joined.
+macro_rules! fields {
+    ($($field:ident: $value:ident),+) => {
+        impl<$($value),+> Fields for ($(Field<$value>,)+) {
+            type Values = ($($value,)+);
+
+            fn join(self) -> Field<Self::Values> {
+                match self {
+                    ($(Ok($field),)+) => Ok(($($field,)+)),
+                    ($($field,)+) => {
+                        let mut faults = Vec::new();
+                        $(faults.extend($field.err().into_iter().flatten());)+
+                        Err(faults)
+                    }
+                }
+            }
+        }
+    };
+}
+
+fields!(a: A);
+fields!(a: A, b: B);
+fields!(a: A, b: B, c: C);
+fields!(a: A, b: B, c: C, d: D);
 
 #[cfg(test)]
 mod tests {
@@ -160,12 +213,12 @@ mod tests {
         let mut body = body(
             r#"{"name": "a\nb", "quantity": 1.5, "price": {"amount": -1, "currency": "x", "tip": 1}, "nmae": 1}"#,
         );
-        assert!(body.text::<Name>("name").is_none());
-        assert!(body.text::<Reason>("reason").is_none());
-        assert!(body.integer::<Quantity>("quantity").is_none());
-        assert!(body.unit_price("price").is_none());
-        let faults: Vec<String> =
-            body.finish().iter().map(|f| format!("{}: {}", f.field, f.reason)).collect();
+        let name = body.text::<Name>("name");
+        let reason = body.text::<Reason>("reason");
+        let quantity = body.integer::<Quantity>("quantity");
+        let price = body.unit_price("price");
+        let Err(Error::Invalid(faults)) = body.finish((name, reason, quantity, price)) else { panic!() };
+        let faults: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.field, f.reason)).collect();
         insta::assert_snapshot!(faults.join("\n"), @r"
         name: must be 1 to 100 characters without control characters
         reason: is required
@@ -175,6 +228,17 @@ mod tests {
         price.tip: is not a field of this request
         nmae: is not a field of this request
         ");
+    }
+
+    #[test]
+    fn a_sound_body_hands_over_its_values() {
+        let mut sound = body(r#"{"name": "Tea"}"#);
+        let (name, reason) = (sound.text::<Name>("name"), sound.optional_text::<Reason>("reason"));
+        let (name, reason) = sound.finish((name, reason)).unwrap();
+        assert_eq!((name.as_str(), reason), ("Tea", None));
+        let mut more = body(r#"{"name": "Tea", "nmae": "Tea"}"#);
+        let name = more.text::<Name>("name");
+        assert!(more.finish((name,)).is_err(), "an unknown field is a fault although every value is sound");
     }
 
     #[test]

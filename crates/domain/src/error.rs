@@ -9,14 +9,14 @@ use crate::{Money, Order, Sku, Status};
 
 /// One thing wrong with a request body, header or query parameter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Fault {
+pub struct InvalidField {
     /// Where: a path such as `lines[2].quantity`, or a header's name.
     pub field: String,
     /// What was expected there. Never repeats the value.
     pub reason: String,
 }
 
-impl Fault {
+impl InvalidField {
     /// A fault of `field`, which should have been as `reason` says.
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { field: field.into(), reason: reason.into() }
@@ -40,7 +40,7 @@ pub enum Error {
     BadCursor,
     /// The body, a header or the query is well-formed but breaks a rule: every fault of it.
     #[error("the request breaks {} rule(s)", .0.len())]
-    Invalid(Vec<Fault>),
+    Invalid(Vec<InvalidField>),
     /// A request that needs an `Idempotency-Key` came without one.
     #[error("the Idempotency-Key header is missing")]
     IdempotencyKeyMissing,
@@ -105,6 +105,9 @@ pub enum Error {
     /// Other transactions held the same rows for as long as we tried. Nothing was written.
     #[error("other transactions held the same stock for as long as this one tried")]
     StockContention,
+    /// Others changed the order in every try of this change. Nothing was written.
+    #[error("others changed this order for as long as this change was tried")]
+    StatusContention,
     /// A call failed and its effect is unknown: it may have happened. Repeating must be safe.
     #[error("{doing} failed")]
     Unavailable {
@@ -116,7 +119,7 @@ pub enum Error {
     },
     /// The set-up is wrong or a row cannot be read: nobody but an operator can mend it.
     #[error("{doing} failed for good")]
-    Broken {
+    Internal {
         /// What was being done.
         doing: &'static str,
         /// What is wrong.
@@ -127,7 +130,8 @@ pub enum Error {
 
 impl Error {
     /// The stable name of this error: `code` in problem documents, and the error name that the state machine's
-    /// `ErrorEquals` sees. `StockContention` is the state machine's alone; clients see `try_again` in its place.
+    /// `ErrorEquals` sees. `StockContention` and `StatusContention` are the state machine's alone: clients see `try_again`
+    /// in their place.
     pub fn code(&self) -> &'static str {
         match self {
             Self::MalformedJson(_) => "malformed_json",
@@ -151,13 +155,14 @@ impl Error {
             Self::BelowZero => "below_zero",
             Self::AboveLimit { .. } => "above_limit",
             Self::StockContention => "StockContention",
+            Self::StatusContention => "StatusContention",
             Self::Unavailable { .. } => "try_again",
-            Self::Broken { .. } => "internal",
+            Self::Internal { .. } => "internal",
         }
     }
 
     /// Every code there is, in the order of the variants.
-    pub const CODES: [&'static str; 23] = [
+    pub const CODES: [&'static str; 24] = [
         "malformed_json",
         "body_too_large",
         "bad_cursor",
@@ -179,12 +184,24 @@ impl Error {
         "below_zero",
         "above_limit",
         "StockContention",
+        "StatusContention",
         "try_again",
         "internal",
     ];
 
+    /// This error and what caused it, for a log line: `Display` never repeats its source.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+
     /// Gathers faults: `Ok` when there are none.
-    pub fn unless(faults: Vec<Fault>) -> Result<(), Self> {
+    pub fn reject_if_any(faults: Vec<InvalidField>) -> Result<(), Self> {
         if faults.is_empty() { Ok(()) } else { Err(Self::Invalid(faults)) }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{Error, Fault, IdempotencyKey, Money, Reason, Reference, RequestedLine, Sku, stock::Delta};
+use crate::{Error, IdempotencyKey, InvalidField, OrderRequest, Reason, Reference, Sku, stock::Delta};
 
 /// The namespace of this system's derived ids (RFC 9562 section 5.5): a UUID drawn once, for good.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_3b1e_5d0a_4c0e_9a83_2f5b_7e41_d0c6);
@@ -30,7 +30,10 @@ impl TryFrom<String> for UserId {
         if (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
             Ok(Self(text))
         } else {
-            Err(Error::Invalid(vec![Fault::new("user_id", "must be 1 to 128 visible ASCII characters")]))
+            Err(Error::Invalid(vec![InvalidField::new(
+                "user_id",
+                "must be 1 to 128 visible ASCII characters",
+            )]))
         }
     }
 }
@@ -117,20 +120,16 @@ pub struct Fingerprint(String);
 
 impl Fingerprint {
     /// The fingerprint of an order: merged, sorted lines, reference and expected total.
-    pub fn of_order(
-        lines: &[RequestedLine],
-        reference: Option<&Reference>,
-        expected_total: Option<Money>,
-    ) -> Self {
+    pub(crate) fn of_order(request: &OrderRequest) -> Self {
         let mut hash = Sha256::new();
-        for line in lines {
+        for line in request.lines() {
             hash.update(format!("{}\0{}\0", line.sku.as_str(), line.quantity.get()));
         }
         // A second NUL ends the lines, so that no reference can look like one more of them.
         hash.update("\0");
-        hash.update(reference.map_or("", Reference::as_str));
+        hash.update(request.reference().map_or("", Reference::as_str));
         hash.update("\0");
-        hash.update(expected_total.map_or_else(String::new, |total| total.to_string()));
+        hash.update(request.expected_total().map_or_else(String::new, |total| total.to_string()));
         Self::finish(hash)
     }
 

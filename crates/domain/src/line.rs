@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Fault, Money, Name, UnitPrice};
+use crate::{Error, InvalidField, Money, Name, UnitPrice};
 
 /// The most lines that one order may have.
 pub const MAX_LINES: usize = 50;
@@ -35,7 +35,7 @@ impl TryFrom<String> for Sku {
         if first && rest && text.len() <= 64 {
             Ok(Self(text))
         } else {
-            Err(Error::Invalid(vec![Fault::new("sku", "must match [A-Z0-9][A-Z0-9._-]{0,63}")]))
+            Err(Error::Invalid(vec![InvalidField::new("sku", "must match [A-Z0-9][A-Z0-9._-]{0,63}")]))
         }
     }
 }
@@ -70,7 +70,7 @@ impl TryFrom<i64> for Quantity {
     fn try_from(count: i64) -> Result<Self, Error> {
         u32::try_from(count).ok().filter(|count| (1..=MAX_QUANTITY).contains(count)).map(Self).ok_or_else(
             || {
-                Error::Invalid(vec![Fault::new(
+                Error::Invalid(vec![InvalidField::new(
                     "quantity",
                     format!("must be an integer from 1 to {MAX_QUANTITY}"),
                 )])
@@ -96,7 +96,7 @@ pub struct RequestedLine {
 
 /// Merges lines of one SKU and sorts by SKU: a transaction may hold one action per row, and two requests that
 /// mean the same must look the same.
-pub fn merge(lines: Vec<RequestedLine>) -> Result<Vec<RequestedLine>, Error> {
+pub(crate) fn merge(lines: Vec<RequestedLine>) -> Result<Vec<RequestedLine>, Error> {
     let mut merged: BTreeMap<Sku, i64> = BTreeMap::new();
     for line in lines {
         *merged.entry(line.sku).or_default() += i64::from(line.quantity);
@@ -106,13 +106,13 @@ pub fn merge(lines: Vec<RequestedLine>) -> Result<Vec<RequestedLine>, Error> {
     for (sku, count) in merged {
         match Quantity::try_from(count) {
             Ok(quantity) => lines.push(RequestedLine { sku, quantity }),
-            Err(_out_of_range) => faults.push(Fault::new(
+            Err(_out_of_range) => faults.push(InvalidField::new(
                 "lines",
                 format!("the quantities of {sku} add up to {count}, more than {MAX_QUANTITY}"),
             )),
         }
     }
-    Error::unless(faults)?;
+    Error::reject_if_any(faults)?;
     Ok(lines)
 }
 
@@ -168,7 +168,10 @@ mod tests {
     fn quantities_that_merge_past_the_limit_are_a_fault_that_names_the_sku() {
         let error = merge(vec![line("A", 600), line("B", 1), line("A", 600)]).unwrap_err();
         let Error::Invalid(faults) = error else { panic!("{error}") };
-        assert_eq!(faults, [Fault::new("lines", "the quantities of A add up to 1200, more than 1000")]);
+        assert_eq!(
+            faults,
+            [InvalidField::new("lines", "the quantities of A add up to 1200, more than 1000")]
+        );
     }
 
     proptest! {

@@ -22,7 +22,7 @@ pub struct Mail {
 impl Mail {
     /// What to say about the status that `order` has now; `None` for PENDING, which is not announced.
     pub(crate) fn announcing(order: &Order) -> Option<Self> {
-        let (headline, sentence) = match order.status {
+        let (headline, sentence) = match order.status() {
             Status::Pending => return None,
             Status::Confirmed => {
                 ("Order confirmed", "Thank you: your order is confirmed. We will write again when it ships.")
@@ -69,8 +69,8 @@ fn body(sentence: &str, order: &Order) -> String {
     if let Some(reference) = &order.reference {
         let _infallible = writeln!(text, "Reference: {}", reference.as_str());
     }
-    let _infallible = writeln!(text, "Status:    {} since {}", order.status, order.since());
-    if let Some(reason) = order.history.last().and_then(|entry| entry.reason.as_ref()) {
+    let _infallible = writeln!(text, "Status:    {} since {}", order.status(), order.updated_at());
+    if let Some(reason) = &order.latest().reason {
         let _infallible = writeln!(text, "Reason:    {}", reason.as_str());
     }
     text.push('\n');
@@ -101,11 +101,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        Currency, Fingerprint, IdempotencyKey, Money, Name, OrderId, Placement, PricedLine, Product,
-        Quantity, Quote, Reference, RequestedLine, Shortage, Sku, Stock, Timestamp, UserId, quote,
+        Actor, Currency, IdempotencyKey, Money, Name, OrderId, OrderRequest, Placement, Product, Quantity,
+        Quote, Reason, Reference, RequestedLine, Shortage, Sku, Stock, Timestamp, UserId, quote,
+        workflow::Place,
     };
 
-    fn order(names: &[&str], reference: Option<&str>) -> Order {
+    fn placement(names: &[&str], reference: Option<&str>) -> Placement {
         let stock: Vec<Stock> = names
             .iter()
             .enumerate()
@@ -129,20 +130,25 @@ mod tests {
                 quantity: Quantity::try_from(2).unwrap(),
             })
             .collect();
-        let Ok(Quote::Quoted(quoted)) = quote(&wanted, &stock, None) else { panic!("it can be priced") };
-        let user = UserId::try_from("user-1".to_owned()).unwrap();
         let reference = reference.map(|text| Reference::try_from(text.to_owned()).unwrap());
-        let id = OrderId::derive(&user, &IdempotencyKey::try_from("key-1".to_owned()).unwrap());
+        let request = OrderRequest::new(wanted, reference, None).unwrap();
+        let Ok(Quote::Priced(quoted)) = quote(&request, &stock) else { panic!("it can be priced") };
+        let user_id = UserId::try_from("user-1".to_owned()).unwrap();
+        let order_id = OrderId::derive(&user_id, &IdempotencyKey::try_from("key-1".to_owned()).unwrap());
         let at = Timestamp::try_from("2026-03-01T12:30:00.000Z".to_owned()).unwrap();
-        let fingerprint = Fingerprint::of_order(&wanted, reference.as_ref(), None);
-        Placement::new(id, user, reference, fingerprint, quoted, at).order
+        let fingerprint = request.fingerprint();
+        Placement::new(Place { order_id, user_id, request, fingerprint }, quoted, at)
     }
 
-    fn shown(mut order: Order, status: Status) -> String {
-        order.status = status;
-        for entry in &mut order.history {
-            entry.status = status;
-        }
+    fn order(names: &[&str], reference: Option<&str>) -> Order {
+        placement(names, reference).order
+    }
+
+    fn advanced(order: &Order, status: Status, reason: Option<Reason>) -> Order {
+        order.advance(status, order.updated_at(), Actor::Workflow, reason).unwrap()
+    }
+
+    fn shown(order: &Order) -> String {
         let mail = order.announcement().unwrap();
         format!("Subject: {}\n\n{}", mail.subject, mail.body)
     }
@@ -154,29 +160,28 @@ mod tests {
 
     #[test]
     fn a_confirmation_names_the_lines_the_total_the_order_and_the_time() {
-        insta::assert_snapshot!(shown(
-            order(&["Gustaf's Knäckebröd", "Chai"], Some("PO-77")),
-            Status::Confirmed
-        ));
-        insta::assert_snapshot!(shown(order(&["Gustaf's Knäckebröd", "Chai"], None), Status::Confirmed));
+        for reference in [Some("PO-77"), None] {
+            let order = order(&["Gustaf's Knäckebröd", "Chai"], reference);
+            insta::assert_snapshot!(shown(&advanced(&order, Status::Confirmed, None)));
+        }
     }
 
     #[test]
     fn a_rejection_names_the_sku_how_many_were_ordered_and_how_many_there_were() {
-        let mut order = order(&["Chai"], None);
-        let line: &PricedLine = &order.lines[0];
-        order.shortages = vec![Shortage { sku: line.sku.clone(), requested: line.quantity, available: 1 }];
-        insta::assert_snapshot!(shown(order, Status::Rejected));
+        let placement = placement(&["Chai"], None);
+        let line = &placement.order.lines[0];
+        let short = Shortage { sku: line.sku.clone(), requested: line.quantity, available: 1 };
+        insta::assert_snapshot!(shown(&placement.rejected(vec![short]).order));
     }
 
     #[test]
     fn the_later_statuses_have_their_own_words() {
-        let mut order = order(&["Chai"], None);
-        order.history[0].reason = Some("changed my mind".to_owned().try_into().unwrap());
-        insta::assert_snapshot!(shown(order.clone(), Status::Cancelled));
-        order.history[0].reason = None;
-        insta::assert_snapshot!(shown(order.clone(), Status::Shipped));
-        insta::assert_snapshot!(shown(order, Status::Delivered));
+        let confirmed = advanced(&order(&["Chai"], None), Status::Confirmed, None);
+        let reason = Reason::try_from("changed my mind".to_owned()).unwrap();
+        insta::assert_snapshot!(shown(&advanced(&confirmed, Status::Cancelled, Some(reason))));
+        let shipped = advanced(&confirmed, Status::Shipped, None);
+        insta::assert_snapshot!(shown(&shipped));
+        insta::assert_snapshot!(shown(&advanced(&shipped, Status::Delivered, None)));
     }
 
     proptest! {
@@ -186,8 +191,7 @@ mod tests {
         ) {
             let names: Vec<&str> = names.iter().map(String::as_str).filter(|n| Name::try_from((*n).to_owned()).is_ok()).collect();
             prop_assume!(!names.is_empty());
-            let mut order = order(&names, None);
-            order.status = Status::Confirmed;
+            let order = advanced(&order(&names, None), Status::Confirmed, None);
             let subject = order.announcement().unwrap().subject;
             prop_assert!((1..=MAX_SUBJECT).contains(&subject.len()), "{subject:?}");
             prop_assert!(subject.bytes().all(|b| b == b' ' || b.is_ascii_graphic()), "{subject:?}");

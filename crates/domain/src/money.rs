@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Fault};
+use crate::{Error, InvalidField};
 
 /// The most that one unit may cost, in minor units.
 pub const MAX_UNIT_PRICE: u64 = 1_000_000_000;
@@ -35,7 +35,7 @@ impl TryFrom<String> for Currency {
 
     fn try_from(code: String) -> Result<Self, Error> {
         iso_currency::Currency::from_code(&code).map(Self).ok_or_else(|| {
-            Error::Invalid(vec![Fault::new("currency", "must be an ISO 4217 code such as EUR")])
+            Error::Invalid(vec![InvalidField::new("currency", "must be an ISO 4217 code such as EUR")])
         })
     }
 }
@@ -66,7 +66,7 @@ impl Money {
         if amount <= MAX_AMOUNT {
             Ok(Self { amount, currency })
         } else {
-            Err(Error::Invalid(vec![Fault::new(
+            Err(Error::Invalid(vec![InvalidField::new(
                 "amount",
                 format!("must be an integer from 0 to {MAX_AMOUNT}"),
             )]))
@@ -131,7 +131,7 @@ impl TryFrom<Money> for UnitPrice {
         if money.amount <= MAX_UNIT_PRICE {
             Ok(Self(money))
         } else {
-            Err(Error::Invalid(vec![Fault::new(
+            Err(Error::Invalid(vec![InvalidField::new(
                 "amount",
                 format!("must be an integer from 0 to {MAX_UNIT_PRICE}"),
             )]))

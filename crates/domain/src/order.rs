@@ -1,12 +1,12 @@
 //! An order and its life: the one table of transitions, and who may make them.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
-    Error, Fault, Fingerprint, Mail, Money, OrderId, PricedLine, Quoted, Reason, Reference, Shortage,
-    Timestamp, UserId,
+    Error, Fingerprint, InvalidField, Mail, Money, OrderId, PricedLine, Quoted, Reason, Reference, Shortage,
+    Timestamp, UserId, workflow::Place,
 };
 
 /// Where an order stands.
@@ -46,12 +46,12 @@ impl Status {
         }
     }
 
-    /// What taking this status does to the stock that an order holds.
-    pub fn effect(self) -> StockEffect {
+    /// What taking this status does to the stock that an order holds; `None` when it leaves stock alone.
+    pub fn stock_effect(self) -> Option<StockEffect> {
         match self {
-            Self::Cancelled => StockEffect::Release,
-            Self::Shipped => StockEffect::Ship,
-            Self::Pending | Self::Confirmed | Self::Rejected | Self::Delivered => StockEffect::None,
+            Self::Cancelled => Some(StockEffect::Release),
+            Self::Shipped => Some(StockEffect::Ship),
+            Self::Pending | Self::Confirmed | Self::Rejected | Self::Delivered => None,
         }
     }
 
@@ -77,8 +77,6 @@ impl fmt::Display for Status {
 /// What a transition does to the stock that an order holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StockEffect {
-    /// Nothing.
-    None,
     /// Reserved units become available again.
     Release,
     /// Reserved units leave the house.
@@ -91,24 +89,33 @@ impl TryFrom<String> for Status {
     fn try_from(text: String) -> Result<Self, Error> {
         Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
             let names = Self::ALL.map(Self::as_str).join(", ");
-            Error::Invalid(vec![Fault::new("status", format!("must be one of {names}"))])
+            Error::Invalid(vec![InvalidField::new("status", format!("must be one of {names}"))])
         })
     }
 }
 
-/// Who made a transition: the workflow, or the user with this id.
+/// Who made a transition. Written as `workflow` or `user:<id>`, so that no user id can pass for the workflow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[serde(try_from = "String", into = "String")]
 pub enum Actor {
-    /// The state machine, on nobody's behalf.
+    /// The state machine: nobody asked for the transition.
     Workflow,
-    /// A person.
-    User(String),
+    /// The customer or the admin who asked for it.
+    User(UserId),
 }
 
-impl From<String> for Actor {
-    fn from(text: String) -> Self {
-        if text == "workflow" { Self::Workflow } else { Self::User(text) }
+/// What a user's id is written after.
+const USER: &str = "user:";
+
+impl TryFrom<String> for Actor {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        match text.strip_prefix(USER) {
+            Some(id) => Ok(Self::User(UserId::try_from(id.to_owned())?)),
+            None if text == "workflow" => Ok(Self::Workflow),
+            None => Err(Error::Invalid(vec![InvalidField::new("actor", "must be workflow or user:<id>")])),
+        }
     }
 }
 
@@ -116,58 +123,149 @@ impl From<Actor> for String {
     fn from(actor: Actor) -> Self {
         match actor {
             Actor::Workflow => "workflow".to_owned(),
-            Actor::User(id) => id,
+            Actor::User(id) => format!("{USER}{id}"),
         }
     }
 }
 
-/// One step of an order's life.
+/// One transition in an order's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryEntry {
-    /// The status it took.
+    /// The status that the order took.
     pub status: Status,
-    /// The order's version from then on.
+    /// The order's version since this transition. The first one is 1.
     pub version: u32,
-    /// When.
+    /// When the transition was made.
     pub at: Timestamp,
-    /// Who.
+    /// Who made it.
     pub actor: Actor,
-    /// Why, if they said.
+    /// The reason that the actor gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
 }
 
-/// An order as its owner may see it: the body of every answer on it. Nothing internal is in here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// An order as its owner may see it: the body of every answer on it. It holds no internal attribute.
+///
+/// Status, version and time of the last change are those of the last history entry. They are written beside the history
+/// in JSON and in the table, and a text in which the two disagree is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "OrderRecord")]
 pub struct Order {
-    /// Which.
+    /// Derived from the customer and their Idempotency-Key.
     pub order_id: OrderId,
-    /// Whose.
+    /// The customer who placed it.
     pub user_id: UserId,
-    /// The customer's own name for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The customer's own name for the order.
     pub reference: Option<Reference>,
-    /// Where it stands.
-    pub status: Status,
-    /// What was ordered, in SKU order.
+    /// The lines, in SKU order, at the prices of the moment when the order was placed.
     pub lines: Vec<PricedLine>,
-    /// What it costs.
+    /// The sum of the lines.
     pub total: Money,
-    /// Why it was rejected.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The lines for which stock was short. Empty unless the order is REJECTED.
     pub shortages: Vec<Shortage>,
-    /// Every status it had, oldest first.
-    pub history: Vec<HistoryEntry>,
-    /// Counts the transitions, from 1. The `ETag`.
-    pub version: u32,
     /// When it was placed.
     pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
+    /// The transitions before the last one, oldest first.
+    earlier: Vec<HistoryEntry>,
+    /// The last transition.
+    latest: HistoryEntry,
+}
+
+/// An order as JSON and table rows spell it. The history of a record that is written is borrowed.
+#[derive(Serialize, Deserialize)]
+struct OrderRecord<'a> {
+    order_id: OrderId,
+    user_id: Cow<'a, UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reference: Option<Cow<'a, Reference>>,
+    status: Status,
+    lines: Cow<'a, [PricedLine]>,
+    total: Money,
+    #[serde(default, skip_serializing_if = "<[Shortage]>::is_empty")]
+    shortages: Cow<'a, [Shortage]>,
+    history: Vec<Cow<'a, HistoryEntry>>,
+    version: u32,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl Serialize for Order {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let record = OrderRecord {
+            order_id: self.order_id,
+            user_id: Cow::Borrowed(&self.user_id),
+            reference: self.reference.as_ref().map(Cow::Borrowed),
+            status: self.status(),
+            lines: Cow::Borrowed(&self.lines),
+            total: self.total,
+            shortages: Cow::Borrowed(&self.shortages),
+            history: self.history().map(Cow::Borrowed).collect(),
+            version: self.version(),
+            created_at: self.created_at,
+            updated_at: self.updated_at(),
+        };
+        record.serialize(serializer)
+    }
+}
+
+impl TryFrom<OrderRecord<'_>> for Order {
+    type Error = Error;
+
+    fn try_from(mut record: OrderRecord<'_>) -> Result<Self, Error> {
+        let disagrees = |reason: &str| Error::Invalid(vec![InvalidField::new("history", reason)]);
+        let latest =
+            record.history.pop().ok_or_else(|| disagrees("must hold at least one entry"))?.into_owned();
+        if (latest.status, latest.version, latest.at) != (record.status, record.version, record.updated_at) {
+            return Err(disagrees("must end with the order's status, version and updated_at"));
+        }
+        let earlier: Vec<HistoryEntry> = record.history.into_iter().map(Cow::into_owned).collect();
+        if !earlier.iter().chain([&latest]).map(|entry| entry.version).eq(1..=latest.version) {
+            return Err(disagrees("must count its versions from 1"));
+        }
+        Ok(Self {
+            order_id: record.order_id,
+            user_id: record.user_id.into_owned(),
+            reference: record.reference.map(Cow::into_owned),
+            lines: record.lines.into_owned(),
+            total: record.total,
+            shortages: record.shortages.into_owned(),
+            created_at: record.created_at,
+            earlier,
+            latest,
+        })
+    }
 }
 
 impl Order {
-    /// The order after one more transition, if the table has it.
+    /// Where the order stands.
+    pub fn status(&self) -> Status {
+        self.latest.status
+    }
+
+    /// Counts the transitions, from 1. It is the order's `ETag`.
+    pub fn version(&self) -> u32 {
+        self.latest.version
+    }
+
+    /// When the order took the status that it has.
+    pub fn updated_at(&self) -> Timestamp {
+        self.latest.at
+    }
+
+    /// Every transition, oldest first.
+    pub fn history(&self) -> impl Iterator<Item = &HistoryEntry> {
+        self.earlier.iter().chain([&self.latest])
+    }
+
+    /// The last transition.
+    pub fn latest(&self) -> &HistoryEntry {
+        &self.latest
+    }
+
+    /// The order after one more transition.
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] when the transition table does not have it.
     pub fn advance(
         &self,
         to: Status,
@@ -175,38 +273,28 @@ impl Order {
         actor: Actor,
         reason: Option<Reason>,
     ) -> Result<Self, Error> {
-        let status = self.status.step(to)?;
-        let version = self.version + 1;
+        let status = self.status().step(to)?;
         let mut after = self.clone();
-        after.history.push(HistoryEntry { status, version, at, actor, reason });
-        after.status = status;
-        after.version = version;
-        after.updated_at = at;
+        let latest = HistoryEntry { status, version: self.version() + 1, at, actor, reason };
+        after.earlier.push(std::mem::replace(&mut after.latest, latest));
         Ok(after)
     }
 
-    /// Whether taking `to` would repeat what this actor did last: that is success, without a second entry or e-mail.
+    /// Whether taking `to` would repeat what this actor did last. A repeat is success, without a second entry or e-mail.
     pub fn repeats(&self, to: Status, actor: &Actor) -> bool {
-        self.history.last().is_some_and(|entry| entry.status == to && entry.actor == *actor)
+        self.latest.status == to && self.latest.actor == *actor
     }
 
-    /// The order as it was in an earlier version, for an announcement that is late; `None` if it never had it.
+    /// The order as it was in an earlier version, for an announcement that is late; `None` if it never had that version.
     pub fn as_of(&self, version: u32) -> Option<Self> {
         let mut before = self.clone();
-        before.history.retain(|entry| entry.version <= version);
-        let entry = before.history.last().filter(|entry| entry.version == version)?;
-        before.status = entry.status;
-        before.version = version;
-        before.updated_at = entry.at;
-        Some(before)
+        while before.latest.version > version {
+            before.latest = before.earlier.pop()?;
+        }
+        (before.latest.version == version).then_some(before)
     }
 
-    /// When it took the status it has.
-    pub fn since(&self) -> Timestamp {
-        self.history.last().map_or(self.created_at, |entry| entry.at)
-    }
-
-    /// The mail that announces the status it has now; `None` for PENDING, which is not announced.
+    /// The mail that announces the status that the order has; `None` for PENDING, which is not announced.
     pub fn announcement(&self) -> Option<Mail> {
         Mail::announcing(self)
     }
@@ -217,35 +305,26 @@ impl Order {
 pub struct Placement {
     /// The order: PENDING, or REJECTED when it has shortages.
     pub order: Order,
-    /// What makes a repeat of the request the same.
+    /// The fingerprint of the request, which tells a repeat from another request under the same key.
     pub fingerprint: Fingerprint,
 }
 
 impl Placement {
     /// A new order: PENDING, or REJECTED when its quote has shortages.
-    pub fn new(
-        order_id: OrderId,
-        user_id: UserId,
-        reference: Option<Reference>,
-        fingerprint: Fingerprint,
-        quoted: Quoted,
-        at: Timestamp,
-    ) -> Self {
+    pub fn new(place: Place, quoted: Quoted, at: Timestamp) -> Self {
         let status = if quoted.shortages.is_empty() { Status::Pending } else { Status::Rejected };
-        let history = vec![HistoryEntry { status, version: 1, at, actor: Actor::Workflow, reason: None }];
+        let Place { order_id, user_id, request, fingerprint } = place;
         let Quoted { lines, total, shortages } = quoted;
         let order = Order {
             order_id,
             user_id,
-            reference,
-            status,
+            reference: request.into_reference(),
             lines,
             total,
             shortages,
-            history,
-            version: 1,
             created_at: at,
-            updated_at: at,
+            earlier: Vec::new(),
+            latest: HistoryEntry { status, version: 1, at, actor: Actor::Workflow, reason: None },
         };
         Self { order, fingerprint }
     }
@@ -253,11 +332,8 @@ impl Placement {
     /// The same order, rejected for these shortages: stock ran out between the quote and the reservation.
     #[must_use]
     pub fn rejected(mut self, shortages: Vec<Shortage>) -> Self {
-        self.order.status = Status::Rejected;
+        self.order.latest.status = Status::Rejected;
         self.order.shortages = shortages;
-        for entry in &mut self.order.history {
-            entry.status = Status::Rejected;
-        }
         self
     }
 }
@@ -287,19 +363,65 @@ mod tests {
         }
     }
 
+    fn user(id: &str) -> UserId {
+        UserId::try_from(id.to_owned()).unwrap()
+    }
+
+    fn placed(at: Timestamp) -> Order {
+        let sku = "TEA-1".to_owned().try_into().unwrap();
+        let line = crate::RequestedLine { sku, quantity: 1.try_into().unwrap() };
+        let request = crate::OrderRequest::new(vec![line], None, None).unwrap();
+        let order_id = OrderId::derive(&user("ada"), &"k".to_owned().try_into().unwrap());
+        let fingerprint = request.fingerprint();
+        let place = Place { order_id, user_id: user("ada"), request, fingerprint };
+        let total = Money::new(0, "EUR".to_owned().try_into().unwrap()).unwrap();
+        Placement::new(place, Quoted { lines: Vec::new(), total, shortages: Vec::new() }, at).order
+    }
+
+    #[test]
+    fn a_user_is_never_taken_for_the_workflow() {
+        for (actor, written) in [
+            (Actor::Workflow, "workflow"),
+            (Actor::User(user("workflow")), "user:workflow"),
+            (Actor::User(user("user:ada")), "user:user:ada"),
+        ] {
+            assert_eq!(String::from(actor.clone()), written);
+            assert_eq!(Actor::try_from(written.to_owned()).unwrap(), actor);
+        }
+        for unknown in ["ada", "user:", "Workflow", "", "user:a b"] {
+            assert!(Actor::try_from(unknown.to_owned()).is_err(), "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_whose_status_is_not_that_of_its_history_is_refused() {
+        let at = Timestamp::try_from("2026-03-01T12:30:00.000Z".to_owned()).unwrap();
+        let order = placed(at).advance(Status::Confirmed, at, Actor::Workflow, None).unwrap();
+        let record = serde_json::to_value(&order).unwrap();
+        assert_eq!((&record["status"], &record["version"]), (&"CONFIRMED".into(), &2.into()));
+        assert_eq!(serde_json::from_value::<Order>(record.clone()).unwrap(), order);
+        for (field, other) in [
+            ("status", serde_json::json!("SHIPPED")),
+            ("version", 3.into()),
+            ("updated_at", "2026-03-01T12:30:00.001Z".into()),
+            ("history", serde_json::json!([])),
+            ("history", serde_json::json!([record["history"][1]])),
+        ] {
+            let mut torn = record.clone();
+            torn[field] = other;
+            assert!(serde_json::from_value::<Order>(torn).is_err(), "{field}");
+        }
+    }
+
     #[test]
     fn an_order_remembers_every_status_it_had_and_can_be_shown_as_it_was() {
         let at = Timestamp::try_from("2026-03-01T12:30:00.000Z".to_owned()).unwrap();
-        let user = UserId::try_from("ada".to_owned()).unwrap();
-        let id = OrderId::derive(&user, &"k".to_owned().try_into().unwrap());
-        let total = Money::new(0, "EUR".to_owned().try_into().unwrap()).unwrap();
-        let quoted = Quoted { lines: Vec::new(), total, shortages: Vec::new() };
-        let placed = Placement::new(id, user, None, Fingerprint::of_order(&[], None, None), quoted, at).order;
-        let (ada, bob) = (Actor::User("ada".into()), Actor::User("bob".into()));
+        let placed = placed(at);
+        let (ada, bob) = (Actor::User(user("ada")), Actor::User(user("bob")));
         let confirmed = placed.advance(Status::Confirmed, at, Actor::Workflow, None).unwrap();
         let cancelled = confirmed.advance(Status::Cancelled, at, ada.clone(), None).unwrap();
 
-        assert_eq!((cancelled.version, cancelled.history.len()), (3, 3));
+        assert_eq!((cancelled.version(), cancelled.history().count()), (3, 3));
         assert_eq!(cancelled.as_of(2), Some(confirmed));
         assert_eq!(cancelled.as_of(1), Some(placed));
         assert_eq!((cancelled.as_of(0), cancelled.as_of(4)), (None, None));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Money, PricedLine, RequestedLine, Shortage, Sku, Stock};
+use crate::{Error, Money, OrderRequest, PricedLine, Shortage, Sku, Stock};
 
 /// Priced lines. With shortages the order can only be rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Quoted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Quote {
     /// It can be priced.
-    Quoted(Quoted),
+    Priced(Quoted),
     /// It cannot be ordered so.
     Refused(Refusal),
 }
@@ -52,17 +52,13 @@ pub enum Refusal {
     UserNotRegistered,
 }
 
-/// Prices merged lines. `stock` holds the rows of those of the SKUs that exist.
-pub fn quote(
-    lines: &[RequestedLine],
-    stock: &[Stock],
-    expected_total: Option<Money>,
-) -> Result<Quote, Error> {
+/// Prices a request. `stock` holds the rows of those of the SKUs that exist.
+pub fn quote(request: &OrderRequest, stock: &[Stock]) -> Result<Quote, Error> {
     let stock: BTreeMap<&Sku, &Stock> = stock.iter().map(|row| (&row.product.sku, row)).collect();
     let mut unknown = Vec::new();
     let mut shortages = Vec::new();
     let mut priced = Vec::new();
-    for line in lines {
+    for line in request.lines() {
         let Some(row) = stock.get(&line.sku) else {
             unknown.push(line.sku.clone());
             continue;
@@ -83,7 +79,7 @@ pub fn quote(
         return Ok(Quote::Refused(Refusal::MixedCurrencies { currencies }));
     }
     let Some(currency) = priced.first().map(|(_, product)| product.unit_price.money().currency()) else {
-        return Err(Error::Invalid(vec![crate::Fault::new("lines", "must hold at least one line")]));
+        return Err(Error::Invalid(vec![crate::InvalidField::new("lines", "must hold at least one line")]));
     };
     let mut sum = 0;
     let mut lines = Vec::with_capacity(priced.len());
@@ -99,18 +95,18 @@ pub fn quote(
         });
     }
     let total = Money::new(sum, currency)?;
-    Ok(match expected_total {
+    Ok(match request.expected_total() {
         Some(expected) if expected != total => {
             Quote::Refused(Refusal::PriceChanged { expected, quoted: total })
         }
-        _ => Quote::Quoted(Quoted { lines, total, shortages }),
+        _ => Quote::Priced(Quoted { lines, total, shortages }),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Currency, Name, Product, Quantity};
+    use crate::{Currency, Name, Product, Quantity, RequestedLine};
 
     fn stock(sku: &str, price: u64, currency: &str, available: u64) -> Stock {
         let money = Money::new(price, Currency::try_from(currency.to_owned()).unwrap()).unwrap();
@@ -125,12 +121,12 @@ mod tests {
         }
     }
 
-    fn lines(lines: &[(&str, i64)]) -> Vec<RequestedLine> {
+    fn request(lines: &[(&str, i64)], expected_total: Option<Money>) -> OrderRequest {
         let line = |&(sku, n): &(&str, i64)| RequestedLine {
             sku: Sku::try_from(sku.to_owned()).unwrap(),
             quantity: Quantity::try_from(n).unwrap(),
         };
-        lines.iter().map(line).collect()
+        OrderRequest::new(lines.iter().map(line).collect(), None, expected_total).unwrap()
     }
 
     fn eur(amount: u64) -> Money {
@@ -140,7 +136,7 @@ mod tests {
     #[test]
     fn lines_add_up_and_shortages_are_named_beside_the_price() {
         let shop = [stock("A", 250, "EUR", 5), stock("B", 99, "EUR", 1)];
-        let Quote::Quoted(quoted) = quote(&lines(&[("A", 2), ("B", 3)]), &shop, None).unwrap() else {
+        let Quote::Priced(quoted) = quote(&request(&[("A", 2), ("B", 3)], None), &shop).unwrap() else {
             panic!()
         };
         assert_eq!(quoted.total, eur(797));
@@ -154,7 +150,7 @@ mod tests {
     fn an_unknown_sku_wins_over_a_mixed_currency_which_wins_over_a_changed_price_which_wins_over_a_shortage()
     {
         let shop = [stock("A", 250, "EUR", 0), stock("B", 99, "USD", 1)];
-        let of = |wanted: &[(&str, i64)]| quote(&lines(wanted), &shop, Some(eur(1))).unwrap();
+        let of = |wanted: &[(&str, i64)]| quote(&request(wanted, Some(eur(1))), &shop).unwrap();
         assert!(
             matches!(of(&[("A", 1), ("B", 1), ("C", 1)]), Quote::Refused(Refusal::UnknownSku { skus }) if skus.len() == 1)
         );
@@ -177,7 +173,8 @@ mod tests {
                 quantity: Quantity::try_from(1000).unwrap(),
             })
             .collect();
-        let Quote::Quoted(quoted) = quote(&wanted, &shop, None).unwrap() else { panic!() };
+        let wanted = OrderRequest::new(wanted, None, None).unwrap();
+        let Quote::Priced(quoted) = quote(&wanted, &shop).unwrap() else { panic!() };
         assert_eq!(quoted.total.amount(), 50_000_000_000_000);
         assert!(quoted.total.amount() < 1 << 53, "JSONata counts in doubles");
     }

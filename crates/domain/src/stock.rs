@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Fault, Fingerprint, MovementId, Name, Reason, Sku, Timestamp, UnitPrice, UserId};
+use crate::{Error, Fingerprint, InvalidField, MovementId, Name, Reason, Sku, Timestamp, UnitPrice, UserId};
 
 /// The most units of one SKU that may be available.
 pub const MAX_AVAILABLE: u64 = 1_000_000_000;
@@ -53,7 +53,7 @@ impl TryFrom<i64> for Delta {
             Ok(Self(units))
         } else {
             let reason = format!("must be an integer from -{MAX_DELTA} to {MAX_DELTA}, and not 0");
-            Err(Error::Invalid(vec![Fault::new("delta", reason)]))
+            Err(Error::Invalid(vec![InvalidField::new("delta", reason)]))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Fault};
+use crate::{Error, InvalidField};
 
 /// Declares a text with an invariant: a private field and `TryFrom<String>`, which serde uses too.
 macro_rules! text {
@@ -30,7 +30,7 @@ macro_rules! text {
                 if valid(&text) {
                     Ok(Self(text))
                 } else {
-                    Err(Error::Invalid(vec![Fault::new($field, Self::EXPECTED)]))
+                    Err(Error::Invalid(vec![InvalidField::new($field, Self::EXPECTED)]))
                 }
             }
         }

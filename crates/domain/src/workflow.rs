@@ -7,8 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Actor, Fingerprint, Mail, Money, Order, OrderId, Quoted, Reason, Reference, Refusal, RequestedLine,
-    Status, UserId,
+    Actor, Fingerprint, Mail, Order, OrderId, OrderRequest, Quoted, Reason, Refusal, Status, UserId,
 };
 
 /// The state machine's input for a new order: `command: "place"`.
@@ -18,16 +17,11 @@ pub struct Place {
     pub order_id: OrderId,
     /// Who orders.
     pub user_id: UserId,
-    /// What: merged and sorted.
-    pub lines: Vec<RequestedLine>,
-    /// What makes a repeat the same.
+    /// The lines, the reference and the expected total.
+    #[serde(flatten)]
+    pub request: OrderRequest,
+    /// The request's fingerprint, as the door computed it.
     pub fingerprint: Fingerprint,
-    /// The customer's own name for the order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reference: Option<Reference>,
-    /// What the customer believes it costs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_total: Option<Money>,
 }
 
 /// A person's wish to take an order to another status: `command: "change"`.
@@ -91,9 +85,9 @@ pub enum Checked {
     Refused(Refusal),
 }
 
-/// `CreateOrder` is asked: the execution's input and `CheckInventory`'s answer, whole.
+/// The input of `CreateOrder`: the execution's input and `CheckInventory`'s answer, whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CreateOrder {
+pub struct CreateOrderInput {
     /// The execution's input.
     pub request: Place,
     /// The quote to store.
@@ -111,7 +105,7 @@ pub struct QuotedFor {
     pub topic_arn: Option<String>,
 }
 
-/// `CreateOrder` answers.
+/// The output of `CreateOrder`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Created {
@@ -154,7 +148,7 @@ impl Announcement {
     /// The announcement of the status that `order` has now; `None` while it is PENDING.
     pub fn of(order: &Order, topic_arn: Option<String>) -> Option<Self> {
         let mail = order.announcement()?;
-        Some(Self { version: order.version, status: order.status, topic_arn, mail })
+        Some(Self { version: order.version(), status: order.status(), topic_arn, mail })
     }
 }
 
@@ -265,6 +259,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::Money;
 
     #[test]
     fn a_step_of_the_next_version_is_understood_unknown_fields_and_all() {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use domain::{EmailAddress, Error, UserId};
+use domain::{EmailAddress, Error, Order, UserId};
 
 use crate::{Env, SetupFault};
 
@@ -67,6 +67,15 @@ impl AdminRule {
         match claim.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             Some(list) => list.split([' ', ',']).any(|entry| entry == self.value),
             None => *claim == self.value,
+        }
+    }
+
+    /// Lets the customer who placed the order and an admin pass. To all others an order looks as if it did not exist.
+    pub fn may_see(&self, caller: &Caller, order: &Order) -> Result<(), Error> {
+        if order.user_id == caller.user_id || self.admits(caller) {
+            Ok(())
+        } else {
+            Err(Error::NotFound("order"))
         }
     }
 

@@ -37,10 +37,10 @@ pub struct TaskError {
     pub message: String,
 }
 
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<String, TaskError>> + Send + 'a>>;
+type InvocationResult<'a> = Pin<Box<dyn Future<Output = Result<String, TaskError>> + Send + 'a>>;
 
 trait Handler: Send + Sync {
-    fn invoke<'a>(&'a self, event: &'a str, request_id: &'a str) -> Answer<'a>;
+    fn invoke<'a>(&'a self, event: &'a str, request_id: &'a str) -> InvocationResult<'a>;
 }
 
 /// A function, ready to be invoked.
@@ -78,7 +78,7 @@ impl Function {
 struct DoorHandler<D>(D);
 
 impl<D: Door> Handler for DoorHandler<D> {
-    fn invoke<'a>(&'a self, event: &'a str, invocation_id: &'a str) -> Answer<'a> {
+    fn invoke<'a>(&'a self, event: &'a str, invocation_id: &'a str) -> InvocationResult<'a> {
         Box::pin(async move {
             let (request_id, answer) = match read::<ApiGatewayV2httpRequest>(event) {
                 Ok(event) => {
@@ -109,7 +109,7 @@ impl<D: Door> Handler for DoorHandler<D> {
 struct StepHandler<S>(S);
 
 impl<S: Step> Handler for StepHandler<S> {
-    fn invoke<'a>(&'a self, event: &'a str, _invocation_id: &'a str) -> Answer<'a> {
+    fn invoke<'a>(&'a self, event: &'a str, _invocation_id: &'a str) -> InvocationResult<'a> {
         Box::pin(async move {
             let answer = match read(event) {
                 Ok(input) => unpanicked(self.0.handle(input)).await,
@@ -131,7 +131,7 @@ impl<S: Step> Handler for StepHandler<S> {
 
 /// Reads an event. The parser's message could repeat what is in it, so only its place is kept.
 fn read<T: DeserializeOwned>(event: &str) -> Result<T, Error> {
-    serde_json::from_str(event).map_err(|source| Error::Broken {
+    serde_json::from_str(event).map_err(|source| Error::Internal {
         doing: "reading the event",
         source: format!("not of the expected form at line {} column {}", source.line(), source.column())
             .into(),
@@ -140,7 +140,7 @@ fn read<T: DeserializeOwned>(event: &str) -> Result<T, Error> {
 
 fn write(output: &impl Serialize) -> Result<String, TaskError> {
     serde_json::to_string(output)
-        .map_err(|source| task_error(&Error::Broken { doing: "writing the answer", source: source.into() }))
+        .map_err(|source| task_error(&Error::Internal { doing: "writing the answer", source: source.into() }))
 }
 
 fn task_error(error: &Error) -> TaskError {
@@ -151,7 +151,7 @@ fn task_error(error: &Error) -> TaskError {
 async fn unpanicked<T>(handling: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let caught = AssertUnwindSafe(handling).catch_unwind().await;
     caught.unwrap_or_else(|_payload| {
-        Err(Error::Broken { doing: "handling the event", source: "the handler panicked".into() })
+        Err(Error::Internal { doing: "handling the event", source: "the handler panicked".into() })
     })
 }
 

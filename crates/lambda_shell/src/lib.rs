@@ -1,8 +1,8 @@
 //! What surrounds every function: start-up, environment, logs, the caller from JWT claims, and errors as HTTP
 //! problems or task errors.
 //!
-//! Nothing here knows what a function does. Only here are HTTP statuses given to errors, and only here are failures
-//! logged: once, at the edge. No log line, no task error and no panic message holds a body, an e-mail address, a
+//! Nothing here depends on a function. Only here are HTTP statuses given to errors, and only here is it logged that an
+//! invocation failed: once, at the edge. No log line, no task error and no panic message holds a body, an e-mail address, a
 //! name or a token.
 
 mod caller;

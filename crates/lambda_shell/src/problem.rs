@@ -1,6 +1,6 @@
 //! Errors as RFC 9457 problem documents. The one place where an error gets its HTTP status.
 
-use domain::{Error, Fault};
+use domain::{Error, InvalidField};
 use serde_json::{Value, json};
 
 use crate::Response;
@@ -28,8 +28,8 @@ fn status_and_title(error: &Error) -> (u16, &'static str) {
         Error::Invalid(_) => (422, "The request is not valid"),
         Error::UnknownSku(_) => (422, "Unknown SKU"),
         Error::IdempotencyKeyReused => (422, "The Idempotency-Key was used before"),
-        Error::StockContention | Error::Unavailable { .. } => (503, "Try again"),
-        Error::Broken { .. } => (500, "Internal error"),
+        Error::StockContention | Error::StatusContention | Error::Unavailable { .. } => (503, "Try again"),
+        Error::Internal { .. } => (500, "Internal error"),
     }
 }
 
@@ -38,12 +38,16 @@ fn details(error: &Error) -> Value {
     match error {
         Error::Invalid(faults) => json!({ "errors": faults }),
         Error::UnknownSku(skus) => {
-            let faults: Vec<Fault> =
-                skus.iter().map(|sku| Fault::new("lines", format!("{sku} is not sold here"))).collect();
+            let faults: Vec<InvalidField> = skus
+                .iter()
+                .map(|sku| InvalidField::new("lines", format!("{sku} is not sold here")))
+                .collect();
             json!({ "errors": faults, "skus": skus })
         }
-        Error::IfMatchMissing => json!({ "errors": [Fault::new("If-Match", "is required")] }),
-        Error::IdempotencyKeyMissing => json!({ "errors": [Fault::new("Idempotency-Key", "is required")] }),
+        Error::IfMatchMissing => json!({ "errors": [InvalidField::new("If-Match", "is required")] }),
+        Error::IdempotencyKeyMissing => {
+            json!({ "errors": [InvalidField::new("Idempotency-Key", "is required")] })
+        }
         Error::PriceChanged { expected, quoted } => {
             json!({ "expected_total": expected, "quoted_total": quoted })
         }
@@ -65,8 +69,9 @@ fn details(error: &Error) -> Value {
         | Error::BodyTooLarge { .. }
         | Error::IdempotencyKeyReused
         | Error::StockContention
+        | Error::StatusContention
         | Error::Unavailable { .. }
-        | Error::Broken { .. } => json!({}),
+        | Error::Internal { .. } => json!({}),
     }
 }
 

@@ -31,8 +31,10 @@ impl Response {
         content_type: &'static str,
         body: &impl Serialize,
     ) -> Result<Self, domain::Error> {
-        let body = serde_json::to_string(body)
-            .map_err(|source| domain::Error::Broken { doing: "writing the answer", source: source.into() })?;
+        let body = serde_json::to_string(body).map_err(|source| domain::Error::Internal {
+            doing: "writing the answer",
+            source: source.into(),
+        })?;
         let headers = BTreeMap::from([("content-type", content_type.to_owned())]);
         Ok(Self { status_code: status, headers, body: Some(body), is_base64_encoded: false })
     }

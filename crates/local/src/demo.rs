@@ -1,4 +1,5 @@
-//! Something to try: an admin, a small catalog of our own, and the lines to paste.
+//! The demo: an admin's account, a small catalog, and the commands of the first output. Nothing here runs a command, and
+//! nothing here writes to a table except through the API.
 
 use axum::{
     Router,
@@ -12,7 +13,7 @@ use tower::ServiceExt as _;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// SKU, name, price in cents of a euro, and how many there are.
+/// SKU, name, price in euro cents, and units in stock.
 const CATALOG: [(&str, &str, u64, u64); 5] = [
     ("TEA-SENCHA", "Sencha, 100 g", 850, 40),
     ("TEA-ASSAM", "Assam, 100 g", 620, 60),
@@ -21,16 +22,16 @@ const CATALOG: [(&str, &str, u64, u64); 5] = [
     ("WHISK", "Bamboo whisk", 1450, 1),
 ];
 
-/// The admin to try things with: address and password. No secret, since nobody but this machine can ask.
+/// The demo admin's address and password. They are no secret, because only this machine reaches the stack.
 pub(crate) const ADMIN: (&str, &str) = ("admin@example.com", "Orderflow-on-1-laptop");
 
-/// Makes the admin's account unless it is there. Answers whether it has that password.
-pub(crate) fn admin(cognito: &Cognito) -> Result<bool, BoxError> {
+/// Creates the admin's account unless it exists. Returns whether the account has this password.
+pub(crate) fn ensure_admin(cognito: &Cognito) -> Result<bool, BoxError> {
     Ok(cognito.ensure_user(ADMIN.0, ADMIN.1, &["admin"])?)
 }
 
-/// Stocks the catalog, through the API as an admin does, unless there is anything in stock already.
-pub(crate) async fn stock(api: &Router) -> Result<(), BoxError> {
+/// Stocks the catalog through the API, as an admin does. Does nothing if the inventory has a product.
+pub(crate) async fn stock_catalog(api: &Router) -> Result<(), BoxError> {
     let admin = json!({ "email": ADMIN.0, "name": "Demo admin", "groups": ["admin"] });
     let signed_in = call(api, "POST", "/local/token", None, Some(admin)).await?;
     let token = signed_in["id_token"].as_str().unwrap_or_default();
@@ -47,14 +48,16 @@ pub(crate) async fn stock(api: &Router) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// One call of the walk through the system.
+/// One request of the walkthrough.
 struct DemoStep {
     path: &'static str,
-    /// A GET without one, unless it is said to be a POST.
+    /// The JSON to send.
     body: Option<&'static str>,
+    /// Whether it is a POST; else it is a GET.
     post: bool,
-    /// Whether Ada's token goes with it.
+    /// Whether it carries Ada's token.
     signed_in: bool,
+    /// The idempotency key.
     key: Option<&'static str>,
 }
 
@@ -68,14 +71,14 @@ impl DemoStep {
     }
 }
 
-/// What gives Ada her token.
+/// The request that issues Ada's token.
 const TOKEN: DemoStep = DemoStep {
     signed_in: false,
     ..DemoStep::post("/local/token", r#"{"email": "ada@example.com", "name": "Ada"}"#)
 };
 
-/// A walk through the system: Ada registers, confirms her address, orders, and gets her mail.
-const WALK: [DemoStep; 6] = [
+/// Ada registers, confirms her address, looks at the inventory, orders, reads her mail and looks at the stock.
+const WALKTHROUGH: [DemoStep; 6] = [
     DemoStep::post("/users", r#"{"name": "Ada"}"#),
     DemoStep { post: true, signed_in: false, ..DemoStep::get("/local/mailbox/confirm-all") },
     DemoStep::get("/inventory"),
@@ -90,10 +93,10 @@ const WALK: [DemoStep; 6] = [
     DemoStep::get("/inventory/POT-IRON"),
 ];
 
-/// The walk, for a shell with curl.
-pub(crate) fn lines(url: &str) -> Vec<String> {
+/// The walkthrough, as commands for a shell with curl.
+pub(crate) fn commands(url: &str) -> Vec<String> {
     let token = format!(r#"TOKEN=$({} | sed 's/.*"id_token":"\([^"]*\)".*/\1/')"#, curl(url, &TOKEN));
-    let walk = WALK.iter().map(|step| format!("{}; echo", curl(url, step)));
+    let walk = WALKTHROUGH.iter().map(|step| format!("{}; echo", curl(url, step)));
     std::iter::once(token).chain(walk).collect()
 }
 
@@ -102,7 +105,7 @@ fn curl(url: &str, step: &DemoStep) -> String {
     if step.post && step.body.is_none() {
         words.push("-X POST".to_owned());
     }
-    // A shell would take a question mark for itself.
+    // A shell would expand a question mark outside quotes.
     let quote = if step.path.contains('?') { "'" } else { "" };
     words.push(format!("{quote}{url}{}{quote}", step.path));
     if step.signed_in {
@@ -131,7 +134,7 @@ async fn call(
     Ok(serde_json::from_str(&answer)?)
 }
 
-/// Sends a request and answers its status and body.
+/// Sends a request and returns the answer's status and body.
 async fn send(
     api: &Router,
     method: &str,
@@ -168,7 +171,7 @@ mod tests {
 
     const README: &str = include_str!("../../../README.md");
 
-    /// The text with every time of day made the same.
+    /// The text with every time replaced by one placeholder.
     fn timeless(text: &str) -> String {
         let times = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z").unwrap();
         times.replace_all(text, "<time>").into_owned()
@@ -176,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_readme_has_the_lines_that_are_printed() {
-        let lines = lines("http://127.0.0.1:3000").join("\n");
+        let lines = commands("http://127.0.0.1:3000").join("\n");
         assert!(
             README.contains(&format!("\n```sh\n{lines}\n```\n")),
             "README.md lacks these lines:\n{lines}"
@@ -190,13 +193,13 @@ mod tests {
         let options =
             Options { file: None, clock: StackClock::held(datetime!(2026-03-01 12:00 UTC)), seed: None };
         let api = Stack::start(&template, options).await.unwrap().router();
-        stock(&api).await.unwrap();
+        stock_catalog(&api).await.unwrap();
         let body = TOKEN.body.map(str::to_owned);
         let (_, issued) = send(&api, "POST", TOKEN.path, None, None, body).await.unwrap();
         let issued: Value = serde_json::from_str(&issued).unwrap();
         let token = issued["id_token"].as_str().unwrap();
         let mut answers = Vec::new();
-        for step in &WALK {
+        for step in &WALKTHROUGH {
             let method = if step.post { "POST" } else { "GET" };
             let body = step.body.map(str::to_owned);
             let token = step.signed_in.then_some(token);

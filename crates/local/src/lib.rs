@@ -1,9 +1,12 @@
-//! The whole of Orderflow in one process, as `infra/template.yaml` describes it: the shipped functions behind the
-//! unmodified AWS SDKs, a real DynamoDB engine, and stand-ins for the other services.
+//! Orderflow in one process, as `infra/template.yaml` describes it: the shipped functions behind the unmodified AWS SDKs,
+//! a real DynamoDB engine, and local versions of the other AWS services.
 //!
-//! A stand-in refuses by name whatever it does not support. The template is the only wiring: nothing here names a table, a
-//! topic, a route or a state of the workflow. Only two places know what an order is: the demo catalog of the program
-//! `orderflow`, and its audit of the books.
+//! A local service refuses, by name, every call and option that it does not support. The template is the only wiring:
+//! nothing in this library names a table, a topic, a route or a state of the workflow, and nothing in it names a type of
+//! `domain`.
+//!
+//! Three parts know of orders. The mailbox labels a mail with its order's id and status. In the program `orderflow`, the
+//! demo places an order, and `reconcile` audits the books.
 
 pub mod aws;
 pub mod ground;

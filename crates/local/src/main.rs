@@ -1,5 +1,5 @@
-//! `orderflow`: the whole system on a laptop. Flags, ports, the data folder, and what to try first. `orderflow
-//! reconcile`, which needs no running stack, is in `reconcile.rs`.
+//! `orderflow`: the whole system on a laptop. This file owns the flags, the ports, the data folder and the first output.
+//! `orderflow reconcile` is in `reconcile.rs`. Nothing here reads or writes a table.
 
 mod demo;
 mod reconcile;
@@ -23,7 +23,7 @@ use sam_template::Template;
 use tokio::net::TcpListener;
 use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-/// Runs the whole of Orderflow in one process: no AWS account, no Docker.
+/// Runs Orderflow in one process, without an AWS account or Docker.
 #[derive(Debug, Parser)]
 #[command(name = "orderflow", version, args_conflicts_with_subcommands = true)]
 struct CommandLine {
@@ -33,7 +33,7 @@ struct CommandLine {
     flags: Flags,
 }
 
-/// The tools beside the stack.
+/// The commands that start no stack.
 #[derive(Debug, Subcommand)]
 enum Tool {
     Reconcile(reconcile::ReconcileFlags),
@@ -41,28 +41,28 @@ enum Tool {
 
 #[derive(Debug, Args)]
 struct Flags {
-    /// The port of the API.
+    /// The port of the API; 0 picks a free one.
     #[arg(long, default_value_t = 3000)]
     port: u16,
-    /// The port that answers AWS calls, sign-in among them, for `aws --endpoint-url`; 0 for none.
+    /// The port for AWS calls, as for signing in or `aws --endpoint-url`; 0 opens none.
     #[arg(long, default_value_t = 4566)]
     aws_port: u16,
-    /// The address to listen on. There is no TLS: leave it local.
+    /// The address to listen on. Keep it on this machine: there is no TLS.
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
-    /// The folder of the data file, which survives a restart.
+    /// The folder of the data file. The data survives a restart.
     #[arg(long, default_value = ".orderflow")]
     data_dir: PathBuf,
-    /// Keep everything in memory and forget it at the end.
+    /// Keep the data in memory, and lose it at the end.
     #[arg(long)]
     ephemeral: bool,
-    /// The template to run; `infra/template.yaml` of this folder or one above it if not given.
+    /// The template to run [default: `infra/template.yaml` in this folder or the nearest above].
     #[arg(long)]
     template: Option<PathBuf>,
-    /// Start without the demo catalog.
+    /// Start without the demo catalog. The demo admin is created all the same.
     #[arg(long)]
     no_demo: bool,
-    /// A parameter of the template as Name=Value; may be repeated.
+    /// A value for a parameter of the template, as Name=Value. Repeat the flag to give several.
     #[arg(long)]
     parameter: Vec<String>,
 }
@@ -70,21 +70,21 @@ struct Flags {
 #[tokio::main]
 async fn main() -> ExitCode {
     let started = Instant::now();
-    // Standard output is the welcome's; warnings and failures go to standard error, and no detail of the SDKs.
+    // Standard output holds the first output only. Warnings go to standard error; of the SDKs, only errors.
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_filter(lambda_shell::log_filter(tracing::Level::WARN).with_default(tracing::Level::ERROR));
     tracing_subscriber::registry().with(lines).init();
     lambda_shell::hush_panics();
     let CommandLine { command, flags } = CommandLine::parse();
-    let (ended, failure) = match command {
+    let (ended, status_on_error) = match command {
         None => (run(flags, started).await.map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
         Some(Tool::Reconcile(flags)) => (reconcile::run(flags).await, reconcile::UNKNOWN.into()),
     };
-    ended.unwrap_or_else(|fault| {
-        // Nothing is left to do when even this cannot be written.
-        let _unwritable = writeln!(io::stderr(), "orderflow: {fault}{}", causes(&*fault));
-        failure
+    ended.unwrap_or_else(|error| {
+        // A failure to write this message cannot be reported anywhere.
+        let _unwritable = writeln!(io::stderr(), "orderflow: {error}{}", causes(&*error));
+        status_on_error
     })
 }
 
@@ -93,15 +93,15 @@ const DATA_FILE: &str = "orderflow.db";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why, and why that, in brackets; nothing when the fault has no cause but itself.
-fn causes(fault: &(dyn std::error::Error + 'static)) -> String {
-    let chain = iter::successors(fault.source(), |cause| cause.source()).map(ToString::to_string);
+/// The chain of an error's causes, in brackets; empty for an error without a cause.
+pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string);
     let causes = chain.collect::<Vec<_>>().join(": ");
     if causes.is_empty() { causes } else { format!(" ({causes})") }
 }
 
 async fn run(flags: Flags, started: Instant) -> Result<(), BoxError> {
-    // Ports first: a second start must not touch the first one's data.
+    // The ports come first: when they are taken, another stack may be using the data.
     let api = listen(&flags.host, flags.port, "--port").await?;
     let aws = if flags.aws_port == 0 {
         None
@@ -112,7 +112,7 @@ async fn run(flags: Flags, started: Instant) -> Result<(), BoxError> {
     for given in &flags.parameter {
         let (name, value) = given
             .split_once('=')
-            .ok_or_else(|| format!("--parameter {given} has no value: it must be Name=Value"))?;
+            .ok_or_else(|| format!("--parameter {given} has no value: write it as Name=Value"))?;
         parameters.insert(name.to_owned(), value.to_owned());
     }
     let template = Template::read(&template_path(flags.template)?, ACCOUNT, &parameters)?;
@@ -124,11 +124,11 @@ async fn run(flags: Flags, started: Instant) -> Result<(), BoxError> {
     let stack =
         Stack::start(&template, Options { file: file.clone(), clock: StackClock::system(), seed: None })
             .await?;
-    stack.keep_schedules();
+    stack.start_schedules();
     let router = stack.router();
-    let admin = stack.cognito().map(demo::admin).transpose()?.unwrap_or(false);
+    let admin = stack.cognito().map(demo::ensure_admin).transpose()?.unwrap_or(false);
     if !flags.no_demo {
-        demo::stock(&router).await?;
+        demo::stock_catalog(&router).await?;
     }
     let api_address = api.local_addr()?;
     let aws_address = aws.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -136,8 +136,8 @@ async fn run(flags: Flags, started: Instant) -> Result<(), BoxError> {
         tokio::spawn(axum::serve(aws, stack.aws_router()).into_future());
     }
     let ready_ms = started.elapsed().as_millis();
-    welcome(api_address, aws_address, file.as_deref(), admin, ready_ms)?;
-    axum::serve(api, router).with_graceful_shutdown(interrupted()).await?;
+    print_welcome(api_address, aws_address, file.as_deref(), admin, ready_ms)?;
+    axum::serve(api, router).with_graceful_shutdown(ctrl_c_pressed()).await?;
     Ok(())
 }
 
@@ -145,10 +145,10 @@ async fn listen(host: &str, port: u16, flag: &str) -> Result<TcpListener, BoxErr
     TcpListener::bind((host, port)).await.map_err(|error| {
         if error.kind() == io::ErrorKind::AddrInUse {
             format!(
-                "port {port} of {host} is in use: stop what uses it, or choose another with {flag} ({error})"
+                "port {port} of {host} is in use: stop the program that uses it, or choose another with {flag} ({error})"
             )
         } else {
-            format!("port {port} of {host} cannot be had: choose another with {flag} or --host ({error})")
+            format!("port {port} of {host} cannot be used: choose another with {flag} or --host ({error})")
         }
         .into()
     })
@@ -162,31 +162,31 @@ fn template_path(given: Option<PathBuf>) -> Result<PathBuf, BoxError> {
     here.ancestors()
         .map(|folder| folder.join("infra/template.yaml"))
         .find(|path| path.exists())
-        .ok_or_else(|| "there is no infra/template.yaml here or above: run it from the repository, or name one with --template".into())
+        .ok_or_else(|| "there is no infra/template.yaml here or above: run orderflow in the repository, or name a template with --template".into())
 }
 
-/// The data file of a folder that is made if need be, and a lock that keeps a second stack out.
+/// The data file's path, and the lock that keeps a second stack off the folder. Creates the folder if it is missing.
 fn data_file(folder: &Path) -> Result<(PathBuf, File), BoxError> {
     let unusable = |error: io::Error| -> BoxError {
         format!(
-            "the data folder {} cannot be used: {error}; choose another with --data-dir",
+            "the data folder {} cannot be used: {error}: choose another with --data-dir",
             folder.display()
         )
         .into()
     };
     fs::create_dir_all(folder).map_err(unusable)?;
-    match lock(folder).map_err(unusable)? {
+    match lock_folder(folder).map_err(unusable)? {
         Some(lock) => Ok((folder.join(DATA_FILE), lock)),
         None => Err(format!(
-            "another orderflow uses the data folder {}: choose another with --data-dir",
+            "another orderflow uses the data folder {}: stop it, or choose another folder with --data-dir",
             folder.display()
         )
         .into()),
     }
 }
 
-/// The lock of a data folder, held until it is dropped; `None` when another process holds it.
-fn lock(folder: &Path) -> io::Result<Option<File>> {
+/// Locks a data folder until the returned file is dropped. `None` means that another process holds the lock.
+fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
     let lock = File::create(folder.join("lock"))?;
     match lock.try_lock() {
         Ok(()) => Ok(Some(lock)),
@@ -195,12 +195,12 @@ fn lock(folder: &Path) -> io::Result<Option<File>> {
     }
 }
 
-async fn interrupted() {
-    // Without a handler the process ends at once, which loses nothing either.
+async fn ctrl_c_pressed() {
+    // If no handler can be installed, the process ends at once. That loses no data: each write is on disk already.
     let _unavailable = tokio::signal::ctrl_c().await;
 }
 
-fn welcome(
+fn print_welcome(
     api: SocketAddr,
     aws: Option<SocketAddr>,
     file: Option<&Path>,
@@ -217,7 +217,7 @@ fn welcome(
     }
     writeln!(out)?;
     writeln!(out, "Try it, in another terminal:\n")?;
-    for line in demo::lines(&url) {
+    for line in demo::commands(&url) {
         writeln!(out, "{line}")?;
     }
     writeln!(out, "\nEvery run of the workflow, state by state: {url}/local/executions\nStop with Ctrl-C.")?;

@@ -1,4 +1,5 @@
-//! The stack: everything that the template names, started in one process.
+//! The stack: starts in one process everything that the template describes, and wires the parts together. Nothing here
+//! decides how a service behaves.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -29,29 +30,29 @@ use crate::{
     },
 };
 
-/// Who issues tokens, and for whom, where no route asks for one.
-const NOBODY: (&str, &str) = ("https://orderflow.example/local", "orderflow");
+/// The issuer and audience of tokens when no route has an authorizer.
+const UNUSED_ISSUER: (&str, &str) = ("https://orderflow.example/local", "orderflow");
 
-/// The largest AWS call that is answered over HTTP: DynamoDB takes up to 16 MB.
+/// The largest body of an AWS call over HTTP: DynamoDB accepts requests up to 16 MB.
 const MAX_AWS_CALL_BYTES: usize = 16 * 1024 * 1024;
 
-/// The values of the template's parameters on a laptop: each has its default.
+/// The parameters that differ from the template's defaults on a laptop: none.
 pub fn parameters() -> BTreeMap<String, String> {
     BTreeMap::new()
 }
 
-/// How to start a stack.
+/// The options for starting a stack.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The database's file; in memory without one.
+    /// The database's file; `None` keeps the data in memory.
     pub file: Option<PathBuf>,
-    /// What time it is.
+    /// The clock of the stack and of its SDK clients.
     pub clock: StackClock,
-    /// With a seed, AWS calls interleave at random, the same way each time.
+    /// With a seed, AWS calls interleave at random. The same seed gives the same order.
     pub seed: Option<u64>,
 }
 
-/// Why a stack does not start. Each says what to do.
+/// Why a stack does not start. Each message says how to mend it.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
     /// The template cannot be used.
@@ -62,7 +63,7 @@ pub enum StackError {
     Definition {
         /// The definition's file.
         file: String,
-        /// What is wrong with it.
+        /// The faults of the definition, one a line.
         faults: asl::DefinitionError,
     },
     /// A function cannot start.
@@ -70,24 +71,27 @@ pub enum StackError {
     Function {
         /// The function's logical id.
         logical_id: String,
-        /// What is wrong.
+        /// The missing variable or the unknown crate.
         fault: lambda_shell::SetupFault,
     },
     /// The data file cannot be used.
-    #[error("the data file {file} cannot be used ({reason}): start with another --data-dir, or delete it")]
+    #[error(
+        "the data file {file} cannot be used ({reason}): choose another folder with --data-dir, or delete the file and \
+         its data"
+    )]
     Data {
-        /// Which.
+        /// The data file's path.
         file: String,
-        /// What is wrong with it.
+        /// The database's error, or the table that does not match the template.
         reason: String,
     },
-    /// The stack's own state in the data file cannot be used.
+    /// The stack's own rows in the data file cannot be used.
     #[error(transparent)]
     Store(#[from] crate::ground::StoreError),
     /// The token key cannot be used.
     #[error(transparent)]
     Tokens(#[from] crate::ground::tokens::TokenError),
-    /// A topic or a subscription cannot be made.
+    /// A topic or a subscription cannot be created.
     #[error(transparent)]
     Topic(#[from] crate::ground::AwsError),
 }
@@ -115,9 +119,9 @@ impl Stack {
     /// Starts what `template` describes.
     pub async fn start(template: &Template, options: Options) -> Result<Self, StackError> {
         let Options { file, clock, seed } = options;
-        let database = open(file.as_ref())?;
+        let database = open_database(file.as_ref())?;
         for table in &template.tables {
-            create(&database, table, file.as_ref())?;
+            create_table(&database, table, file.as_ref())?;
         }
         let store = Store::open(database.clone())?;
         let (issuer, audience) = issuer_and_audience(template);
@@ -147,7 +151,8 @@ impl Stack {
             functions.deploy(function, &config).await.map_err(failed)?;
         }
         aws.deploy(functions);
-        let router = api(template, &tokens, &aws, &clock).merge(local(&tokens, &mailbox, &sns, &aws));
+        let router =
+            api_router(template, &tokens, &aws, &clock).merge(local_router(&tokens, &mailbox, &sns, &aws));
         Ok(Self {
             aws,
             mailbox,
@@ -160,17 +165,17 @@ impl Stack {
         })
     }
 
-    /// The API and the routes under `/local`, as a service.
+    /// The HTTP service: the API and the routes under `/local`.
     pub fn router(&self) -> Router {
         self.router.clone()
     }
 
-    /// AWS's own API, as a service: what `aws --endpoint-url` and functions in other processes call.
+    /// The HTTP service for AWS calls, from `aws --endpoint-url` and from functions in other processes.
     pub fn aws_router(&self) -> Router {
         Router::new().fallback(aws_call).with_state(Arc::clone(&self.aws))
     }
 
-    /// Runs every scheduled function once, now, and says how each ended.
+    /// Runs every scheduled function once, now, and returns how each invocation ended.
     pub async fn run_schedules(&self) -> Vec<Invocation> {
         let mut ended = Vec::new();
         for schedule in &*self.schedules {
@@ -179,15 +184,19 @@ impl Stack {
         ended
     }
 
-    /// Runs every scheduled function by the clock, for as long as the runtime lives.
-    pub fn keep_schedules(&self) {
+    /// Runs every scheduled function at its rate, as long as the runtime lives.
+    pub fn start_schedules(&self) {
         for schedule in self.schedules.iter().cloned() {
             let stack = self.clone();
             tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(schedule.every).await;
                     if let Some(Invocation::Failed { error_type, .. }) = stack.run_schedule(&schedule).await {
-                        tracing::warn!(function = schedule.function, error_type, "a scheduled run failed");
+                        tracing::warn!(
+                            function = schedule.function,
+                            error_type,
+                            "a scheduled invocation failed"
+                        );
                     }
                 }
             });
@@ -198,54 +207,54 @@ impl Stack {
         self.aws.functions()?.invoke(&schedule.function, "{}".to_owned()).await
     }
 
-    /// The handler of AWS calls.
+    /// The handler of AWS calls, for SDK clients of a caller outside the stack.
     pub fn aws(&self) -> &Arc<Aws> {
         &self.aws
     }
 
-    /// Where faults are planted and calls recorded.
+    /// Plants faults on AWS calls, and records the calls.
     pub fn faults(&self) -> &Faults {
         self.aws.faults()
     }
 
-    /// Every mail that was delivered.
+    /// The mails that SNS and Cognito delivered.
     pub fn mailbox(&self) -> &Mailbox {
         &self.mailbox
     }
 
-    /// The topics and subscriptions.
+    /// The local SNS.
     pub fn sns(&self) -> &Sns {
         &self.sns
     }
 
-    /// The accounts of those who sign in; `None` where another issuer has them.
+    /// The user pool; `None` when the template's parameters name another issuer of tokens.
     pub fn cognito(&self) -> Option<&Cognito> {
         self.cognito.as_deref()
     }
 
-    /// The token issuer.
+    /// Issues and verifies tokens for the API.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
     }
 
-    /// The stack's clock.
+    /// The clock that the stack was started with.
     pub fn clock(&self) -> &StackClock {
         &self.clock
     }
 }
 
-/// Who must have issued a token, and for whom, for the template's routes to take it: its own pool, or another issuer
-/// where one is given.
+/// The issuer and audience that the template's routes require of a token. They are the user pool's, or those of another
+/// issuer that the parameters name.
 fn issuer_and_audience(template: &Template) -> (String, String) {
     let authorizer =
         template.apis.iter().flat_map(|api| &api.routes).find_map(|route| route.authorizer.as_ref());
     let wanted = authorizer.and_then(|one| Some((one.issuer.as_str(), one.audience.first()?.as_str())));
-    let (issuer, audience) = wanted.unwrap_or(NOBODY);
+    let (issuer, audience) = wanted.unwrap_or(UNUSED_ISSUER);
     (issuer.to_owned(), audience.to_owned())
 }
 
-/// Opens the database.
-pub(crate) fn open(file: Option<&PathBuf>) -> Result<Database, StackError> {
+/// Opens the database file, or a database in memory.
+pub(crate) fn open_database(file: Option<&PathBuf>) -> Result<Database, StackError> {
     let opened = match file {
         Some(file) => Database::new(&file.to_string_lossy()),
         None => Database::memory(),
@@ -258,8 +267,12 @@ fn data_fault(file: Option<&PathBuf>, reason: &str) -> StackError {
     StackError::Data { file, reason: reason.to_owned() }
 }
 
-/// Creates a table, or sees to it that the one that is there has the same keys and indexes.
-fn create(database: &Database, table: &TableResource, file: Option<&PathBuf>) -> Result<(), StackError> {
+/// Creates a table. A table that exists already must have the same keys and indexes.
+fn create_table(
+    database: &Database,
+    table: &TableResource,
+    file: Option<&PathBuf>,
+) -> Result<(), StackError> {
     let failed = |reason: String| data_fault(file, &format!("table {}: {reason}", table.logical_id));
     let request = |value: Value| serde_json::from_value(value).map_err(|error| failed(error.to_string()));
     match database.create_table(request(table.create_table.clone())?) {
@@ -271,15 +284,18 @@ fn create(database: &Database, table: &TableResource, file: Option<&PathBuf>) ->
         .map_err(|error| failed(error.to_string()))?;
     let found = database.describe_table(describe).map_err(|error| failed(error.to_string()))?;
     let found = serde_json::to_value(found).map_err(|error| failed(error.to_string()))?;
-    if keys(&found["Table"]) == keys(&table.create_table) {
+    if key_schemas(&found["Table"]) == key_schemas(&table.create_table) {
         Ok(())
     } else {
-        Err(failed("its keys or indexes are not those of the template; another version made it".to_owned()))
+        Err(failed(
+            "its keys or indexes differ from the template: another version of orderflow created it"
+                .to_owned(),
+        ))
     }
 }
 
-/// A table's keys and its indexes' keys, in an order that does not depend on who lists them.
-fn keys(table: &Value) -> BTreeMap<String, Value> {
+/// The keys of a table and of its indexes, by index name. The table's own name is empty.
+fn key_schemas(table: &Value) -> BTreeMap<String, Value> {
     let mut keys = BTreeMap::from([(String::new(), table["KeySchema"].clone())]);
     for index in table["GlobalSecondaryIndexes"].as_array().into_iter().flatten() {
         let name = index["IndexName"].as_str().unwrap_or_default().to_owned();
@@ -310,14 +326,14 @@ fn machines(template: &Template) -> Result<HashMap<String, Machine>, StackError>
     Ok(machines)
 }
 
-fn api(template: &Template, tokens: &Arc<Tokens>, aws: &Arc<Aws>, clock: &StackClock) -> Router {
+fn api_router(template: &Template, tokens: &Arc<Tokens>, aws: &Arc<Aws>, clock: &StackClock) -> Router {
     let routes = template.apis.iter().flat_map(|api| api.routes.iter().cloned());
     let cors = template.apis.iter().find_map(|api| api.cors.clone());
-    let invoker = Arc::new(FromGateway(Arc::clone(aws)));
+    let invoker = Arc::new(FunctionInvoker(Arc::clone(aws)));
     gateway::router(routes.collect(), cors, Arc::clone(tokens), invoker, clock.clone())
 }
 
-fn local(tokens: &Arc<Tokens>, mailbox: &Arc<Mailbox>, sns: &Arc<Sns>, aws: &Arc<Aws>) -> Router {
+fn local_router(tokens: &Arc<Tokens>, mailbox: &Arc<Mailbox>, sns: &Arc<Sns>, aws: &Arc<Aws>) -> Router {
     let aws = Arc::clone(aws);
     let executions = move || {
         let executions = aws.executions();
@@ -328,22 +344,22 @@ fn local(tokens: &Arc<Tokens>, mailbox: &Arc<Mailbox>, sns: &Arc<Sns>, aws: &Arc
     local_routes::router(Arc::clone(tokens), Arc::clone(mailbox), Arc::clone(sns), Arc::new(executions))
 }
 
-/// The gateway's way to the functions.
-struct FromGateway(Arc<Aws>);
+/// Invokes functions for the gateway.
+struct FunctionInvoker(Arc<Aws>);
 
-impl Invoker for FromGateway {
+impl Invoker for FunctionInvoker {
     fn invoke<'a>(
         &'a self,
         function: &'a str,
         event: Bytes,
     ) -> Pin<Box<dyn Future<Output = Result<Bytes, InvokeFailure>> + Send + 'a>> {
         Box::pin(async move {
-            let event = String::from_utf8(event.to_vec()).map_err(|_not_text| InvokeFailure::Refused)?;
-            let functions = self.0.functions().ok_or(InvokeFailure::Refused)?;
+            let event = String::from_utf8(event.to_vec()).map_err(|_not_text| InvokeFailure::NotInvocable)?;
+            let functions = self.0.functions().ok_or(InvokeFailure::NotInvocable)?;
             match functions.invoke(function, event).await {
                 Some(Invocation::Answered(answer)) => Ok(Bytes::from(answer)),
                 Some(Invocation::Failed { .. }) => Err(InvokeFailure::FunctionError),
-                None => Err(InvokeFailure::Refused),
+                None => Err(InvokeFailure::NotInvocable),
             }
         })
     }

@@ -5,9 +5,9 @@
 
 mod request;
 
-use aws_adapters::{Orders, Ran, StoredOrder, Workflow, database, workflows};
+use aws_adapters::{Orders, StoredOrder, Workflow, database, workflows};
 use domain::{
-    Error, Fault, Fingerprint, Order, OrderId, Refusal, Status,
+    Error, Fingerprint, InvalidField, Order, OrderId, Refusal, Status,
     workflow::{Command, Outcome, Place},
 };
 use lambda_shell::{Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault, trace_header};
@@ -39,34 +39,21 @@ impl PlaceOrder {
 impl Door for PlaceOrder {
     async fn handle(&self, request: Request) -> Result<Response, Error> {
         let caller = request.caller()?;
-        let (key, wanted) = read(&request)?;
+        let (key, order_request) = read(&request)?;
         let order_id = OrderId::derive(&caller.user_id, &key);
         lambda_shell::concerning(order_id);
-        let fingerprint =
-            Fingerprint::of_order(&wanted.lines, wanted.reference.as_ref(), wanted.expected_total);
+        let fingerprint = order_request.fingerprint();
         let command = Command::Place(Place {
             order_id,
             user_id: caller.user_id,
-            lines: wanted.lines,
+            request: order_request,
             fingerprint: fingerprint.clone(),
-            reference: wanted.reference,
-            expected_total: wanted.expected_total,
         });
         let asked = self.clock.now();
         let ran = self.workflow.run(&command, trace_header()).await;
         lambda_shell::time(self.clock.now().since(asked));
         match ran {
-            Ok(Ran::Finished(outcome)) => self.answer(*outcome, order_id, &fingerprint).await,
-            // How far it came, only the table knows.
-            Ok(Ran::Broke { error }) => {
-                let source = format!("the execution ended with {error}").into();
-                self.recover(
-                    order_id,
-                    &fingerprint,
-                    Error::Unavailable { doing: "running the order workflow", source },
-                )
-                .await
-            }
+            Ok(outcome) => self.answer(outcome, order_id, &fingerprint).await,
             Err(unknown @ Error::Unavailable { .. }) => self.recover(order_id, &fingerprint, unknown).await,
             Err(certain) => Err(certain),
         }
@@ -94,7 +81,7 @@ impl PlaceOrder {
             Outcome::Refused(Refusal::UnknownSku { skus }) => Error::UnknownSku(skus),
             Outcome::Refused(Refusal::MixedCurrencies { currencies }) => {
                 let reason = format!("are priced in {}: an order has one currency", currencies.join(" and "));
-                Error::Invalid(vec![Fault::new("lines", reason)])
+                Error::Invalid(vec![InvalidField::new("lines", reason)])
             }
             Outcome::Refused(Refusal::PriceChanged { expected, quoted }) => {
                 Error::PriceChanged { expected, quoted }
@@ -102,7 +89,7 @@ impl PlaceOrder {
             Outcome::Refused(Refusal::UserNotRegistered) => Error::UserNotRegistered,
             Outcome::Changed { .. } | Outcome::Illegal { .. } | Outcome::Stale { .. } => {
                 let source = "the workflow answered a placement as if it were a change".into();
-                return Err(Error::Broken { doing: "placing an order", source });
+                return Err(Error::Internal { doing: "placing an order", source });
             }
         };
         // An order that was placed under this key wins over everything, also over what has changed since: a price,
@@ -113,7 +100,7 @@ impl PlaceOrder {
         }
     }
 
-    /// Finds out what an execution did that did not say.
+    /// Reads the order after an execution whose outcome is unknown.
     async fn recover(
         &self,
         order_id: OrderId,
@@ -143,7 +130,7 @@ fn replayed(order: Order) -> Result<Response, Error> {
 /// An order's answer, when it stands where it stands; `settled` is the status code of one that is not PENDING.
 fn respond(order: Order, settled: u16) -> Result<Response, Error> {
     let location = format!("/orders/{}", order.order_id);
-    match order.status {
+    match order.status() {
         Status::Rejected => Err(Error::InsufficientStock(Box::new(order))),
         Status::Pending => {
             Ok(Response::json(202, &order)?.header("location", location).header("retry-after", "1"))

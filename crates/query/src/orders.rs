@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_adapters::OrderFilter;
-use domain::{Error, Fault, Status, UserId};
+use domain::{Error, InvalidField, Status, UserId};
 use lambda_shell::Caller;
 
 /// The parameters beside `limit` and `cursor`.
@@ -25,7 +25,9 @@ pub(crate) fn filter(
             Ok((OrderFilter::User(caller.user_id.clone()), "orders of the caller".to_owned()))
         } else {
             let reason = format!("only one of {} can be given", PARAMETERS.join(", "));
-            Err(Error::Invalid(named.into_iter().map(|name| Fault::new(name, reason.clone())).collect()))
+            Err(Error::Invalid(
+                named.into_iter().map(|name| InvalidField::new(name, reason.clone())).collect(),
+            ))
         };
     };
     let value = query.get(name).cloned().unwrap_or_default();
@@ -36,7 +38,7 @@ pub(crate) fn filter(
             Status::Pending => {
                 let reason =
                     "PENDING orders are not listed: they are on their way, or found with attention=true";
-                return Err(Error::Invalid(vec![Fault::new("status", reason)]));
+                return Err(Error::Invalid(vec![InvalidField::new("status", reason)]));
             }
             status @ (Status::Confirmed
             | Status::Rejected
@@ -45,7 +47,7 @@ pub(crate) fn filter(
             | Status::Delivered) => OrderFilter::Status(status),
         },
         _ if value == "true" => OrderFilter::Attention,
-        _ => return Err(Error::Invalid(vec![Fault::new("attention", "must be true")])),
+        _ => return Err(Error::Invalid(vec![InvalidField::new("attention", "must be true")])),
     };
     Ok((filter, list))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::{Error, Fault, UserId};
+use domain::{Error, InvalidField, UserId};
 use serde::Serialize;
 
 use crate::cursor;
@@ -39,22 +39,24 @@ impl<'a> PageRequest<'a> {
         list: &'a str,
         caller: &'a UserId,
     ) -> Result<Self, Error> {
-        Error::unless(Self::faults(query, filters))?;
+        Error::reject_if_any(Self::faults(query, filters))?;
         let limit = query.get("limit").and_then(|text| read_limit(text)).unwrap_or(DEFAULT_LIMIT);
         let after = query.get("cursor").map(|text| cursor::read(list, caller, text)).transpose()?;
         Ok(Self { limit, after, list, caller })
     }
 
     /// Everything that is wrong with a query, its cursor and the filters' own values apart.
-    pub(crate) fn faults(query: &HashMap<String, String>, filters: &[&str]) -> Vec<Fault> {
+    pub(crate) fn faults(query: &HashMap<String, String>, filters: &[&str]) -> Vec<InvalidField> {
         let known =
             |name: &&String| ["limit", "cursor"].contains(&name.as_str()) || filters.contains(&name.as_str());
         let mut names: Vec<&String> = query.keys().filter(|name| !known(name)).collect();
         names.sort();
-        let mut faults: Vec<Fault> =
-            names.into_iter().map(|name| Fault::new(name, "is not a parameter of this list")).collect();
+        let mut faults: Vec<InvalidField> = names
+            .into_iter()
+            .map(|name| InvalidField::new(name, "is not a parameter of this list"))
+            .collect();
         if query.get("limit").is_some_and(|text| read_limit(text).is_none()) {
-            faults.push(Fault::new("limit", format!("must be an integer from 1 to {MAX_LIMIT}")));
+            faults.push(InvalidField::new("limit", format!("must be an integer from 1 to {MAX_LIMIT}")));
         }
         faults
     }

@@ -1,4 +1,5 @@
-//! `AWS::Serverless::HttpApi` and the functions' `HttpApi` events: routes and who may call them.
+//! `AWS::Serverless::HttpApi` and the functions' `HttpApi` events: routes, authorizers and CORS. Nothing here verifies a
+//! token or serves a request.
 
 use std::time::Duration;
 
@@ -9,58 +10,58 @@ use super::{names::Identity, node::Node, paths::RoutePath};
 pub struct Api {
     /// Its key under `Resources`.
     pub logical_id: String,
-    /// What `Ref` gives: the first part of its host name on AWS.
+    /// The value of `Ref`: the first part of its host name on AWS.
     pub id: String,
-    /// Its routes, in the template's order; no two are alike.
+    /// Its routes, in the template's order. No two match the same requests.
     pub routes: Vec<Route>,
-    /// Which web pages may call it; without, none may.
+    /// The web pages that may call it. Without this, none may.
     pub cors: Option<Cors>,
 }
 
-/// Whose pages may call an API from a browser, and how. Without credentials: no cookie is ever asked for.
+/// The web pages that may call an API from a browser. Credentials are not supported, so browsers send no cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cors {
-    /// Origins such as `https://shop.example.com`, or `*`, `https://*`, `http://*`. At least one.
+    /// Origins such as `https://shop.example.com`, or `*`, `https://*` or `http://*`; at least one.
     pub allow_origins: Vec<String>,
     /// Methods that a page may use.
     pub allow_methods: Vec<String>,
     /// Headers that a page may send.
     pub allow_headers: Vec<String>,
-    /// Headers of answers that a page may read.
+    /// Response headers that a page may read.
     pub expose_headers: Vec<String>,
-    /// How long a browser may remember all this, in seconds.
+    /// How long a browser may cache this configuration, in seconds.
     pub max_age_s: Option<u64>,
 }
 
 /// One route of an API. Its events have payload format 2.0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// `GET`, `POST` and so on; never `ANY`.
+    /// The HTTP method, such as `GET`; never `ANY`.
     pub method: String,
-    /// The path, with variables as `{sku}`.
+    /// The path, with variables such as `{sku}`.
     pub path: RoutePath,
-    /// The logical id of the function that answers.
+    /// The logical id of the function that it invokes.
     pub function: String,
-    /// Who may call it; `None` for anyone.
+    /// The authorizer that checks the caller's token; `None` lets every caller in.
     pub authorizer: Option<Authorizer>,
     /// How long the gateway waits for the function.
     pub timeout: Duration,
 }
 
-/// A JWT authorizer. The token stands in the Authorization header.
+/// A JWT authorizer. The token is in the Authorization header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorizer {
     /// Its key under `Authorizers`.
     pub name: String,
-    /// What `iss` must be.
+    /// The `iss` that a token must have.
     pub issuer: String,
-    /// Of what `aud` must hold one.
+    /// The accepted audiences. A token needs one of them in `aud`, or in `client_id` if it has no `aud`.
     pub audience: Vec<String>,
 }
 
 /// An API while its routes are collected.
 #[derive(Debug)]
-pub(super) struct UnfinishedApi {
+pub(super) struct ApiBuilder {
     pub(super) api: Api,
     authorizers: Vec<Authorizer>,
     /// The authorizer of routes that name none.
@@ -68,10 +69,10 @@ pub(super) struct UnfinishedApi {
 }
 
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
-/// The default of an integration, and the most that it may be.
-const MOST_TIMEOUT_MS: u64 = 30_000;
-/// What changes nothing that the program can see. Throttling is among it: the local gateway never answers 429. What
-/// AWS lets through depends on how many of its machines a client happens to meet, so that a test could not tell.
+/// The default and the maximum of an integration's timeout.
+const MAX_TIMEOUT_MS: u64 = 30_000;
+/// Properties without an effect that a program can observe. Throttling is one of them: the local gateway never answers
+/// 429. On AWS the limit is enforced machine by machine, so that no test could rely on it.
 const AWS_ONLY: &[&str] = &[
     "Name",
     "Description",
@@ -82,21 +83,21 @@ const AWS_ONLY: &[&str] = &[
     "RouteSettings",
 ];
 
-pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> UnfinishedApi {
-    properties.allow(&["Auth", "CorsConfiguration", "StageName"], AWS_ONLY);
-    // Any other stage would be part of every path.
+pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> ApiBuilder {
+    properties.expect_keys(&["Auth", "CorsConfiguration", "StageName"], AWS_ONLY);
+    // The name of any other stage would be part of every path.
     if let Some(stage) = properties.get("StageName") {
-        stage.expect_text(&["$default"]);
+        stage.expect_one_of(&["$default"]);
     }
     let auth = properties.get("Auth");
     let mut authorizers = Vec::new();
     let mut default = None;
     if let Some(auth) = auth {
-        auth.allow(&["Authorizers", "DefaultAuthorizer"], &[]);
+        auth.expect_keys(&["Authorizers", "DefaultAuthorizer"], &[]);
         for (name, node) in auth.get("Authorizers").iter().flat_map(Node::entries) {
             authorizers.push(authorizer(name, &node));
         }
-        default = auth.get("DefaultAuthorizer").and_then(|node| chosen(&node, &authorizers));
+        default = auth.get("DefaultAuthorizer").and_then(|node| find_authorizer(&node, &authorizers));
     }
     let api = Api {
         logical_id: logical_id.to_owned(),
@@ -104,15 +105,15 @@ pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>)
         routes: Vec::new(),
         cors: properties.get("CorsConfiguration").map(|cors| cors_of(&cors)),
     };
-    UnfinishedApi { api, authorizers, default }
+    ApiBuilder { api, authorizers, default }
 }
 
 fn cors_of(node: &Node<'_>) -> Cors {
-    node.allow(&["AllowOrigins", "AllowMethods", "AllowHeaders", "ExposeHeaders", "MaxAge"], &[]);
+    node.expect_keys(&["AllowOrigins", "AllowMethods", "AllowHeaders", "ExposeHeaders", "MaxAge"], &[]);
     let texts = |node: Option<Node<'_>>| -> Vec<String> {
         node.iter().flat_map(Node::list).filter_map(|item| item.text()).collect()
     };
-    let allow_origins = node.need("AllowOrigins");
+    let allow_origins = node.required("AllowOrigins");
     for origin in allow_origins.iter().flat_map(Node::list) {
         if origin.text().is_some_and(|text| text.is_empty()) {
             origin.report("an origin must not be empty");
@@ -123,20 +124,20 @@ fn cors_of(node: &Node<'_>) -> Cors {
         allow_methods: texts(node.get("AllowMethods")),
         allow_headers: texts(node.get("AllowHeaders")),
         expose_headers: texts(node.get("ExposeHeaders")),
-        max_age_s: node.get("MaxAge").and_then(|age| age.whole()),
+        max_age_s: node.get("MaxAge").and_then(|age| age.whole_number()),
     }
 }
 
 /// Adds the route that a function's event describes to its API.
-pub(super) fn add_route(function: &str, event: &Node<'_>, apis: &mut [UnfinishedApi]) -> Option<()> {
-    event.allow(
+pub(super) fn add_route(function: &str, event: &Node<'_>, apis: &mut [ApiBuilder]) -> Option<()> {
+    event.expect_keys(
         &["ApiId", "Auth", "Method", "Path", "PayloadFormatVersion", "TimeoutInMillis"],
         &["RouteSettings"],
     );
     if let Some(version) = event.get("PayloadFormatVersion") {
-        version.expect_text(&["2.0"]);
+        version.expect_one_of(&["2.0"]);
     }
-    let method = event.need("Method").and_then(|node| {
+    let method = event.required("Method").and_then(|node| {
         let method = node.text()?.to_ascii_uppercase();
         if !METHODS.contains(&method.as_str()) {
             node.report(format!(
@@ -147,18 +148,18 @@ pub(super) fn add_route(function: &str, event: &Node<'_>, apis: &mut [Unfinished
         Some(method)
     });
     let path = event
-        .need("Path")
+        .required("Path")
         .and_then(|node| RoutePath::parse(&node.text()?).map_err(|problem| node.report(problem)).ok());
     let timeout_ms = match event.get("TimeoutInMillis") {
-        Some(node) => node.whole().inspect(|ms| {
-            if !(50..=MOST_TIMEOUT_MS).contains(ms) {
-                node.report(format!("expected 50 to {MOST_TIMEOUT_MS}"));
+        Some(node) => node.whole_number().inspect(|ms| {
+            if !(50..=MAX_TIMEOUT_MS).contains(ms) {
+                node.report(format!("expected 50 to {MAX_TIMEOUT_MS}"));
             }
         }),
-        None => Some(MOST_TIMEOUT_MS),
+        None => Some(MAX_TIMEOUT_MS),
     };
-    // Without an ApiId, SAM would make a second API, open to anyone.
-    let id = event.need("ApiId")?;
+    // Without an ApiId, SAM would create a second API, which has no authorizer.
+    let id = event.required("ApiId")?;
     let Some(target) = apis.iter().position(|one| id.value == one.api.id.as_str()) else {
         id.report("is not an API of this template, as in !Ref Api");
         return None;
@@ -166,17 +167,19 @@ pub(super) fn add_route(function: &str, event: &Node<'_>, apis: &mut [Unfinished
     let authorizer = match event.get("Auth") {
         None => apis[target].default.clone(),
         Some(auth) => {
-            auth.allow(&["Authorizer"], &[]);
-            auth.need("Authorizer").and_then(|node| match node.text()?.as_str() {
+            auth.expect_keys(&["Authorizer"], &[]);
+            auth.required("Authorizer").and_then(|node| match node.text()?.as_str() {
                 "NONE" => None,
-                _ => chosen(&node, &apis[target].authorizers),
+                _ => find_authorizer(&node, &apis[target].authorizers),
             })
         }
     };
     let (method, path) = (method?, path?);
-    // All APIs share one port locally.
+    // Locally all APIs share one port, so their routes must differ.
     let mut routes = apis.iter().flat_map(|one| &one.api.routes);
-    if let Some(other) = routes.find(|other| other.method == method && other.path.is_alike(&path)) {
+    if let Some(other) =
+        routes.find(|other| other.method == method && other.path.matches_same_requests_as(&path))
+    {
         event.report(format!(
             "{method} {path} is already a route of {} (as {method} {})",
             other.function, other.path
@@ -187,17 +190,18 @@ pub(super) fn add_route(function: &str, event: &Node<'_>, apis: &mut [Unfinished
     Some(())
 }
 
-/// After a fault, one that lacks something, so that who names it is not at fault too.
+/// Reads an authorizer. With a fault it is incomplete, but still known, so that a route that names it is not reported
+/// too.
 fn authorizer(name: &str, node: &Node<'_>) -> Authorizer {
-    node.allow(&["IdentitySource", "JwtConfiguration"], &[]);
+    node.expect_keys(&["IdentitySource", "JwtConfiguration"], &[]);
     if let Some(source) = node.get("IdentitySource") {
-        source.expect_text(&["$request.header.Authorization"]);
+        source.expect_one_of(&["$request.header.Authorization"]);
     }
-    let configuration = node.need("JwtConfiguration");
+    let configuration = node.required("JwtConfiguration");
     if let Some(configuration) = &configuration {
-        configuration.allow(&["issuer", "audience"], &[]);
+        configuration.expect_keys(&["issuer", "audience"], &[]);
     }
-    let need = |key| configuration.as_ref().and_then(|configuration| configuration.need(key));
+    let need = |key| configuration.as_ref().and_then(|configuration| configuration.required(key));
     Authorizer {
         name: name.to_owned(),
         issuer: need("issuer").and_then(|issuer| issuer.text()).unwrap_or_default(),
@@ -209,7 +213,7 @@ fn authorizer(name: &str, node: &Node<'_>) -> Authorizer {
     }
 }
 
-fn chosen(node: &Node<'_>, authorizers: &[Authorizer]) -> Option<Authorizer> {
+fn find_authorizer(node: &Node<'_>, authorizers: &[Authorizer]) -> Option<Authorizer> {
     let name = node.text()?;
     let chosen = authorizers.iter().find(|authorizer| authorizer.name == name);
     if chosen.is_none() {

@@ -1,17 +1,18 @@
-//! The template's conditions, each true or false with the parameters given.
+//! The template's `Conditions`, evaluated with the given parameters. A condition may use parameters and other
+//! conditions. Nothing here looks at a resource.
 
 use serde_json::{Map, Value};
 
 use super::{
     faults::FaultList,
-    intrinsics::{At, Conditions, Resolver},
+    intrinsics::{Conditions, Position, Resolver},
     names::Account,
     parameters::Parameters,
 };
 
 const FUNCTIONS: &str = "Fn::Equals, Fn::Not, Fn::And, Fn::Or, Condition";
 
-/// The value of every condition that the template declares.
+/// Evaluates every condition that the template declares.
 pub(super) fn read(
     section: Option<&Value>,
     account: Account,
@@ -20,14 +21,14 @@ pub(super) fn read(
 ) -> Conditions {
     let nothing = Map::new();
     let section = section.and_then(Value::as_object).unwrap_or(&nothing);
-    let mut evaluation = evaluation(section, Resolver::of_parameters(account, parameters, faults));
+    let mut evaluation = evaluation(section, Resolver::with_parameters(account, parameters, faults));
     for name in evaluation.section.keys() {
-        evaluation.named(name, &format!("Conditions.{name}"));
+        evaluation.evaluate_named(name, &format!("Conditions.{name}"));
     }
-    evaluation.done
+    evaluation.evaluated
 }
 
-/// Whether an expression that names no condition holds, as those of the rules do.
+/// Evaluates an expression of a rule. It may name parameters, and no conditions.
 pub(super) fn holds(
     expression: &Value,
     place: &str,
@@ -35,28 +36,28 @@ pub(super) fn holds(
     parameters: &Parameters,
     faults: &FaultList,
 ) -> Option<bool> {
-    evaluation(&Map::new(), Resolver::of_parameters(account, parameters, faults)).holds(expression, place)
+    evaluation(&Map::new(), Resolver::with_parameters(account, parameters, faults)).holds(expression, place)
 }
 
-/// A condition may use parameters and other conditions, not resources.
+/// An evaluation that has not begun.
 fn evaluation<'a>(section: &'a Map<String, Value>, resolver: Resolver<'a>) -> Evaluation<'a> {
-    Evaluation { section, resolver, open: Vec::new(), done: Conditions::new() }
+    Evaluation { section, resolver, in_progress: Vec::new(), evaluated: Conditions::new() }
 }
 
 struct Evaluation<'a> {
     section: &'a Map<String, Value>,
     resolver: Resolver<'a>,
-    /// The conditions being evaluated, from the outside in.
-    open: Vec<String>,
-    done: Conditions,
+    /// The conditions that are being evaluated, outermost first. A name that occurs twice depends on itself.
+    in_progress: Vec<String>,
+    evaluated: Conditions,
 }
 
 impl Evaluation<'_> {
-    fn named(&mut self, name: &str, place: &str) -> Option<bool> {
-        if let Some(done) = self.done.get(name) {
+    fn evaluate_named(&mut self, name: &str, place: &str) -> Option<bool> {
+        if let Some(done) = self.evaluated.get(name) {
             return *done;
         }
-        if self.open.iter().any(|open| open == name) {
+        if self.in_progress.iter().any(|open| open == name) {
             self.resolver.faults.report(place, format!("`{name}` depends on itself"));
             return None;
         }
@@ -64,24 +65,24 @@ impl Evaluation<'_> {
             self.resolver.faults.report(place, format!("`{name}` is not a condition of this template"));
             return None;
         };
-        self.open.push(name.to_owned());
+        self.in_progress.push(name.to_owned());
         let value = self.holds(expression, &format!("Conditions.{name}"));
-        self.open.pop();
-        self.done.insert(name.to_owned(), value);
+        self.in_progress.pop();
+        self.evaluated.insert(name.to_owned(), value);
         value
     }
 
     fn holds(&mut self, expression: &Value, place: &str) -> Option<bool> {
         let called = expression.as_object().filter(|map| map.len() == 1).and_then(|map| map.iter().next());
         match called.map(|(function, argument)| (function.as_str(), argument, argument.as_array())) {
-            Some(("Condition", Value::String(name), _)) => self.named(name, place),
+            Some(("Condition", Value::String(name), _)) => self.evaluate_named(name, place),
             Some(("Fn::Equals", _, Some(sides))) if sides.len() == 2 => {
-                let at = At { place, used: true };
+                let at = Position { place, used: true };
                 let (left, right) = (self.resolver.text(&sides[0], at), self.resolver.text(&sides[1], at));
                 Some(left? == right?)
             }
             Some(("Fn::Not", _, Some(parts))) if parts.len() == 1 => Some(!self.holds(&parts[0], place)?),
-            // All parts are evaluated, so that every fault shows.
+            // All parts are evaluated, so that the faults of each are reported.
             Some((function @ ("Fn::And" | "Fn::Or"), _, Some(parts))) if (2..=10).contains(&parts.len()) => {
                 let parts: Vec<_> = parts.iter().map(|part| self.holds(part, place)).collect();
                 let parts: Vec<bool> = parts.into_iter().collect::<Option<_>>()?;

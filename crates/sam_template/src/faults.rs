@@ -1,15 +1,13 @@
-//! What is wrong with a template: every fault found, each with its place.
-//!
-//! Nothing here reads a template.
+//! The faults of a template, each with its place. Nothing here reads a template.
 
 use std::{cell::RefCell, fmt};
 
-/// One thing wrong with a template.
+/// One fault of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateFault {
-    /// Where: `Resources.OrdersTable.Properties.KeySchema[0]`.
+    /// The path to the value at fault, such as `Resources.OrdersTable.Properties.KeySchema[0]`.
     pub place: String,
-    /// What is wrong there, and what was expected.
+    /// The fault, and the value that was expected instead.
     pub problem: String,
 }
 
@@ -19,12 +17,12 @@ impl fmt::Display for TemplateFault {
     }
 }
 
-/// Every fault of a template that cannot be run.
+/// Every fault of a template that cannot be used.
 #[derive(Debug)]
 pub struct TemplateError {
-    /// The template's path, or `template` for a text that came without one.
+    /// The template's path; `template` for a text that was not read from a file.
     pub template: String,
-    /// At least one, in the order in which they were found.
+    /// The faults in the order in which they were found; at least one.
     pub faults: Vec<TemplateFault>,
 }
 
@@ -37,12 +35,12 @@ impl fmt::Display for TemplateError {
 
 impl std::error::Error for TemplateError {}
 
-/// Collects faults while a template is read, so that one reading names them all.
+/// Collects faults while a template is read, so that one attempt reports all of them.
 #[derive(Debug, Default)]
 pub(super) struct FaultList(RefCell<Vec<TemplateFault>>);
 
 impl FaultList {
-    /// Adds a fault, once: some values are read twice.
+    /// Adds a fault unless it is there already: some values are read twice.
     pub(super) fn report(&self, place: impl Into<String>, problem: impl Into<String>) {
         let fault = TemplateFault { place: place.into(), problem: problem.into() };
         let mut faults = self.0.borrow_mut();

@@ -1,4 +1,4 @@
-//! `AWS::Serverless::Function`: its code, environment, limits and permissions.
+//! `AWS::Serverless::Function`: its code, environment, limits and permissions. Nothing here reads its events.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -14,30 +14,30 @@ use super::{
 pub struct FunctionResource {
     /// Its key under `Resources`.
     pub logical_id: String,
-    /// Its physical name.
+    /// Its physical name, which ends its ARN.
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// The binary that it runs, which is also the name of the crate.
+    /// The binary that it runs. The crate has the same name.
     pub binary: String,
-    /// Its environment variables, and no others.
+    /// Its environment variables, those of `Globals` included.
     pub environment: BTreeMap<String, String>,
-    /// How long one invocation may take.
+    /// The longest that one invocation may take.
     pub timeout: Duration,
-    /// Its memory, in MB.
+    /// The size of its memory, in MB.
     pub memory_mb: u64,
-    /// The role that it runs as.
+    /// The logical id of the role that it runs as.
     pub role_logical_id: String,
-    /// What that role permits.
+    /// The statements of that role's policies.
     pub statements: Vec<Statement>,
     /// Whether X-Ray traces it.
     pub traced: bool,
-    /// The ARN of the queue for events whose asynchronous invocation failed. The local stack has no queues, and logs
-    /// such a failure.
+    /// The ARN of the queue for failed asynchronous invocations. The local stack has no queues, and logs such a failure
+    /// instead.
     pub on_failure: Option<String>,
 }
 
-/// What the other files of this folder read, or what changes nothing that the program can see.
+/// Properties that other files of this folder read, or that have no effect that a program can observe.
 const AWS_ONLY: &[&str] = &[
     "FunctionName",
     "Architectures",
@@ -50,7 +50,7 @@ const AWS_ONLY: &[&str] = &[
     "Tags",
 ];
 
-/// SAM's defaults.
+/// The defaults of Lambda.
 const DEFAULT_TIMEOUT_S: u64 = 3;
 const DEFAULT_MEMORY_MB: u64 = 128;
 
@@ -62,7 +62,7 @@ pub(super) fn read(
     roles: &[Role],
     queues: &[Queue],
 ) -> Option<FunctionResource> {
-    properties.allow(
+    properties.expect_keys(
         &[
             "CodeUri",
             "Environment",
@@ -75,13 +75,13 @@ pub(super) fn read(
         ],
         AWS_ONLY,
     );
-    if let Some(runtime) = properties.need("Runtime") {
-        runtime.expect_text(&["provided.al2023"]);
+    if let Some(runtime) = properties.required("Runtime") {
+        runtime.expect_one_of(&["provided.al2023"]);
     }
-    let role = roles::named(roles, properties, "Role", "lambda.amazonaws.com");
+    let role = roles::find(roles, properties, "Role", "lambda.amazonaws.com");
     let limit = |key, most, default| match properties.get(key) {
         Some(node) => {
-            let value = node.whole()?;
+            let value = node.whole_number()?;
             if value == 0 || value > most {
                 node.report(format!("expected 1 to {most}"));
             }
@@ -93,14 +93,14 @@ pub(super) fn read(
     let memory_mb = limit("MemorySize", 10_240, DEFAULT_MEMORY_MB);
     let mut environment = BTreeMap::new();
     if let Some(node) = properties.get("Environment") {
-        node.allow(&["Variables"], &[]);
+        node.expect_keys(&["Variables"], &[]);
         for (name, variable) in node.get("Variables").iter().flat_map(Node::entries) {
             environment.extend(variable.text().map(|text| (name.to_owned(), text)));
         }
     }
     let tracing = properties.get("Tracing");
     if let Some(tracing) = &tracing {
-        tracing.expect_text(&["Active", "PassThrough"]);
+        tracing.expect_one_of(&["Active", "PassThrough"]);
     }
     let on_failure = properties.get("EventInvokeConfig").and_then(|config| on_failure(&config, queues));
     let binary = binary(properties, metadata);
@@ -120,36 +120,36 @@ pub(super) fn read(
     })
 }
 
-/// The queue for failed asynchronous invocations.
+/// The ARN of the queue for failed asynchronous invocations.
 fn on_failure(config: &Node<'_>, queues: &[Queue]) -> Option<String> {
-    config.allow(&["DestinationConfig", "MaximumRetryAttempts"], &["MaximumEventAgeInSeconds"]);
-    // By default Lambda repeats what fails twice, which the local stack does not.
-    if let Some(attempts) = config.need("MaximumRetryAttempts") {
-        attempts.expect_text(&["0"]);
+    config.expect_keys(&["DestinationConfig", "MaximumRetryAttempts"], &["MaximumEventAgeInSeconds"]);
+    // By default Lambda retries a failed invocation twice. The local stack does not retry.
+    if let Some(attempts) = config.required("MaximumRetryAttempts") {
+        attempts.expect_one_of(&["0"]);
     }
     let destinations = config.get("DestinationConfig")?;
-    destinations.allow(&["OnFailure"], &[]);
+    destinations.expect_keys(&["OnFailure"], &[]);
     let on_failure = destinations.get("OnFailure")?;
-    on_failure.allow(&["Type", "Destination"], &[]);
-    if let Some(of_type) = on_failure.need("Type") {
-        of_type.expect_text(&["SQS"]);
+    on_failure.expect_keys(&["Type", "Destination"], &[]);
+    if let Some(of_type) = on_failure.required("Type") {
+        of_type.expect_one_of(&["SQS"]);
     }
-    queues::named(queues, &on_failure.need("Destination")?)
+    queues::find_arn(queues, &on_failure.required("Destination")?)
 }
 
-/// The binary that `sam build` makes. Folder, crate and binary share one name, so a slip between them shows here
-/// rather than at the next deployment.
+/// The binary that `sam build` makes. Folder, crate and binary share one name. A mismatch is reported here, before the
+/// next deployment would fail.
 fn binary(properties: &Node<'_>, metadata: &Node<'_>) -> Option<String> {
-    metadata.allow(&["BuildMethod", "BuildProperties"], &[]);
-    if let Some(method) = metadata.need("BuildMethod") {
-        method.expect_text(&["rust-cargolambda"]);
+    metadata.expect_keys(&["BuildMethod", "BuildProperties"], &[]);
+    if let Some(method) = metadata.required("BuildMethod") {
+        method.expect_one_of(&["rust-cargolambda"]);
     }
-    let build = metadata.need("BuildProperties");
+    let build = metadata.required("BuildProperties");
     if let Some(build) = &build {
-        build.allow(&["Binary"], &[]);
+        build.expect_keys(&["Binary"], &[]);
     }
-    let binary = build.and_then(|build| build.need("Binary"));
-    let (binary, code) = (binary?, properties.need("CodeUri")?);
+    let binary = build.and_then(|build| build.required("Binary"));
+    let (binary, code) = (binary?, properties.required("CodeUri")?);
     let (name, folder) = (binary.text()?, code.text()?);
     if Path::new(&folder).file_name() != Some(name.as_ref()) {
         binary.report(format!(

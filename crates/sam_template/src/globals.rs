@@ -1,14 +1,15 @@
-//! SAM's `Globals`: what every function, API or state machine gets unless it says otherwise.
+//! SAM's `Globals`: properties that every function, API or state machine has unless it sets its own. Nothing here knows
+//! what a property means.
 
 use serde_json::{Map, Value};
 
-use super::{intrinsics::function, names};
+use super::{intrinsics::function_call, names};
 
-/// The sections of `Globals`, and the type that each is for.
+/// The sections of `Globals`, and the resource type that each applies to.
 pub(super) const SECTIONS: [(&str, &str); 3] =
     [("Function", names::FUNCTION), ("HttpApi", names::HTTP_API), ("StateMachine", names::STATE_MACHINE)];
 
-/// The properties of a resource with the globals of its type under them.
+/// The properties of a resource, merged over the globals of its type.
 pub(super) fn merged(globals: Option<&Value>, resource_type: &str, properties: Option<&Value>) -> Value {
     let own = properties.cloned().unwrap_or_else(|| Value::Object(Map::new()));
     let section =
@@ -19,11 +20,11 @@ pub(super) fn merged(globals: Option<&Value>, resource_type: &str, properties: O
     }
 }
 
-/// As SAM does it: maps are merged, lists are appended to the global ones, anything else replaces the global value.
+/// Merges as SAM does: maps key by key, lists by appending to the global list. Any other value replaces the global one.
 fn merge(global: &Value, own: Value) -> Value {
     match (global, own) {
         (Value::Object(global), Value::Object(own))
-            if function(global).is_none() && function(&own).is_none() =>
+            if function_call(global).is_none() && function_call(&own).is_none() =>
         {
             let mut merged = global.clone();
             for (key, value) in own {

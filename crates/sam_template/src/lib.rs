@@ -1,11 +1,12 @@
-//! Reads a SAM template and hands out what it describes: tables, topics, functions, state machines, APIs.
+//! Reads a SAM template and returns the resources that it describes: tables, topics, functions, state machines, APIs,
+//! the user pool and the schedules.
 //!
-//! A property that is not supported is a fault and never passed over, so that a template that is read here does locally
-//! what it does on AWS. Log groups, alarms and tags matter on AWS only. They are resolved all the same, so that a
-//! reference that AWS would refuse is refused here too.
+//! An unsupported property is a fault. It is never ignored, so that a template that can be read here behaves locally as
+//! it does on AWS. Log groups, alarms and tags have an effect on AWS only. They are resolved too, so that a reference
+//! that AWS would refuse is refused here.
 //!
-//! Nothing here starts what it describes: no I/O but reading the template and the definitions that it names. Nothing
-//! here knows the account that it is read for: the caller hands it in as [`Account`].
+//! Nothing here starts a resource. Nothing here does I/O, except to read the template and the definitions that it names.
+//! Nothing here knows the account: the caller hands it in as [`Account`].
 
 mod apis;
 mod conditions;
@@ -47,42 +48,42 @@ pub use self::{
     subscriptions::SubscriptionResource,
     tables::TableResource,
     topics::TopicResource,
-    user_pools::{CODE, PasswordPolicy, UserPool, UserPoolClient},
+    user_pools::{CODE_PLACEHOLDER, PasswordPolicy, UserPool, UserPoolClient},
 };
 use self::{
     faults::FaultList,
-    intrinsics::{At, Resolver},
+    intrinsics::{Position, Resolver},
     node::Node,
     resources::Resource,
 };
 
-/// What a template describes, with every function resolved. Lists are in the template's order.
+/// The resources that a template describes, with every intrinsic function resolved. Lists are in the template's order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
-    /// `DynamoDB` tables.
+    /// `DynamoDB` tables, as the requests that create them.
     pub tables: Vec<TableResource>,
-    /// SNS topics.
+    /// SNS topics, with the keys that encrypt them.
     pub topics: Vec<TopicResource>,
-    /// Subscriptions to those topics.
+    /// E-mail subscriptions to those topics, with their filter policies.
     pub subscriptions: Vec<SubscriptionResource>,
-    /// Lambda functions.
+    /// Lambda functions, with their environments and permissions.
     pub functions: Vec<FunctionResource>,
-    /// Step Functions state machines.
+    /// Step Functions state machines, with their definitions' texts.
     pub state_machines: Vec<StateMachineResource>,
     /// HTTP APIs, with the routes that the functions' events add to them.
     pub apis: Vec<Api>,
-    /// Where callers have their accounts; `None` where another issuer's tokens are taken.
+    /// The Cognito user pool; `None` if the template creates none with these parameters.
     pub user_pool: Option<UserPool>,
-    /// What runs by the clock.
+    /// The functions that run at a fixed rate.
     pub schedules: Vec<Schedule>,
-    /// The stack's outputs. `ApiUrl` has the shape that it has on AWS, not the local address.
+    /// The stack's outputs. `ApiUrl` is the URL that it would be on AWS, not the local address.
     pub outputs: BTreeMap<String, String>,
-    /// Every parameter's value.
+    /// Every parameter's value, given or default.
     pub parameters: BTreeMap<String, String>,
 }
 
 impl Template {
-    /// Reads the template at `path` as `account` would deploy it; `overrides` are values for its parameters.
+    /// Reads the template at `path` as if it were deployed to `account`. `overrides` replace the parameters' defaults.
     pub fn read(
         path: &Path,
         account: Account,
@@ -98,7 +99,7 @@ impl Template {
         Self::parse(&text, dir, account, overrides).map_err(|faults| TemplateError { template, ..faults })
     }
 
-    /// Reads a template's text; paths in it are relative to `dir`.
+    /// Reads a template's text. Paths in it are relative to `dir`.
     pub fn parse(
         text: &str,
         dir: &Path,
@@ -128,13 +129,13 @@ fn build(
     faults: &FaultList,
 ) -> Template {
     let root = Node::new("template", document, faults);
-    check_head(&root);
-    // Places are given without the root: `Resources.Api`, as a person would say it.
+    check_top_level(&root);
+    // Places leave out the root: a fault says `Resources.Api`, not `template.Resources.Api`.
     let section = |name: &str| Some(Node::new(name, root.get(name)?.value, faults));
     let parameters = parameters::read(section("Parameters").as_ref(), overrides, faults);
     rules::check(section("Rules").as_ref(), account, &parameters, faults);
     let conditions = conditions::read(document.get("Conditions"), account, &parameters, faults);
-    let mut resolver = Resolver { conditions, ..Resolver::of_parameters(account, &parameters, faults) };
+    let mut resolver = Resolver { conditions, ..Resolver::with_parameters(account, &parameters, faults) };
     let resources = resources::read(document.get("Globals"), section("Resources").as_ref(), &mut resolver);
     Template {
         outputs: outputs(section("Outputs").as_ref(), &resolver),
@@ -142,27 +143,28 @@ fn build(
             .iter()
             .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
             .collect(),
-        ..described(&resources, dir, faults)
+        ..build_resources(&resources, dir, faults)
     }
 }
 
-fn check_head(root: &Node<'_>) {
-    root.allow(
+fn check_top_level(root: &Node<'_>) {
+    root.expect_keys(
         &["Transform", "Parameters", "Rules", "Globals", "Conditions", "Resources", "Outputs"],
         &["AWSTemplateFormatVersion", "Description", "Metadata"],
     );
-    if let Some(transform) = root.need("Transform") {
-        transform.expect_text(&["AWS::Serverless-2016-10-31"]);
+    if let Some(transform) = root.required("Transform") {
+        transform.expect_one_of(&["AWS::Serverless-2016-10-31"]);
     }
-    root.need("Resources");
+    root.required("Resources");
     if let Some(globals) = root.get("Globals") {
-        globals.allow(&globals::SECTIONS.map(|(section, _)| section), &[]);
+        globals.expect_keys(&globals::SECTIONS.map(|(section, _)| section), &[]);
     }
 }
 
-/// What the resources describe, without the outputs.
-fn described(resources: &[Resource], dir: &Path, faults: &FaultList) -> Template {
-    let of_type = |wanted: &'static str| resources.iter().filter(move |resource| resource.of_type == wanted);
+/// The template that the resources describe, without outputs and parameters.
+fn build_resources(resources: &[Resource], dir: &Path, faults: &FaultList) -> Template {
+    let of_type =
+        |wanted: &'static str| resources.iter().filter(move |resource| resource.type_name == wanted);
     let tables =
         of_type(names::TABLE).map(|r| tables::read(&r.logical_id, &r.identity, &r.properties(faults)));
     let topics =
@@ -200,7 +202,7 @@ fn described(resources: &[Resource], dir: &Path, faults: &FaultList) -> Template
         subscriptions,
         functions,
         state_machines: state_machines.collect(),
-        apis: apis.into_iter().map(|unfinished| unfinished.api).collect(),
+        apis: apis.into_iter().map(|builder| builder.api).collect(),
         user_pool: user_pool(resources, faults),
         schedules,
         outputs: BTreeMap::new(),
@@ -211,18 +213,18 @@ fn described(resources: &[Resource], dir: &Path, faults: &FaultList) -> Template
 /// The user pool with its clients and groups.
 fn user_pool(resources: &[Resource], faults: &FaultList) -> Option<UserPool> {
     let mut pools = Vec::new();
-    for r in resources.iter().filter(|resource| resource.of_type == names::USER_POOL) {
+    for r in resources.iter().filter(|resource| resource.type_name == names::USER_POOL) {
         let properties = r.properties(faults);
         if !pools.is_empty() {
-            properties.report("the local stack runs one user pool");
+            properties.report("is a second user pool; the local stack supports one");
         }
         pools.extend(user_pools::read(&r.logical_id, &r.identity, &properties));
     }
-    // Of a pool that cannot be read all there is to say has been said.
+    // A pool that cannot be read was reported. Its clients and groups would only repeat that fault.
     if !pools.is_empty() {
         for r in resources {
             let properties = r.properties(faults);
-            match r.of_type.as_str() {
+            match r.type_name.as_str() {
                 names::USER_POOL_CLIENT => {
                     user_pools::add_client(&r.logical_id, &r.identity, &properties, &mut pools);
                 }
@@ -236,19 +238,19 @@ fn user_pool(resources: &[Resource], faults: &FaultList) -> Option<UserPool> {
     pools.into_iter().next()
 }
 
-/// Adds the routes and schedules that a function's events describe.
+/// Adds the routes and schedules in a function's `Events`.
 fn add_events(
     function: &str,
     properties: &Node<'_>,
     (roles, queues): (&[roles::Role], &[queues::Queue]),
-    apis: &mut [apis::UnfinishedApi],
+    apis: &mut [apis::ApiBuilder],
     schedules: &mut Vec<Schedule>,
 ) {
     for (_, event) in properties.get("Events").iter().flat_map(Node::entries) {
-        event.allow(&["Type", "Properties"], &[]);
-        let Some(event_type) = event.need("Type") else { continue };
-        event_type.expect_text(&["HttpApi", "ScheduleV2"]);
-        let Some(properties) = event.need("Properties") else { continue };
+        event.expect_keys(&["Type", "Properties"], &[]);
+        let Some(event_type) = event.required("Type") else { continue };
+        event_type.expect_one_of(&["HttpApi", "ScheduleV2"]);
+        let Some(properties) = event.required("Properties") else { continue };
         match event_type.text().as_deref() {
             Some("HttpApi") => {
                 apis::add_route(function, &properties, apis);
@@ -262,10 +264,10 @@ fn add_events(
 fn outputs(section: Option<&Node<'_>>, resolver: &Resolver<'_>) -> BTreeMap<String, String> {
     let mut outputs = BTreeMap::new();
     for (name, output) in section.map(Node::entries).unwrap_or_default() {
-        output.allow(&["Value", "Condition"], &["Description", "Export"]);
+        output.expect_keys(&["Value", "Condition"], &["Description", "Export"]);
         let used = resolver.exists(output.value.get("Condition"), &output.place);
-        let Some(value) = output.need("Value") else { continue };
-        if let Some(text) = resolver.text(value.value, At { place: &value.place, used })
+        let Some(value) = output.required("Value") else { continue };
+        if let Some(text) = resolver.text(value.value, Position { place: &value.place, used })
             && used
         {
             outputs.insert(name.to_owned(), text);

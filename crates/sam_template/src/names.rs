@@ -1,16 +1,16 @@
-//! What each resource is called locally: its physical name, what `Ref` and `Fn::GetAtt` give. ARNs have the shapes of
-//! real ones, so that permissions and clients that take them apart behave as on AWS.
+//! Each resource's local names: its physical name, and the values of `Ref` and `Fn::GetAtt`. Local ARNs have the form of
+//! real ones, so that policies and clients that parse them behave as on AWS.
 //!
-//! It must not look at properties other than the name.
+//! Nothing here looks at a property other than the name.
 
-/// The account, the region and the stack that a template is read for: they are part of names and ARNs.
+/// The account, the region and the stack that a template is read for. Names and ARNs contain them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
     /// The account's id, twelve digits.
     pub id: &'static str,
     /// The region's code, such as `us-east-1`.
     pub region: &'static str,
-    /// The stack's name, which begins every physical name that the template does not set.
+    /// The stack's name. It is the prefix of every physical name that the template does not set.
     pub stack_name: &'static str,
 }
 
@@ -20,7 +20,7 @@ impl Account {
         format!("arn:aws:{service}:{}:{}:{rest}", self.region, self.id)
     }
 
-    /// The value of a pseudo parameter; `AWS::NoValue` has none and is not among them.
+    /// The value of a pseudo parameter. `AWS::NoValue` is not one here, because it has no value.
     pub(super) fn pseudo_parameter(&self, name: &str) -> Option<String> {
         Some(match name {
             "AWS::Region" => self.region.to_owned(),
@@ -33,14 +33,14 @@ impl Account {
         })
     }
 
-    /// The physical name of a resource that is given none.
+    /// The physical name of a resource when the template does not set one.
     pub(super) fn default_name(&self, logical_id: &str) -> String {
         format!("{}-{logical_id}", self.stack_name)
     }
 }
 
-/// The resource types that a template may use: the type, and the property that overrides the physical name.
-/// Those from the log group on matter on AWS only: they are resolved, so that a broken reference shows, and not run.
+/// The supported resource types, each with the property that sets the physical name. The types from the log group on,
+/// except the queue, are not read any further: they have an effect on AWS only.
 const TYPES: &[(&str, Option<&str>)] = &[
     (TABLE, Some("TableName")),
     (TOPIC, Some("TopicName")),
@@ -83,13 +83,13 @@ pub(super) const QUEUE: &str = "AWS::SQS::Queue";
 const QUEUE_POLICY: &str = "AWS::SQS::QueuePolicy";
 const KEY: &str = "AWS::KMS::Key";
 
-/// What a resource is called.
+/// A resource's names.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
     pub(super) name: String,
-    /// What `Ref` gives.
+    /// The value of `Ref`.
     pub(super) reference: String,
-    /// What `Fn::GetAtt` gives, by attribute.
+    /// The values of `Fn::GetAtt`, by attribute.
     pub(super) attributes: Vec<(&'static str, String)>,
 }
 
@@ -104,18 +104,18 @@ impl Identity {
     }
 }
 
-/// The types that may be used, for messages.
+/// The supported types, for messages.
 pub(super) fn known_types() -> String {
     TYPES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
-/// The property that overrides the physical name; `None` for an unknown type.
+/// The property that sets the physical name; `None` for an unknown type.
 #[allow(clippy::option_option, reason = "outside: is the type known; inside: has it such a property")]
 pub(super) fn name_property(resource_type: &str) -> Option<Option<&'static str>> {
     TYPES.iter().find(|(name, _)| *name == resource_type).map(|(_, property)| *property)
 }
 
-/// What a resource of a known type is called, given its physical name.
+/// The names of a resource of a known type, from its physical name.
 pub(super) fn identity(account: Account, resource_type: &str, name: String) -> Identity {
     let Account { id: account_id, region, .. } = account;
     let arn = |service: &str, rest: &str| account.arn(service, rest);
@@ -146,7 +146,7 @@ pub(super) fn identity(account: Account, resource_type: &str, name: String) -> I
             (arn.clone(), vec![("Arn", arn), ("Name", name.clone())])
         }
         HTTP_API => {
-            // API ids are lower case letters and digits; this one is part of a host name.
+            // The id is part of a host name. On AWS it has lower case letters and digits only.
             let id = letters_and_digits(&name).to_ascii_lowercase();
             let endpoint = format!("https://{id}.execute-api.{region}.amazonaws.com");
             (id.clone(), vec![("ApiId", id), ("ApiEndpoint", endpoint)])

@@ -1,13 +1,13 @@
-//! A resolved value with its place: typed reading that reports what it did not expect.
+//! A resolved value and its place. Each method reads the value as one type, and reports a fault when it has another.
 //!
-//! `null` stands for a value whose fault has been reported already (an empty value is itself a fault), so it is passed
-//! over in silence.
+//! `null` stands for a value whose fault was reported already, so no method reports it again. (An empty value in the
+//! template is itself a fault.) Nothing here knows a resource type.
 
 use serde_json::Value;
 
 use super::faults::FaultList;
 
-/// A value of the template, where it stands, and where to report.
+/// A value of the template, its place, and the list for its faults.
 #[derive(Clone, Debug)]
 pub(super) struct Node<'a> {
     pub(super) place: String,
@@ -20,26 +20,26 @@ impl<'a> Node<'a> {
         Self { place: place.into(), value, faults }
     }
 
-    /// The value under `key`, if there is one.
+    /// The value under `key`, if it has one.
     pub(super) fn get(&self, key: &str) -> Option<Self> {
         let value = self.value.get(key).filter(|value| !value.is_null())?;
         Some(Self::new(format!("{}.{key}", self.place), value, self.faults))
     }
 
-    /// The value under `key`; that there is none is a fault.
-    pub(super) fn need(&self, key: &str) -> Option<Self> {
+    /// The value under `key`. Reports a fault when the key is missing.
+    pub(super) fn required(&self, key: &str) -> Option<Self> {
         if self.value.is_object() && self.value.get(key).is_none() {
             self.report(format!("`{key}` is missing"));
         }
         self.get(key)
     }
 
-    /// The text under `key`; that there is none is a fault.
-    pub(super) fn need_text(&self, key: &str) -> Option<String> {
-        self.need(key)?.text()
+    /// The text under `key`. Reports a fault when the key is missing.
+    pub(super) fn required_text(&self, key: &str) -> Option<String> {
+        self.required(key)?.text()
     }
 
-    /// Text. Numbers and booleans count as text, as in `CloudFormation`.
+    /// The value as text. Numbers and booleans count as text, as in `CloudFormation`.
     pub(super) fn text(&self) -> Option<String> {
         let text = text_of(self.value);
         if text.is_none() {
@@ -48,8 +48,8 @@ impl<'a> Node<'a> {
         text
     }
 
-    /// A whole number that is not negative, also as text.
-    pub(super) fn whole(&self) -> Option<u64> {
+    /// The value as a whole number from 0. A text of digits counts as a number.
+    pub(super) fn whole_number(&self) -> Option<u64> {
         let number = text_of(self.value).and_then(|text| text.parse().ok());
         if number.is_none() {
             self.unexpected("a whole number");
@@ -67,7 +67,7 @@ impl<'a> Node<'a> {
         items.iter().enumerate().filter(|(_, value)| !value.is_null()).map(item).collect()
     }
 
-    /// The items of a list, or a single value as a list of one, which policies allow.
+    /// The items of a list. A single value counts as a list of one, as policies allow.
     pub(super) fn one_or_list(&self) -> Vec<Self> {
         if self.value.is_array() { self.list() } else { vec![self.clone()] }
     }
@@ -84,8 +84,9 @@ impl<'a> Node<'a> {
         map.iter().filter(|(_, value)| !value.is_null()).map(entry).collect()
     }
 
-    /// Reports every key that is neither `read` here nor `ignored` because it matters on AWS only.
-    pub(super) fn allow(&self, read: &[&str], ignored: &[&str]) {
+    /// Reports every key that is in neither list. `read` holds the keys with an effect here, `ignored` those with an
+    /// effect on AWS only.
+    pub(super) fn expect_keys(&self, read: &[&str], ignored: &[&str]) {
         for (key, node) in self.entries() {
             if !read.contains(&key) && !ignored.contains(&key) {
                 node.report(format!(
@@ -96,8 +97,8 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Reports unless the text is one of `supported`.
-    pub(super) fn expect_text(&self, supported: &[&str]) {
+    /// Reports a text that is not one of `supported`.
+    pub(super) fn expect_one_of(&self, supported: &[&str]) {
         if let Some(text) = self.text()
             && !supported.contains(&text.as_str())
         {
@@ -114,7 +115,7 @@ impl<'a> Node<'a> {
 
     fn unexpected(&self, expected: &str) {
         if !self.value.is_null() {
-            self.report(format!("expected {expected}, found {}", kind_of(self.value)));
+            self.report(format!("expected {expected}, found {}", describe_value(self.value)));
         }
     }
 }
@@ -128,8 +129,8 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-/// What to call the value in a message.
-pub(super) fn kind_of(value: &Value) -> String {
+/// The value as a message names it.
+pub(super) fn describe_value(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => {

@@ -1,4 +1,5 @@
-//! The template's parameters: defaults, overrides, and whether each value is allowed.
+//! The template's parameters: their defaults, the values that override them, and the check of each value. Nothing here
+//! knows what a parameter is used for.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +7,10 @@ use regex_lite::Regex;
 
 use super::{faults::FaultList, node::Node};
 
-/// Each parameter's value; `None` where there is none to use, which has been reported.
+/// Each parameter's value; `None` for one whose fault was reported.
 pub(super) type Parameters = BTreeMap<String, Option<String>>;
 
-/// The value of every parameter that the template declares.
+/// Reads every parameter that the template declares.
 pub(super) fn read(
     section: Option<&Node<'_>>,
     overrides: &BTreeMap<String, String>,
@@ -21,10 +22,7 @@ pub(super) fn read(
             let declared: Vec<_> = entries.iter().map(|(name, _)| *name).collect();
             faults.report(
                 format!("Parameters.{name}"),
-                format!(
-                    "a value is given, but the template has no such parameter; it has: {}",
-                    declared.join(", ")
-                ),
+                format!("the template has no such parameter; it has: {}", declared.join(", ")),
             );
         }
     }
@@ -32,7 +30,7 @@ pub(super) fn read(
 }
 
 fn value(parameter: &Node<'_>, given: Option<&String>) -> Option<String> {
-    parameter.allow(
+    parameter.expect_keys(
         &[
             "Type",
             "Default",
@@ -46,9 +44,9 @@ fn value(parameter: &Node<'_>, given: Option<&String>) -> Option<String> {
         ],
         &["Description", "NoEcho"],
     );
-    parameter.need("Type")?.expect_text(&["String", "Number"]);
+    parameter.required("Type")?.expect_one_of(&["String", "Number"]);
     let Some(value) = given.cloned().or_else(|| parameter.get("Default")?.text()) else {
-        parameter.report("has neither a default nor a value given for it");
+        parameter.report("has no default and no value: give it one");
         return None;
     };
     match violation(parameter, &value) {
@@ -62,7 +60,7 @@ fn value(parameter: &Node<'_>, given: Option<&String>) -> Option<String> {
     }
 }
 
-/// The first rule that the value breaks.
+/// The first constraint that the value violates.
 fn violation(parameter: &Node<'_>, value: &str) -> Option<String> {
     let length = value.chars().count() as u64;
     if parameter.get("Type").and_then(|node| node.text()).as_deref() == Some("Number") {
@@ -83,7 +81,7 @@ fn violation(parameter: &Node<'_>, value: &str) -> Option<String> {
     }
     if let Some(node) = parameter.get("AllowedPattern") {
         let pattern = node.text()?;
-        // CloudFormation wants the pattern to match the entire value.
+        // CloudFormation matches the pattern against the entire value.
         match Regex::new(&format!("^(?:{pattern})$")) {
             Ok(regex) if !regex.is_match(value) => {
                 return Some(format!("does not match AllowedPattern {pattern}"));
@@ -92,7 +90,7 @@ fn violation(parameter: &Node<'_>, value: &str) -> Option<String> {
             Err(error) => node.report(format!("is not a regular expression: {error}")),
         }
     }
-    let limit = |key| parameter.get(key).and_then(|node| node.whole());
+    let limit = |key| parameter.get(key).and_then(|node| node.whole_number());
     match (limit("MinLength"), limit("MaxLength")) {
         (Some(least), _) if length < least => Some(format!("is shorter than MinLength {least}")),
         (_, Some(most)) if length > most => Some(format!("is longer than MaxLength {most}")),

@@ -1,8 +1,9 @@
-//! The path of a route: how it is written, and which requests it matches. Every rule on paths is here.
+//! The path of a route: its syntax, and the requests that it matches. Every rule on paths is here. Nothing here knows a
+//! method or a function.
 
 use std::fmt;
 
-/// A route's path. Its segments are literals, or variables that stand for one segment each.
+/// A route's path. Each segment is a literal, or a variable that matches one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutePath {
     text: String,
@@ -12,17 +13,17 @@ pub struct RoutePath {
 /// One segment of a route's path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PathSegment {
-    /// Matches the same text alone. Literals sort before variables: they are the more specific.
+    /// Matches this text only. Literals sort before variables, because they are more specific.
     Literal(String),
-    /// Matches any text but an empty one.
+    /// Matches any text except an empty one. The variable's name.
     Variable(String),
 }
 
 impl RoutePath {
-    /// Reads a path such as `/orders/{order_id}`.
+    /// Parses a path such as `/orders/{order_id}`.
     ///
     /// # Errors
-    /// A sentence that says what is not supported.
+    /// A sentence that names the unsupported part.
     pub fn parse(text: &str) -> Result<Self, String> {
         let unsupported = || {
             format!(
@@ -35,7 +36,7 @@ impl RoutePath {
         for part in rest.split('/') {
             let variable = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
             let segment = match variable {
-                // A variable that ends in `+` would take the rest of the path.
+                // On AWS a variable that ends in `+` matches the rest of the path.
                 Some(name) if is_name(name) => PathSegment::Variable(name.to_owned()),
                 None if (rest.is_empty() || !part.is_empty()) && !part.contains(['{', '}']) => {
                     PathSegment::Literal(part.to_owned())
@@ -50,7 +51,7 @@ impl RoutePath {
         Ok(Self { text: text.to_owned(), segments })
     }
 
-    /// The path as it is written.
+    /// The path as written in the template.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -60,7 +61,7 @@ impl RoutePath {
         &self.segments
     }
 
-    /// The variables' values in a request's path, whose segments are decoded already; `None` if it does not match.
+    /// The variables' values in a request's path; `None` if the path does not match. The caller has decoded the segments.
     pub fn matches(&self, request: &[String]) -> Option<Vec<(&str, String)>> {
         if request.len() != self.segments.len() {
             return None;
@@ -78,8 +79,8 @@ impl RoutePath {
         Some(values)
     }
 
-    /// Whether both match the same requests: the names of variables make no difference.
-    pub fn is_alike(&self, other: &Self) -> bool {
+    /// Whether both match exactly the same requests. The names of variables make no difference.
+    pub fn matches_same_requests_as(&self, other: &Self) -> bool {
         self.shape() == other.shape()
     }
 
@@ -124,10 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_alike_whatever_their_variables_are_called() {
+    fn the_names_of_variables_do_not_tell_paths_apart() {
         let path = |text| RoutePath::parse(text).unwrap();
-        assert!(path("/orders/{id}").is_alike(&path("/orders/{order_id}")));
-        assert!(!path("/orders/{id}").is_alike(&path("/orders/id")));
-        assert!(!path("/orders").is_alike(&path("/orders/{id}")));
+        assert!(path("/orders/{id}").matches_same_requests_as(&path("/orders/{order_id}")));
+        assert!(!path("/orders/{id}").matches_same_requests_as(&path("/orders/id")));
+        assert!(!path("/orders").matches_same_requests_as(&path("/orders/{id}")));
     }
 }

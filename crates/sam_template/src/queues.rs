@@ -1,25 +1,25 @@
-//! `AWS::SQS::Queue`: where AWS puts what it could not deliver. The local stack has no queues; what would go into one
-//! is logged.
+//! `AWS::SQS::Queue`: the dead-letter queue for events that AWS could not deliver. The local stack has no queues, and
+//! logs such an event instead.
 
 use super::{names::Identity, node::Node};
 
-/// A queue as those find it who send to it.
+/// A queue, for the functions and schedules that send to it.
 #[derive(Debug)]
 pub(super) struct Queue {
     arn: String,
 }
 
-/// All of it changes nothing that the program can see.
+/// Properties without an effect that a program can observe: all of them.
 const AWS_ONLY: &[&str] =
     &["QueueName", "MessageRetentionPeriod", "SqsManagedSseEnabled", "VisibilityTimeout", "Tags"];
 
 pub(super) fn read(identity: &Identity, properties: &Node<'_>) -> Queue {
-    properties.allow(&[], AWS_ONLY);
+    properties.expect_keys(&[], AWS_ONLY);
     Queue { arn: identity.arn() }
 }
 
-/// The ARN that `node` has; that it is not a queue's is a fault.
-pub(super) fn named(queues: &[Queue], node: &Node<'_>) -> Option<String> {
+/// The ARN in `node`. Reports a fault when it is not the ARN of a queue.
+pub(super) fn find_arn(queues: &[Queue], node: &Node<'_>) -> Option<String> {
     let arn = node.text()?;
     if !queues.iter().any(|queue| queue.arn == arn) {
         node.report(format!(

@@ -1,23 +1,22 @@
-//! The `Resources` section: which resources exist, what they are called, and their properties with every function
-//! resolved.
+//! The `Resources` section: which resources exist, their names, and their properties with every function resolved.
 //!
-//! It must not know what a property means, except the one that gives a resource its name.
+//! Nothing here knows what a property means, except the one that gives a resource its name.
 
 use serde_json::{Map, Value};
 
 use super::{
     faults::FaultList,
     globals,
-    intrinsics::{At, KnownResource, Resolver},
+    intrinsics::{KnownResource, Position, Resolver},
     names::{self, Identity},
     node::Node,
 };
 
-/// A resource that exists, with everything resolved.
+/// A resource that exists, with its properties resolved.
 #[derive(Debug)]
 pub(super) struct Resource {
     pub(super) logical_id: String,
-    pub(super) of_type: String,
+    pub(super) type_name: String,
     pub(super) identity: Identity,
     properties: Value,
     metadata: Value,
@@ -33,66 +32,66 @@ impl Resource {
     }
 }
 
-/// A resource as the template has it, with globals merged in.
-struct Raw<'d> {
+/// A resource as the template declares it, with `Globals` merged in.
+struct Declared<'d> {
     logical_id: &'d str,
     place: String,
-    of_type: String,
+    type_name: String,
     properties: Value,
     node: Node<'d>,
 }
 
-/// The resources that exist. Tells the resolver about all of them.
+/// Reads the resources, and returns those that exist. The resolver learns the names of all of them.
 pub(super) fn read(
     globals: Option<&Value>,
     section: Option<&Node<'_>>,
     resolver: &mut Resolver<'_>,
 ) -> Vec<Resource> {
-    let mut raw = Vec::new();
+    let mut declared = Vec::new();
     for (logical_id, node) in section.map(Node::entries).unwrap_or_default() {
-        node.allow(
+        node.expect_keys(
             &["Type", "Properties", "Metadata", "DependsOn", "Condition"],
             &["DeletionPolicy", "UpdateReplacePolicy"],
         );
-        let Some(of_type) = node.need_text("Type") else { continue };
-        if names::name_property(&of_type).is_none() {
+        let Some(type_name) = node.required_text("Type") else { continue };
+        if names::name_property(&type_name).is_none() {
             let known = names::known_types();
             node.report(format!(
-                "the type {of_type} is not supported by the local stack; supported: {known}"
+                "the type {type_name} is not supported by the local stack; supported: {known}"
             ));
         }
-        let properties = globals::merged(globals, &of_type, node.value.get("Properties"));
-        raw.push(Raw { logical_id, place: node.place.clone(), of_type, properties, node });
+        let properties = globals::merged(globals, &type_name, node.value.get("Properties"));
+        declared.push(Declared { logical_id, place: node.place.clone(), type_name, properties, node });
     }
-    for resource in &raw {
+    for resource in &declared {
         let exists = resolver.exists(resource.node.value.get("Condition"), &resource.place);
         let known = KnownResource { identity: identity(resource, resolver), exists };
         resolver.resources.insert(resource.logical_id.to_owned(), known);
     }
-    raw.iter().filter_map(|resource| ready(resource, resolver)).collect()
+    declared.iter().filter_map(|resource| resolved(resource, resolver)).collect()
 }
 
-/// What the resource is called; `None` for an unknown type.
-fn identity(resource: &Raw<'_>, resolver: &Resolver<'_>) -> Option<Identity> {
-    let property = names::name_property(&resource.of_type)?;
+/// The resource's names; `None` for an unknown type.
+fn identity(resource: &Declared<'_>, resolver: &Resolver<'_>) -> Option<Identity> {
+    let property = names::name_property(&resource.type_name)?;
     let given = property.and_then(|property| Some((property, resource.properties.get(property)?)));
     let name = given.and_then(|(property, value)| {
         let place = format!("{}.Properties.{property}", resource.place);
-        // Names must be known before anything else is, so the names of other resources cannot be part of them.
+        // Names are resolved first, so a name cannot contain another resource's name.
         let faults = FaultList::default();
-        let names_only = Resolver::of_parameters(resolver.account, resolver.parameters, &faults);
-        let name = names_only.text(value, At { place: &place, used: true });
+        let names_only = Resolver::with_parameters(resolver.account, resolver.parameters, &faults);
+        let name = names_only.text(value, Position { place: &place, used: true });
         if !faults.is_empty() {
             resolver.faults.report(place, "a name may be made of text and parameters only");
         }
         name
     });
     let name = name.unwrap_or_else(|| resolver.account.default_name(resource.logical_id));
-    Some(names::identity(resolver.account, &resource.of_type, name))
+    Some(names::identity(resolver.account, &resource.type_name, name))
 }
 
-/// Resolves the resource, also one that a condition leaves out, and gives it if it exists.
-fn ready(resource: &Raw<'_>, resolver: &Resolver<'_>) -> Option<Resource> {
+/// Resolves the resource, and returns it if it exists. One that does not exist is resolved for its faults.
+fn resolved(resource: &Declared<'_>, resolver: &Resolver<'_>) -> Option<Resource> {
     for needed in resource.node.get("DependsOn").iter().flat_map(Node::one_or_list) {
         if needed.text().is_some_and(|id| !resolver.resources.contains_key(&id)) {
             needed.report("is not a resource of this template");
@@ -101,14 +100,14 @@ fn ready(resource: &Raw<'_>, resolver: &Resolver<'_>) -> Option<Resource> {
     let known = resolver.resources.get(resource.logical_id)?;
     let resolve = |value, part| {
         let place = format!("{}.{part}", resource.place);
-        resolver.resolve(value, At { place: &place, used: known.exists }).unwrap_or(Value::Null)
+        resolver.resolve(value, Position { place: &place, used: known.exists }).unwrap_or(Value::Null)
     };
     let properties = resolve(&resource.properties, "Properties");
     let nothing = Value::Object(Map::new());
     let metadata = resolve(resource.node.value.get("Metadata").unwrap_or(&nothing), "Metadata");
     Some(Resource {
         logical_id: resource.logical_id.to_owned(),
-        of_type: resource.of_type.clone(),
+        type_name: resource.type_name.clone(),
         identity: known.identity.clone().filter(|_| known.exists)?,
         properties,
         metadata,

@@ -1,29 +1,30 @@
-//! `AWS::IAM::Role`: who may assume it, and what it permits.
+//! `AWS::IAM::Role`: the services that may assume it, the statements of its policies, and the decision whether
+//! statements permit an action. Nothing here knows which action a call needs.
 
 use super::{names::Identity, node::Node};
 
-/// Whether a statement permits or forbids.
+/// Whether a statement permits or denies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Permits.
+    /// Permits, unless another statement denies.
     Allow,
-    /// Forbids, whatever else permits.
+    /// Denies, even if another statement permits.
     Deny,
 }
 
 /// One statement of a role's policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// Permits or forbids.
+    /// Whether it permits or denies.
     pub effect: Effect,
-    /// Actions, as `dynamodb:GetItem`; `*` and `?` are wildcards.
+    /// Actions, such as `dynamodb:GetItem`; `*` and `?` are wildcards.
     pub actions: Vec<String>,
-    /// ARNs; `*` and `?` are wildcards.
+    /// ARNs that the actions apply to; `*` and `?` are wildcards.
     pub resources: Vec<String>,
 }
 
-/// Whether the statements together let `action` be done to `resource`, as IAM decides it: something permits it and
-/// nothing forbids it. Actions that know no resource are asked with `*`.
+/// Whether the statements permit `action` on `resource`. As in IAM, one must allow it and none may deny it. For an action
+/// without a resource, `resource` is `*`.
 pub fn permits(statements: &[Statement], action: &str, resource: &str) -> bool {
     let matching = |effect| {
         statements.iter().any(|statement| {
@@ -38,7 +39,7 @@ pub fn permits(statements: &[Statement], action: &str, resource: &str) -> bool {
     matching(Effect::Allow) && !matching(Effect::Deny)
 }
 
-/// A role as functions and state machines find it.
+/// A role, for the functions, state machines and schedules that use it.
 #[derive(Debug)]
 pub(super) struct Role {
     pub(super) logical_id: String,
@@ -48,38 +49,39 @@ pub(super) struct Role {
     pub(super) statements: Vec<Statement>,
 }
 
-/// What changes nothing that the program can see.
+/// Properties without an effect that a program can observe.
 const AWS_ONLY: &[&str] = &["RoleName", "Description", "MaxSessionDuration", "Path", "Tags"];
 
 pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> Role {
-    properties.allow(&["AssumeRolePolicyDocument", "Policies"], AWS_ONLY);
-    let assumed = properties.need("AssumeRolePolicyDocument").and_then(|document| document.need("Statement"));
+    properties.expect_keys(&["AssumeRolePolicyDocument", "Policies"], AWS_ONLY);
+    let assumed =
+        properties.required("AssumeRolePolicyDocument").and_then(|document| document.required("Statement"));
     let mut services = Vec::new();
     for statement in assumed.iter().flat_map(Node::one_or_list) {
-        let service = statement.need("Principal").and_then(|principal| principal.need("Service"));
+        let service = statement.required("Principal").and_then(|principal| principal.required("Service"));
         services.extend(service.iter().flat_map(Node::one_or_list).filter_map(|service| service.text()));
     }
     let mut statements = Vec::new();
     for policy in properties.get("Policies").iter().flat_map(Node::list) {
-        policy.allow(&["PolicyName", "PolicyDocument"], &[]);
-        policy.need("PolicyName");
-        let Some(document) = policy.need("PolicyDocument") else { continue };
-        document.allow(&["Statement"], &["Version"]);
+        policy.expect_keys(&["PolicyName", "PolicyDocument"], &[]);
+        policy.required("PolicyName");
+        let Some(document) = policy.required("PolicyDocument") else { continue };
+        document.expect_keys(&["Statement"], &["Version"]);
         statements.extend(
-            document.need("Statement").iter().flat_map(Node::one_or_list).map(|node| statement(&node)),
+            document.required("Statement").iter().flat_map(Node::one_or_list).map(|node| statement(&node)),
         );
     }
     Role { logical_id: logical_id.to_owned(), arn: identity.arn(), services, statements }
 }
 
-/// The role that `property` names; that it names none, or one that `service` may not assume, is a fault.
-pub(super) fn named<'r>(
+/// The role that `property` names. Reports a fault when there is no such role or `service` may not assume it.
+pub(super) fn find<'r>(
     roles: &'r [Role],
     properties: &Node<'_>,
     property: &str,
     service: &str,
 ) -> Option<&'r Role> {
-    let node = properties.need(property)?;
+    let node = properties.required(property)?;
     let arn = node.text()?;
     let role = roles.iter().find(|role| role.arn == arn);
     match role {
@@ -87,7 +89,10 @@ pub(super) fn named<'r>(
             "`{arn}` is not the ARN of a role of this template, as in !GetAtt PlaceOrderRole.Arn"
         )),
         Some(role) if !role.services.iter().any(|assuming| assuming == service) => {
-            node.report(format!("{} may not be assumed by {service}", role.logical_id));
+            node.report(format!(
+                "{} may not be assumed by {service}: add it to AssumeRolePolicyDocument",
+                role.logical_id
+            ));
         }
         Some(_) => {}
     }
@@ -95,15 +100,15 @@ pub(super) fn named<'r>(
 }
 
 fn statement(node: &Node<'_>) -> Statement {
-    // Conditions and the Not... forms would be judged wrongly, so they are refused.
-    node.allow(&["Effect", "Action", "Resource"], &["Sid"]);
-    let effect = node.need("Effect");
+    // `permits` ignores conditions and the Not... forms, so a statement with one is refused.
+    node.expect_keys(&["Effect", "Action", "Resource"], &["Sid"]);
+    let effect = node.required("Effect");
     if let Some(effect) = &effect {
-        effect.expect_text(&["Allow", "Deny"]);
+        effect.expect_one_of(&["Allow", "Deny"]);
     }
     let denies = effect.is_some_and(|effect| effect.value == "Deny");
     let texts =
-        |key| node.need(key).iter().flat_map(Node::one_or_list).filter_map(|item| item.text()).collect();
+        |key| node.required(key).iter().flat_map(Node::one_or_list).filter_map(|item| item.text()).collect();
     Statement {
         effect: if denies { Effect::Deny } else { Effect::Allow },
         actions: texts("Action"),
@@ -111,11 +116,11 @@ fn statement(node: &Node<'_>) -> Statement {
     }
 }
 
-/// Whether `text` is what `pattern` describes, with `*` for any characters and `?` for one.
+/// Whether `pattern` matches the whole `text`. `*` matches any characters and `?` matches one.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut at_pattern, mut at_text) = (0, 0);
-    // The last star, and how much of the text it takes.
+    // The position of the last star in the pattern, and the end of the text that it matches.
     let mut star: Option<(usize, usize)> = None;
     while at_text < text.len() {
         match (pattern.get(at_pattern), star) {
@@ -162,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forbidden_stays_forbidden() {
+    fn a_deny_overrides_every_allow() {
         let deny = Statement { effect: Effect::Deny, ..allow("dynamodb:Delete*", "*") };
         let statements = [allow("dynamodb:*", "*"), deny];
         assert!(permits(&statements, "dynamodb:PutItem", "arn:t/Orders"));

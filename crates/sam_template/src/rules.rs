@@ -1,9 +1,9 @@
-//! The template's rules: what must be true of its parameters together. CloudFormation checks them before it makes
-//! anything, and so it is here.
+//! The template's `Rules`: conditions that its parameters must meet together. As on CloudFormation, they are checked
+//! before any resource is read. Nothing here reads a resource.
 
 use super::{conditions, faults::FaultList, names::Account, node::Node, parameters::Parameters};
 
-/// Reports every assertion that is false, where its rule applies.
+/// Reports every false assertion of each rule that applies.
 pub(super) fn check(
     section: Option<&Node<'_>>,
     account: Account,
@@ -12,15 +12,17 @@ pub(super) fn check(
 ) {
     let holds = |node: &Node<'_>| conditions::holds(node.value, &node.place, account, parameters, faults);
     for (_, rule) in section.map(Node::entries).unwrap_or_default() {
-        rule.allow(&["RuleCondition", "Assertions"], &[]);
+        rule.expect_keys(&["RuleCondition", "Assertions"], &[]);
         let applies = rule.get("RuleCondition").map_or(Some(true), |condition| holds(&condition));
-        for assertion in rule.need("Assertions").iter().flat_map(Node::list) {
-            assertion.allow(&["Assert", "AssertDescription"], &[]);
+        for assertion in rule.required("Assertions").iter().flat_map(Node::list) {
+            assertion.expect_keys(&["Assert", "AssertDescription"], &[]);
             let description = assertion.get("AssertDescription").and_then(|node| node.text());
-            // Looked at also where the rule does not apply, so that what is wrong with it shows.
-            let is_true = assertion.need("Assert").and_then(|assert| holds(&assert));
+            // It is evaluated even when the rule does not apply, so that its faults are reported.
+            let is_true = assertion.required("Assert").and_then(|assert| holds(&assert));
             if applies == Some(true) && is_true == Some(false) {
-                assertion.report(description.unwrap_or_else(|| "is not so".to_owned()));
+                assertion.report(
+                    description.unwrap_or_else(|| "the assertion is false for these parameters".to_owned()),
+                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `ScheduleV2` events: functions that run by the clock.
+//! `ScheduleV2` events: functions that run at a fixed rate. Nothing here runs one.
 
 use std::time::Duration;
 
@@ -13,29 +13,29 @@ use super::{
 pub struct Schedule {
     /// The logical id of the function that runs.
     pub function: String,
-    /// How often.
+    /// The time from one run to the next.
     pub every: Duration,
-    /// The role that it is run with.
+    /// The logical id of the scheduler's role, which invokes the function.
     pub role_logical_id: String,
-    /// What that role permits.
+    /// The statements of that role's policies.
     pub statements: Vec<Statement>,
     /// The ARN of the queue for runs that could not be started.
     pub dead_letters: Option<String>,
 }
 
-/// What changes nothing that the program can see.
+/// Properties without an effect that a program can observe.
 const AWS_ONLY: &[&str] = &["Description", "Name", "RetryPolicy", "FlexibleTimeWindow"];
 
 pub(super) fn read(function: &str, event: &Node<'_>, roles: &[Role], queues: &[Queue]) -> Option<Schedule> {
-    event.allow(&["ScheduleExpression", "RoleArn", "DeadLetterConfig"], AWS_ONLY);
+    event.expect_keys(&["ScheduleExpression", "RoleArn", "DeadLetterConfig"], AWS_ONLY);
     let dead_letters = event.get("DeadLetterConfig").and_then(|config| {
-        // Without one, SAM would make a queue of its own.
-        config.allow(&["Arn"], &[]);
-        queues::named(queues, &config.need("Arn")?)
+        // Without an ARN, SAM would create another queue.
+        config.expect_keys(&["Arn"], &[]);
+        queues::find_arn(queues, &config.required("Arn")?)
     });
-    // Without one, SAM would make a role of its own.
-    let role = roles::named(roles, event, "RoleArn", "scheduler.amazonaws.com");
-    let expression = event.need("ScheduleExpression")?;
+    // Without a role, SAM would create one.
+    let role = roles::find(roles, event, "RoleArn", "scheduler.amazonaws.com");
+    let expression = event.required("ScheduleExpression")?;
     let every = rate(&expression.text()?);
     if every.is_none() {
         expression.report("is not supported by the local stack; supported: rate(<n> minutes|hours|days)");
@@ -50,7 +50,7 @@ pub(super) fn read(function: &str, event: &Node<'_>, roles: &[Role], queues: &[Q
     })
 }
 
-/// `rate(1 minute)` and the like.
+/// The interval of an expression such as `rate(1 minute)`.
 fn rate(expression: &str) -> Option<Duration> {
     let (count, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
     let count: u64 = count.parse().ok().filter(|count| *count > 0)?;

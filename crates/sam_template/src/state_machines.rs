@@ -1,6 +1,6 @@
-//! `AWS::Serverless::StateMachine`: where its definition is, and what is put into it.
+//! `AWS::Serverless::StateMachine`: its definition's text and the substitutions in it.
 //!
-//! It must not know what a definition means.
+//! Nothing here parses a definition.
 
 use std::{
     collections::BTreeMap,
@@ -19,41 +19,27 @@ use super::{
 pub struct StateMachineResource {
     /// Its key under `Resources`.
     pub logical_id: String,
-    /// Its physical name.
+    /// Its physical name, which ends its ARN.
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// `EXPRESS`.
+    /// The `Type`; only `EXPRESS` is supported.
     pub kind: String,
-    /// The file of its definition.
+    /// The file of its definition, for messages.
     pub definition_path: PathBuf,
-    /// The definition as on disk, with its `${Name}` placeholders.
+    /// The definition as in its file, with its `${Name}` placeholders.
     pub definition: String,
-    /// What each placeholder stands for. The definition uses these and no others.
+    /// The value of each placeholder. The definition uses these names and no others.
     pub substitutions: BTreeMap<String, String>,
-    /// The role that it runs as.
+    /// The logical id of the role that it runs as.
     pub role_logical_id: String,
-    /// What that role permits.
+    /// The statements of that role's policies.
     pub statements: Vec<Statement>,
     /// Whether X-Ray traces its executions.
     pub traced: bool,
 }
 
-impl StateMachineResource {
-    /// The definition with its placeholders replaced.
-    pub fn substituted_definition(&self) -> String {
-        let mut result = String::with_capacity(self.definition.len() * 2);
-        let mut rest = self.definition.as_str();
-        while let Some((before, name, after)) = next_placeholder(rest) {
-            result += before;
-            result += self.substitutions.get(name).map_or("", String::as_str);
-            rest = after;
-        }
-        result + rest
-    }
-}
-
-/// What changes nothing that the program can see.
+/// Properties without an effect that a program can observe.
 const AWS_ONLY: &[&str] = &["Name", "Logging", "Tags"];
 
 pub(super) fn read(
@@ -63,26 +49,27 @@ pub(super) fn read(
     dir: &Path,
     roles: &[Role],
 ) -> Option<StateMachineResource> {
-    properties.allow(&["Type", "DefinitionUri", "DefinitionSubstitutions", "Role", "Tracing"], AWS_ONLY);
+    properties
+        .expect_keys(&["Type", "DefinitionUri", "DefinitionSubstitutions", "Role", "Tracing"], AWS_ONLY);
     let tracing = properties.get("Tracing");
     if let Some(tracing) = &tracing {
-        tracing.allow(&["Enabled"], &[]);
+        tracing.expect_keys(&["Enabled"], &[]);
     }
-    let kind = properties.need("Type");
+    let kind = properties.required("Type");
     if let Some(kind) = &kind {
-        kind.expect_text(&["EXPRESS"]);
+        kind.expect_one_of(&["EXPRESS"]);
     }
-    let role = roles::named(roles, properties, "Role", "states.amazonaws.com");
+    let role = roles::find(roles, properties, "Role", "states.amazonaws.com");
     let mut substitutions = BTreeMap::new();
     for (name, node) in properties.get("DefinitionSubstitutions").iter().flat_map(Node::entries) {
         substitutions.extend(node.text().map(|text| (name.to_owned(), text)));
     }
-    let uri = properties.need("DefinitionUri")?;
+    let uri = properties.required("DefinitionUri")?;
     let definition_path = dir.join(uri.text()?);
     let definition = fs::read_to_string(&definition_path)
         .map_err(|error| uri.report(format!("{} cannot be read: {error}", definition_path.display())))
         .ok()?;
-    compare(properties, &definition);
+    check_placeholders(properties, &definition);
     let role = role?;
     Some(StateMachineResource {
         logical_id: logical_id.to_owned(),
@@ -98,34 +85,34 @@ pub(super) fn read(
     })
 }
 
-/// Reports placeholders without a substitution, which AWS would leave as they are, and the other way round.
-fn compare(properties: &Node<'_>, definition: &str) {
+/// Reports placeholders without a substitution, which AWS would leave in the text, and substitutions without a
+/// placeholder.
+fn check_placeholders(properties: &Node<'_>, definition: &str) {
     let given = properties.value.get("DefinitionSubstitutions");
     let mut used = Vec::new();
     let mut rest = definition;
-    while let Some((_, name, after)) = next_placeholder(rest) {
+    while let Some((name, after)) = next_placeholder(rest) {
         if given.is_none_or(|given| given.get(name).is_none()) {
-            properties.report(format!(
-                "the definition uses ${{{name}}}, which DefinitionSubstitutions does not have"
-            ));
+            properties
+                .report(format!("the definition uses ${{{name}}}, which DefinitionSubstitutions lacks"));
         }
         used.push(name);
         rest = after;
     }
     for (name, node) in properties.get("DefinitionSubstitutions").iter().flat_map(Node::entries) {
         if !used.contains(&name) {
-            node.report(format!("the definition has no ${{{name}}}"));
+            node.report(format!("is not used: the definition has no ${{{name}}}"));
         }
     }
 }
 
-/// The text before the first `${Name}`, the name, and the text after it. Names are letters, digits and underscores, as
-/// on AWS; anything else in braces is the definition's own.
-fn next_placeholder(text: &str) -> Option<(&str, &str, &str)> {
+/// The name in the first `${Name}`, and the text after it. As on AWS, a name has letters, digits and underscores; other
+/// text in braces belongs to the definition.
+fn next_placeholder(text: &str) -> Option<(&str, &str)> {
     text.match_indices("${").find_map(|(start, opening)| {
         let (name, after) = text[start + opening.len()..].split_once('}')?;
         let is_name =
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        is_name.then_some((&text[..start], name, after))
+        is_name.then_some((name, after))
     })
 }

@@ -27,15 +27,15 @@ pub(super) fn read(
     topics: &[TopicResource],
     queues: &[Queue],
 ) -> Option<SubscriptionResource> {
-    properties.allow(
+    properties.expect_keys(
         &["TopicArn", "Protocol", "Endpoint", "FilterPolicy", "FilterPolicyScope", "RedrivePolicy"],
         &[],
     );
-    if let Some(protocol) = properties.need("Protocol") {
-        protocol.expect_text(&["email"]);
+    if let Some(protocol) = properties.required("Protocol") {
+        protocol.expect_one_of(&["email"]);
     }
     if let Some(scope) = properties.get("FilterPolicyScope") {
-        scope.expect_text(&["MessageAttributes"]);
+        scope.expect_one_of(&["MessageAttributes"]);
     }
     let filter_policy = properties.get("FilterPolicy").map(|policy| {
         // Reports anything but a map. What the policy means is for SNS to judge.
@@ -43,11 +43,11 @@ pub(super) fn read(
         policy.value.to_string()
     });
     let dead_letters = properties.get("RedrivePolicy").and_then(|policy| {
-        policy.allow(&["deadLetterTargetArn"], &[]);
-        queues::named(queues, &policy.need("deadLetterTargetArn")?)
+        policy.expect_keys(&["deadLetterTargetArn"], &[]);
+        queues::find_arn(queues, &policy.required("deadLetterTargetArn")?)
     });
-    let endpoint = properties.need_text("Endpoint");
-    let topic = properties.need("TopicArn")?;
+    let endpoint = properties.required_text("Endpoint");
+    let topic = properties.required("TopicArn")?;
     let topic_arn = topic.text()?;
     if !topics.iter().any(|topic| topic.arn == topic_arn) {
         topic.report(format!("`{topic_arn}` is not the ARN of a topic of this template, as in !Ref Topic"));

@@ -1,4 +1,4 @@
-//! `AWS::DynamoDB::Table`: the `CreateTable` request that makes it.
+//! `AWS::DynamoDB::Table`: the `CreateTable` request that creates it. Nothing here sends the request.
 
 use serde_json::{Value, json};
 
@@ -9,15 +9,15 @@ use super::{names::Identity, node::Node};
 pub struct TableResource {
     /// Its key under `Resources`.
     pub logical_id: String,
-    /// Its physical name.
+    /// Its physical name, which ends its ARN.
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// The `CreateTable` request, as `DynamoDB`'s JSON protocol has it.
+    /// The `CreateTable` request, in `DynamoDB`'s JSON protocol.
     pub create_table: Value,
 }
 
-/// What changes nothing that the program can see.
+/// Properties without an effect that a program can observe.
 const AWS_ONLY: &[&str] = &[
     "TableName",
     "PointInTimeRecoverySpecification",
@@ -29,20 +29,22 @@ const AWS_ONLY: &[&str] = &[
 ];
 
 pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> TableResource {
-    properties
-        .allow(&["BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"], AWS_ONLY);
-    // Provisioned capacity would throttle, which the local engine does not.
-    if let Some(mode) = properties.need("BillingMode") {
-        mode.expect_text(&["PAY_PER_REQUEST"]);
+    properties.expect_keys(
+        &["BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"],
+        AWS_ONLY,
+    );
+    // Provisioned capacity throttles calls. The local engine does not.
+    if let Some(mode) = properties.required("BillingMode") {
+        mode.expect_one_of(&["PAY_PER_REQUEST"]);
     }
-    let definitions = properties.need("AttributeDefinitions").map(|node| node.list()).unwrap_or_default();
+    let definitions = properties.required("AttributeDefinitions").map(|node| node.list()).unwrap_or_default();
     let mut attributes = Vec::new();
     for definition in &definitions {
-        definition.allow(&["AttributeName", "AttributeType"], &[]);
-        if let Some(attribute_type) = definition.need("AttributeType") {
-            attribute_type.expect_text(&["S", "N", "B"]);
+        definition.expect_keys(&["AttributeName", "AttributeType"], &[]);
+        if let Some(attribute_type) = definition.required("AttributeType") {
+            attribute_type.expect_one_of(&["S", "N", "B"]);
         }
-        attributes.extend(definition.need_text("AttributeName"));
+        attributes.extend(definition.required_text("AttributeName"));
     }
     let mut used = Vec::new();
     let mut request = json!({
@@ -70,30 +72,30 @@ pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>)
 }
 
 fn index_of(index: &Node<'_>, attributes: &[String], used: &mut Vec<String>) -> Value {
-    index.allow(&["IndexName", "KeySchema", "Projection"], &["ContributorInsightsSpecification"]);
-    let projection = index.need("Projection");
+    index.expect_keys(&["IndexName", "KeySchema", "Projection"], &["ContributorInsightsSpecification"]);
+    let projection = index.required("Projection");
     if let Some(projection) = &projection {
-        projection.allow(&["ProjectionType", "NonKeyAttributes"], &[]);
-        if let Some(projection_type) = projection.need("ProjectionType") {
-            projection_type.expect_text(&["KEYS_ONLY", "INCLUDE", "ALL"]);
+        projection.expect_keys(&["ProjectionType", "NonKeyAttributes"], &[]);
+        if let Some(projection_type) = projection.required("ProjectionType") {
+            projection_type.expect_one_of(&["KEYS_ONLY", "INCLUDE", "ALL"]);
         }
     }
     json!({
-        "IndexName": index.need_text("IndexName"),
+        "IndexName": index.required_text("IndexName"),
         "KeySchema": key_schema(index, attributes, used),
         "Projection": projection.map(|node| node.value),
     })
 }
 
 fn key_schema(parent: &Node<'_>, attributes: &[String], used: &mut Vec<String>) -> Value {
-    let Some(schema) = parent.need("KeySchema") else { return Value::Null };
+    let Some(schema) = parent.required("KeySchema") else { return Value::Null };
     let keys = schema.list();
     for (index, key) in keys.iter().enumerate() {
-        key.allow(&["AttributeName", "KeyType"], &[]);
-        if let Some(key_type) = key.need("KeyType") {
-            key_type.expect_text(&[if index == 0 { "HASH" } else { "RANGE" }]);
+        key.expect_keys(&["AttributeName", "KeyType"], &[]);
+        if let Some(key_type) = key.required("KeyType") {
+            key_type.expect_one_of(&[if index == 0 { "HASH" } else { "RANGE" }]);
         }
-        if let Some(name) = key.need_text("AttributeName") {
+        if let Some(name) = key.required_text("AttributeName") {
             if !attributes.contains(&name) {
                 key.report(format!("`{name}` is not in AttributeDefinitions"));
             }

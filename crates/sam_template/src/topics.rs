@@ -1,4 +1,4 @@
-//! `AWS::SNS::Topic`.
+//! `AWS::SNS::Topic`: its name and its key. Nothing here creates a topic.
 
 use super::{names::Identity, node::Node};
 
@@ -7,16 +7,16 @@ use super::{names::Identity, node::Node};
 pub struct TopicResource {
     /// Its key under `Resources`.
     pub logical_id: String,
-    /// Its physical name.
+    /// Its physical name, which ends its ARN.
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// The key that it is encrypted with.
+    /// The id or ARN of the KMS key that encrypts it.
     pub key_id: Option<String>,
 }
 
 pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> TopicResource {
-    properties.allow(&["TopicName", "KmsMasterKeyId"], &["DisplayName", "Tags"]);
+    properties.expect_keys(&["TopicName", "KmsMasterKeyId"], &["DisplayName", "Tags"]);
     TopicResource {
         logical_id: logical_id.to_owned(),
         name: identity.name.clone(),

@@ -1,6 +1,7 @@
-//! `AWS::Cognito::UserPool` with its clients and groups: where callers have their accounts.
+//! `AWS::Cognito::UserPool` with its clients and groups: the pool in which callers have their accounts.
 //!
-//! Only pools whose users sign up with an e-mail address and confirm it with a code are run locally.
+//! One kind of pool is supported: users sign up with an e-mail address and confirm it with a code. Nothing here signs a
+//! user in.
 
 use std::time::Duration;
 
@@ -11,26 +12,26 @@ use super::{names::Identity, node::Node};
 pub struct UserPool {
     /// Its key under `Resources`.
     pub logical_id: String,
-    /// What `Ref` gives: `<region>_<letters and digits>`.
+    /// The value of `Ref`: `<region>_<letters and digits>`.
     pub id: String,
     /// The `iss` of its tokens.
     pub issuer: String,
-    /// What a password must be like.
+    /// The rules for new passwords.
     pub password_policy: PasswordPolicy,
     /// The subject of the mail with the code.
     pub mail_subject: String,
-    /// Its text, with [`CODE`] in it.
+    /// The text of that mail, with [`CODE_PLACEHOLDER`] in it.
     pub mail_text: String,
-    /// Who may ask it for tokens.
+    /// The clients that may request tokens from it.
     pub clients: Vec<UserPoolClient>,
-    /// The names of its groups.
+    /// The names of its groups, such as `admin`.
     pub groups: Vec<String>,
 }
 
-/// What stands for the code in the text of a mail.
-pub const CODE: &str = "{####}";
+/// The placeholder for the code in the text of a mail.
+pub const CODE_PLACEHOLDER: &str = "{####}";
 
-/// What a password must be like.
+/// The rules for new passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "the policy's own switches, each for itself")]
 pub struct PasswordPolicy {
@@ -51,23 +52,23 @@ pub struct PasswordPolicy {
 pub struct UserPoolClient {
     /// Its key under `Resources`.
     pub logical_id: String,
-    /// What `Ref` gives: the `aud` of ID tokens.
+    /// The value of `Ref`: the `aud` of ID tokens.
     pub id: String,
-    /// What it may do to sign in, such as `ALLOW_USER_PASSWORD_AUTH`.
+    /// The sign-in flows that it may use, such as `ALLOW_USER_PASSWORD_AUTH`.
     pub auth_flows: Vec<String>,
-    /// The attributes that it may set.
+    /// The attributes that it may write.
     pub write_attributes: Vec<String>,
-    /// The attributes that it sees, in ID tokens too.
+    /// The users' attributes that it may read. Its ID tokens hold no other attribute.
     pub read_attributes: Vec<String>,
-    /// How long an ID token is good for.
+    /// How long an ID token is valid.
     pub id_token: Duration,
-    /// How long an access token is good for.
+    /// How long an access token is valid.
     pub access_token: Duration,
-    /// How long a refresh token is good for.
+    /// How long a refresh token is valid.
     pub refresh_token: Duration,
 }
 
-/// What changes nothing that a caller of the local stack can see.
+/// Properties without an effect that a caller of the local stack can observe.
 const AWS_ONLY: &[&str] = &[
     "AccountRecoverySetting",
     "DeletionProtection",
@@ -79,9 +80,9 @@ const AWS_ONLY: &[&str] = &[
 ];
 const FLOWS: [&str; 3] = ["ALLOW_USER_SRP_AUTH", "ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"];
 
-/// Reads a pool; clients and groups are [added](add_client) to it.
+/// Reads a pool without its clients and groups, which [`add_client`] and [`add_group`] add.
 pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> Option<UserPool> {
-    properties.allow(
+    properties.expect_keys(
         &[
             "AutoVerifiedAttributes",
             "Policies",
@@ -92,21 +93,21 @@ pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>)
         AWS_ONLY,
     );
     for key in ["UsernameAttributes", "AutoVerifiedAttributes"] {
-        for attribute in properties.need(key).iter().flat_map(Node::list) {
-            attribute.expect_text(&["email"]);
+        for attribute in properties.required(key).iter().flat_map(Node::list) {
+            attribute.expect_one_of(&["email"]);
         }
     }
-    if let Some(configuration) = properties.need("UsernameConfiguration") {
-        configuration.allow(&["CaseSensitive"], &[]);
-        if let Some(flag) = configuration.need("CaseSensitive") {
-            flag.expect_text(&["false"]);
+    if let Some(configuration) = properties.required("UsernameConfiguration") {
+        configuration.expect_keys(&["CaseSensitive"], &[]);
+        if let Some(flag) = configuration.required("CaseSensitive") {
+            flag.expect_one_of(&["false"]);
         }
     }
-    let policy = properties.need("Policies").and_then(|policies| {
-        policies.allow(&["PasswordPolicy"], &[]);
-        password_policy(&policies.need("PasswordPolicy")?)
+    let policy = properties.required("Policies").and_then(|policies| {
+        policies.expect_keys(&["PasswordPolicy"], &[]);
+        password_policy(&policies.required("PasswordPolicy")?)
     });
-    let mail = properties.need("VerificationMessageTemplate").and_then(|mail| verification_mail(&mail));
+    let mail = properties.required("VerificationMessageTemplate").and_then(|mail| verification_mail(&mail));
     let (mail_subject, mail_text) = mail?;
     Some(UserPool {
         logical_id: logical_id.to_owned(),
@@ -123,9 +124,10 @@ pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>)
 fn password_policy(node: &Node<'_>) -> Option<PasswordPolicy> {
     let rules = ["RequireLowercase", "RequireUppercase", "RequireNumbers", "RequireSymbols"];
     let all = [&["MinimumLength"], &rules[..]].concat();
-    node.allow(&all, &["PasswordHistorySize", "TemporaryPasswordValidityDays"]);
-    let [lowercase, uppercase, numbers, symbols] = rules.map(|rule| node.need(rule).and_then(|n| flag(&n)));
-    let minimum_length = node.need("MinimumLength").and_then(|length| length.whole());
+    node.expect_keys(&all, &["PasswordHistorySize", "TemporaryPasswordValidityDays"]);
+    let [lowercase, uppercase, numbers, symbols] =
+        rules.map(|rule| node.required(rule).and_then(|n| flag(&n)));
+    let minimum_length = node.required("MinimumLength").and_then(|length| length.whole_number());
     Some(PasswordPolicy {
         minimum_length: minimum_length?,
         lowercase: lowercase?,
@@ -136,15 +138,15 @@ fn password_policy(node: &Node<'_>) -> Option<PasswordPolicy> {
 }
 
 fn verification_mail(node: &Node<'_>) -> Option<(String, String)> {
-    node.allow(&["DefaultEmailOption", "EmailSubject", "EmailMessage"], &[]);
-    if let Some(option) = node.need("DefaultEmailOption") {
-        option.expect_text(&["CONFIRM_WITH_CODE"]);
+    node.expect_keys(&["DefaultEmailOption", "EmailSubject", "EmailMessage"], &[]);
+    if let Some(option) = node.required("DefaultEmailOption") {
+        option.expect_one_of(&["CONFIRM_WITH_CODE"]);
     }
-    let subject = node.need_text("EmailSubject");
-    let message = node.need("EmailMessage")?;
+    let subject = node.required_text("EmailSubject");
+    let message = node.required("EmailMessage")?;
     let text = message.text()?;
-    if !text.contains(CODE) {
-        message.report(format!("has no {CODE}, where the code would stand"));
+    if !text.contains(CODE_PLACEHOLDER) {
+        message.report(format!("must contain {CODE_PLACEHOLDER}, which the code replaces"));
     }
     Some((subject?, text))
 }
@@ -156,7 +158,7 @@ pub(super) fn add_client(
     properties: &Node<'_>,
     pools: &mut [UserPool],
 ) -> Option<()> {
-    properties.allow(
+    properties.expect_keys(
         &[
             "AccessTokenValidity",
             "ExplicitAuthFlows",
@@ -172,16 +174,16 @@ pub(super) fn add_client(
         &["ClientName", "EnableTokenRevocation"],
     );
     if let Some(secret) = properties.get("GenerateSecret") {
-        secret.expect_text(&["false"]);
+        secret.expect_one_of(&["false"]);
     }
-    if let Some(errors) = properties.need("PreventUserExistenceErrors") {
-        errors.expect_text(&["ENABLED"]);
+    if let Some(errors) = properties.required("PreventUserExistenceErrors") {
+        errors.expect_one_of(&["ENABLED"]);
     }
     let texts = |key| -> Vec<String> {
-        properties.need(key).iter().flat_map(Node::list).filter_map(|node| node.text()).collect()
+        properties.required(key).iter().flat_map(Node::list).filter_map(|node| node.text()).collect()
     };
     for flow in properties.get("ExplicitAuthFlows").iter().flat_map(Node::list) {
-        flow.expect_text(&FLOWS);
+        flow.expect_one_of(&FLOWS);
     }
     let [id_token, access_token] =
         ["IdToken", "AccessToken"].map(|token| validity(properties, token, "hours"));
@@ -202,13 +204,13 @@ pub(super) fn add_client(
 
 /// Adds a group to the pool that it names.
 pub(super) fn add_group(identity: &Identity, properties: &Node<'_>, pools: &mut [UserPool]) -> Option<()> {
-    properties.allow(&["GroupName", "UserPoolId"], &["Description", "Precedence"]);
+    properties.expect_keys(&["GroupName", "UserPoolId"], &["Description", "Precedence"]);
     pool_of(properties, pools)?.groups.push(identity.reference.clone());
     Some(())
 }
 
 fn pool_of<'p>(properties: &Node<'_>, pools: &'p mut [UserPool]) -> Option<&'p mut UserPool> {
-    let id = properties.need("UserPoolId")?;
+    let id = properties.required("UserPoolId")?;
     let pool = pools.iter_mut().find(|pool| id.value == pool.id.as_str());
     if pool.is_none() {
         id.report("is not a user pool of this template, as in !Ref UserPool");
@@ -216,15 +218,15 @@ fn pool_of<'p>(properties: &Node<'_>, pools: &'p mut [UserPool]) -> Option<&'p m
     pool
 }
 
-/// How long a kind of token is good for.
+/// How long a kind of token is valid.
 fn validity(properties: &Node<'_>, token: &str, default_unit: &str) -> Option<Duration> {
     let units = properties.get("TokenValidityUnits");
     if let Some(units) = &units {
-        units.allow(&["IdToken", "AccessToken", "RefreshToken"], &[]);
+        units.expect_keys(&["IdToken", "AccessToken", "RefreshToken"], &[]);
     }
     let unit = units.and_then(|units| units.get(token));
     if let Some(unit) = &unit {
-        unit.expect_text(&["seconds", "minutes", "hours", "days"]);
+        unit.expect_one_of(&["seconds", "minutes", "hours", "days"]);
     }
     let unit = unit.and_then(|unit| unit.text());
     let seconds = match unit.as_deref().unwrap_or(default_unit) {
@@ -233,16 +235,16 @@ fn validity(properties: &Node<'_>, token: &str, default_unit: &str) -> Option<Du
         "hours" => 60 * 60,
         _ => 24 * 60 * 60,
     };
-    let node = properties.need(&format!("{token}Validity"))?;
-    let duration = node.whole()?.checked_mul(seconds).map(Duration::from_secs);
-    // Cognito's own limit for all three.
+    let node = properties.required(&format!("{token}Validity"))?;
+    let duration = node.whole_number()?.checked_mul(seconds).map(Duration::from_secs);
+    // Cognito limits all three kinds to ten years.
     if duration.is_none_or(|duration| duration > Duration::from_hours(10 * 365 * 24)) {
-        node.report("is longer than ten years");
+        node.report("must be at most ten years");
     }
     duration
 }
 
 fn flag(node: &Node<'_>) -> Option<bool> {
-    node.expect_text(&["true", "false"]);
+    node.expect_one_of(&["true", "false"]);
     Some(node.text()? == "true")
 }

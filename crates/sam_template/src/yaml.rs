@@ -1,7 +1,7 @@
-//! YAML text to JSON values, with `CloudFormation`'s short tags written out: `!GetAtt A.Arn` becomes
+//! Converts YAML text to JSON values. `CloudFormation`'s short tags become their long form: `!GetAtt A.Arn` becomes
 //! `{"Fn::GetAtt": ["A", "Arn"]}`.
 //!
-//! It must not know which functions exist: an unknown tag is written out like a known one.
+//! Nothing here knows which functions exist: an unknown tag is converted like a known one.
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Number, Value, json};
@@ -9,30 +9,30 @@ use serde_json::{Map, Number, Value, json};
 /// Reads one YAML document.
 ///
 /// # Errors
-/// What is wrong with it, in words; with the line where there is one.
+/// A sentence that names the fault, and its line if it has one.
 pub fn read(text: &str) -> Result<Value, String> {
     let documents = Yaml::load_from_str(text).map_err(|error| {
         let at = error.marker();
         format!("line {}, column {}: {}", at.line(), at.col() + 1, error.info())
     })?;
     match documents.as_slice() {
-        [document] => written_out(document),
+        [document] => to_json(document),
         documents => Err(format!("{} YAML documents found, one expected", documents.len())),
     }
 }
 
-fn written_out(node: &Yaml<'_>) -> Result<Value, String> {
+fn to_json(node: &Yaml<'_>) -> Result<Value, String> {
     Ok(match node {
-        Yaml::Value(scalar) => plain(scalar),
-        Yaml::Sequence(items) => Value::Array(items.iter().map(written_out).collect::<Result<_, _>>()?),
+        Yaml::Value(scalar) => scalar_to_json(scalar),
+        Yaml::Sequence(items) => Value::Array(items.iter().map(to_json).collect::<Result<_, _>>()?),
         Yaml::Mapping(entries) => {
             let mut map = Map::new();
             for (key, value) in entries {
-                map.insert(key_text(key)?, written_out(value)?);
+                map.insert(key_text(key)?, to_json(value)?);
             }
             Value::Object(map)
         }
-        Yaml::Tagged(tag, inner) if tag.handle == "!" => function(&tag.suffix, written_out(inner)?),
+        Yaml::Tagged(tag, inner) if tag.handle == "!" => long_form(&tag.suffix, to_json(inner)?),
         Yaml::Tagged(tag, _) => return Err(format!("the tag {tag} is not supported")),
         Yaml::Representation(text, ..) => return Err(format!("`{text}` could not be read")),
         Yaml::Alias(_) | Yaml::BadValue => {
@@ -41,12 +41,12 @@ fn written_out(node: &Yaml<'_>) -> Result<Value, String> {
     })
 }
 
-fn plain(scalar: &Scalar<'_>) -> Value {
+fn scalar_to_json(scalar: &Scalar<'_>) -> Value {
     match scalar {
         Scalar::Null => Value::Null,
         Scalar::Boolean(flag) => json!(flag),
         Scalar::Integer(number) => json!(number),
-        // JSON has no infinities; as text they fail where a number is expected.
+        // JSON cannot hold an infinity. As text it is reported where a number is expected.
         Scalar::FloatingPoint(number) => {
             Number::from_f64(number.into_inner()).map_or_else(|| json!(number.to_string()), Value::Number)
         }
@@ -56,7 +56,7 @@ fn plain(scalar: &Scalar<'_>) -> Value {
 
 fn key_text(key: &Yaml<'_>) -> Result<String, String> {
     if let Yaml::Value(scalar) = key {
-        match plain(scalar) {
+        match scalar_to_json(scalar) {
             Value::String(text) => return Ok(text),
             value @ (Value::Number(_) | Value::Bool(_)) => return Ok(value.to_string()),
             Value::Null | Value::Array(_) | Value::Object(_) => {}
@@ -65,7 +65,7 @@ fn key_text(key: &Yaml<'_>) -> Result<String, String> {
     Err(format!("a key must be text, not {key:?}"))
 }
 
-fn function(short_name: &str, argument: Value) -> Value {
+fn long_form(short_name: &str, argument: Value) -> Value {
     match (short_name, argument) {
         ("Ref" | "Condition", argument) => json!({ short_name: argument }),
         ("GetAtt", Value::String(path)) => match path.split_once('.') {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_its_line() {
+    fn a_yaml_error_names_its_line() {
         assert!(read("a: 1\nb: [1, 2\nc: 3").is_err_and(|error| error.starts_with("line 3")));
         assert!(
             read("a: 1\na: 2")

@@ -4,7 +4,7 @@
 //! An order is due when the execution that should have finished it did not: a crash, a lost acknowledgement, an e-mail
 //! that could not be sent.
 
-use aws_adapters::{Claim, DueOrder, Orders, Ran, Workflow, database, workflows};
+use aws_adapters::{Claim, DueOrder, Orders, Workflow, database, workflows};
 use domain::{
     Error,
     workflow::{Command, Resume},
@@ -68,7 +68,7 @@ impl Step for SweepOrders {
                 End::Resumed => swept.resumed += 1,
                 End::Failed => swept.failed += 1,
                 End::GivenUp => swept.given_up += 1,
-                End::Theirs => {}
+                End::Lost => {}
             }
         }
         tracing::info!(
@@ -88,12 +88,12 @@ impl Step for SweepOrders {
     }
 }
 
-/// What became of one order that was due.
+/// How the attempt at one due order ended.
 enum End {
     Resumed,
     Failed,
     GivenUp,
-    Theirs,
+    Lost,
 }
 
 impl SweepOrders {
@@ -102,25 +102,23 @@ impl SweepOrders {
         let order_id = due.order_id;
         // A run may take most of a minute: a claim counts from when it is made, not from when the run began.
         let resume = match self.orders.claim(&due, self.clock.now()).await {
-            Ok(Claim::Ours(version)) => Command::Resume(Resume { order_id, claimed_version: Some(version) }),
-            Ok(Claim::Theirs) => return End::Theirs,
+            Ok(Claim::Claimed(version)) => {
+                Command::Resume(Resume { order_id, claimed_version: Some(version) })
+            }
+            Ok(Claim::Lost) => return End::Lost,
             Ok(Claim::GivenUp) => {
                 tracing::error!(%order_id, "given up: POST /orders/{{order_id}}/resume takes it up again");
                 return End::GivenUp;
             }
             Err(error) => {
-                tracing::warn!(%order_id, code = error.code(), "could not be claimed");
+                tracing::warn!(%order_id, error = error.chain(), "could not be claimed");
                 return End::Failed;
             }
         };
         match self.workflow.run(&resume, trace_header()).await {
-            Ok(Ran::Finished(_)) => End::Resumed,
-            Ok(Ran::Broke { error }) => {
-                tracing::warn!(%order_id, error, "could not be resumed");
-                End::Failed
-            }
+            Ok(_outcome) => End::Resumed,
             Err(error) => {
-                tracing::warn!(%order_id, code = error.code(), "could not be resumed");
+                tracing::warn!(%order_id, error = error.chain(), "could not be resumed");
                 End::Failed
             }
         }

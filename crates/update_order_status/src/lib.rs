@@ -1,16 +1,16 @@
 //! The workflow step `UpdateStatus`: one guarded transition, and what it does to stock. Only the call that made a
 //! transition announces it; whoever finds the order there already says nothing.
 
-use aws_adapters::{Advanced, Due, Orders, Stocks, Users, database};
+use aws_adapters::{Advanced, DueTime, Orders, Stocks, Users, database};
 use domain::{
     Error, Order, OrderId, Status,
     workflow::{Announcement, Change, ChangeOutcome, Resume, Topic, UpdateStatus, Updated},
 };
 use lambda_shell::{Clock, Env, SdkConfig, SetupFault, Step};
 
-/// How often a change is tried anew when others change the same order meanwhile. Each of them moved it on, and an
-/// order has few statuses: so often does nobody lose.
-const MAX_TRIES: u32 = 6;
+/// Tries of a change while others change the same order. Each lost try means that the order took another status, and
+/// it takes each status at most once.
+const MAX_TRIES: usize = Status::ALL.len();
 
 /// The function behind `UpdateStatus`.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Step for UpdateOrderStatus {
         match asked {
             UpdateStatus::Place { order_id, topic, replayed } => {
                 lambda_shell::concerning(order_id);
-                self.confirm(order_id, topic, if replayed { Due::Anew } else { Due::AsItIs }).await
+                self.confirm(order_id, topic, if replayed { DueTime::Renew } else { DueTime::Keep }).await
             }
             UpdateStatus::Change(change) => {
                 lambda_shell::concerning(change.order_id);
@@ -61,11 +61,11 @@ impl Step for UpdateOrderStatus {
 }
 
 impl UpdateOrderStatus {
-    async fn confirm(&self, order_id: OrderId, topic: Topic, due: Due) -> Result<Updated, Error> {
+    async fn confirm(&self, order_id: OrderId, topic: Topic, due: DueTime) -> Result<Updated, Error> {
         match self.orders.confirm(order_id, self.clock.now(), due).await? {
-            Advanced::Moved(order) => self.announce(&order, order.clone(), topic).await,
-            Advanced::NotThere(order) => Ok(unannounced(ChangeOutcome::Changed, order)),
-            Advanced::Missing => Err(Error::NotFound("order")),
+            Advanced::Done(order) => self.announce(&order, order.clone(), topic).await,
+            Advanced::Conflict(order) => Ok(unannounced(ChangeOutcome::Changed, order)),
+            Advanced::NotFound => Err(Error::NotFound("order")),
         }
     }
 
@@ -75,11 +75,11 @@ impl UpdateOrderStatus {
             let before = self.orders.get(*order_id).await?.ok_or(Error::NotFound("order"))?.order;
             // A repeat by the same actor is success, one version after the one that they had read.
             let repeated =
-                before.repeats(*to, actor) && if_version.is_none_or(|read| before.version == read + 1);
+                before.repeats(*to, actor) && if_version.is_none_or(|read| before.version() == read + 1);
             if repeated {
                 return Ok(unannounced(ChangeOutcome::Changed, before));
             }
-            if if_version.is_some_and(|read| read != before.version) {
+            if if_version.is_some_and(|read| read != before.version()) {
                 return Ok(unannounced(ChangeOutcome::Stale, before));
             }
             let after = match before.advance(*to, self.clock.now(), actor.clone(), reason.clone()) {
@@ -90,13 +90,13 @@ impl UpdateOrderStatus {
                 Err(other) => return Err(other),
             };
             match self.orders.advance(&before, &after, &self.stocks).await? {
-                Advanced::Moved(order) => return self.announce(&order, order.clone(), Topic::Unknown).await,
+                Advanced::Done(order) => return self.announce(&order, order.clone(), Topic::Unknown).await,
                 // Somebody was faster: look again, since the wish may still be possible, or met.
-                Advanced::NotThere(_) => {}
-                Advanced::Missing => return Err(Error::NotFound("order")),
+                Advanced::Conflict(_) => {}
+                Advanced::NotFound => return Err(Error::NotFound("order")),
             }
         }
-        Err(Error::StockContention)
+        Err(Error::StatusContention)
     }
 
     /// Confirms what is PENDING, or announces the earliest status that was not; more are the next run's.
@@ -104,8 +104,8 @@ impl UpdateOrderStatus {
         let Resume { order_id, claimed_version } = *resume;
         let stored = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?;
         let order = stored.order;
-        if order.status == Status::Pending {
-            return self.confirm(order_id, Topic::Unknown, Due::AsItIs).await;
+        if order.status() == Status::Pending {
+            return self.confirm(order_id, Topic::Unknown, DueTime::Keep).await;
         }
         let Some(version) = stored.unsent.first() else {
             self.orders.settle(order_id).await?;
@@ -115,7 +115,7 @@ impl UpdateOrderStatus {
             // Made since the claim, by an execution that is announcing it, and due again if that is cut off.
             return Ok(unannounced(ChangeOutcome::Changed, order));
         }
-        let then = order.as_of(*version).ok_or_else(|| Error::Broken {
+        let then = order.as_of(*version).ok_or_else(|| Error::Internal {
             doing: "announcing a status",
             source: "the order never had the version that waits to be announced".into(),
         })?;
@@ -127,7 +127,7 @@ impl UpdateOrderStatus {
         let topic_arn = match topic {
             Topic::Known(topic_arn) => topic_arn,
             Topic::Unknown => {
-                self.users.customer(&order.user_id).await?.and_then(|customer| customer.topic_arn)
+                self.users.recipient(&order.user_id).await?.and_then(|recipient| recipient.topic_arn)
             }
         };
         let announce = Announcement::of(announced, topic_arn);

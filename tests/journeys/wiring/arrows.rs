@@ -1,27 +1,28 @@
-//! Which crate may depend on which. Arrows run one way, so that the rules know no AWS and no function knows another.
+//! Which crate may depend on which. Dependencies run one way, so that the rules know no AWS and no function knows
+//! another.
 
 use toml_edit::{DocumentMut, Item};
 
 use super::{Complaints, HOUSE, House, assert_blamed, assert_sound, complaints};
 
-/// What a crate depends on: the tables of its manifest that say so.
+/// The tables of a manifest that name what a crate depends on: in what ships, and in its tests.
 const SHIPPED: [&str; 2] = ["dependencies", "build-dependencies"];
 const TESTED: &str = "dev-dependencies";
 
 /// The one crate that may name an AWS service client.
 const ADAPTERS: &str = "aws_adapters";
 
-/// Service clients begin so, all of them.
+/// The name of every service client begins so.
 const SERVICE_CLIENT: &str = "aws-sdk-";
 
-/// What crates for AWS, for input and output, for waiting and for chance begin with: not for the rules.
+/// The names of crates for AWS, for I/O, for waiting and for chance begin with one of these. The rules use none of them.
 const WORLDLY: [&str; 9] =
     ["aws", "lambda", "tokio", "futures", "http", "axum", "tracing", "fastrand", "rand"];
 
-/// What the interpreter may have of these: it waits, and it draws the jitter of a retry.
+/// The interpreter may use these: it waits, and it draws the jitter of a retry.
 const INTERPRETERS: [&str; 2] = ["tokio", "fastrand"];
 
-/// Whether `name` must not depend on `other`, a crate for AWS, for input and output, for waiting or for chance.
+/// Whether `other` is such a crate, and `name` must do without.
 fn unworldly(name: &str, other: &str) -> bool {
     let worldly = WORLDLY.iter().any(|world| other.starts_with(world));
     match name {
@@ -45,6 +46,17 @@ fn may(name: &str, functions: &[&str]) -> Vec<String> {
     allowed.iter().map(|name| (*name).to_owned()).collect()
 }
 
+/// The manifest of a crate of ours.
+fn manifest(house: &House, name: &str) -> Result<DocumentMut, String> {
+    let path = format!("crates/{name}/Cargo.toml");
+    house.text(&path).parse().map_err(|error| format!("{path} cannot be read: {error}"))
+}
+
+/// What a crate ships with: the names of its dependencies, without those of its tests.
+pub(super) fn shipped_with(house: &House, name: &str) -> Result<Vec<String>, String> {
+    Ok(dependencies(&manifest(house, name)?, &SHIPPED))
+}
+
 /// The names in a manifest's tables of dependencies, also in those for one target.
 fn dependencies(manifest: &DocumentMut, tables: &[&str]) -> Vec<String> {
     let of = |item: &Item| -> Vec<String> {
@@ -57,17 +69,16 @@ fn dependencies(manifest: &DocumentMut, tables: &[&str]) -> Vec<String> {
     names
 }
 
-/// Dependencies run as they are drawn, and folders have their crates' names.
+/// No crate depends on one that it must not, and every folder has its crate's name.
 fn arrows(house: &House) -> Result<Complaints, String> {
     let (crates, functions) = (house.crates(), house.functions());
     let mut found = Vec::new();
     for name in &crates {
         let path = format!("crates/{name}/Cargo.toml");
-        let manifest: DocumentMut =
-            house.text(&path).parse().map_err(|error| format!("{path} cannot be read: {error}"))?;
+        let manifest = manifest(house, name)?;
         let package = manifest["package"]["name"].as_str().unwrap_or_default();
         if package != *name {
-            found.push(format!("{path} names its crate {package}, not as its folder"));
+            found.push(format!("{path} names its crate {package}: name it {name}, as its folder"));
         }
         let may = may(name, &functions);
         // Tests may use no more of ours than the crate may.
@@ -87,14 +98,16 @@ fn arrows(house: &House) -> Result<Complaints, String> {
         let tables = if *name == "local" { &SHIPPED[..] } else { &[SHIPPED[0], SHIPPED[1], TESTED] };
         for other in dependencies(&manifest, tables) {
             if other.starts_with(SERVICE_CLIENT) && *name != ADAPTERS {
-                found.push(format!("{path}: {name} must not name {other}; {ADAPTERS} does"));
+                found.push(format!(
+                    "{path}: {name} must not depend on {other}: only {ADAPTERS} names AWS services"
+                ));
             }
         }
     }
     Ok(found)
 }
 
-/// No source but the adapters' and tests' names a service client, whatever a manifest lets it reach.
+/// Only the adapters' sources and tests name a service client. A re-export could get around the manifests.
 fn clients_in_sources(house: &House) -> Complaints {
     let allowed = |path: &str| {
         path.starts_with("crates/aws_adapters/") || path.starts_with("tests/") || path.ends_with("tests.rs")
@@ -102,18 +115,18 @@ fn clients_in_sources(house: &House) -> Complaints {
     house
         .sources("crates/")
         .filter(|(path, text)| !allowed(path) && text.contains("aws_sdk_"))
-        .map(|(path, _)| format!("{path} names an AWS service client"))
+        .map(|(path, _)| format!("{path} names an AWS service client: only {ADAPTERS} may"))
         .collect()
 }
 
 #[test]
-fn arrows_run_one_way() {
+fn dependencies_run_one_way() {
     assert_sound(&complaints(arrows(&HOUSE)));
     assert_sound(&clients_in_sources(&HOUSE));
 }
 
 #[test]
-fn an_arrow_that_runs_another_way_is_named_with_both_ends() {
+fn a_dependency_that_runs_the_other_way_is_named_with_both_ends() {
     for (name, extra, culprit) in [
         ("domain", "aws_adapters.workspace = true", "aws_adapters"),
         ("domain", "tokio.workspace = true", "tokio"),

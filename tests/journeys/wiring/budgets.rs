@@ -1,5 +1,5 @@
-//! Time budgets nest: whoever waits, waits longer than what it waits for, worst-case retries included. Else an answer
-//! comes to nobody, and a client hears of a failure that was none.
+//! Time budgets nest: every timeout exceeds the worst case of what it waits for, retries included. Otherwise a caller
+//! gives up before the answer comes, and a client hears of a failure that did not happen.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use sam_template::{FunctionResource, Template, permits};
 
 use super::{Complaints, DEFINITION, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
 
-/// An HTTP API waits no longer than this for a function.
+/// The longest that an HTTP API waits for a function.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
 const MOST_GATEWAY: Duration = Duration::from_secs(30);
 
-/// The waits that are the code's own.
+/// The timeouts that the code sets itself.
 #[derive(Clone, Copy)]
 struct Waits {
     attempt: Duration,
@@ -29,13 +29,13 @@ const WAITS: Waits = Waits {
     workflow: Timeouts::WORKFLOW,
 };
 
-/// Whose wait, and how long it may be.
-struct Wait {
+/// A timeout, or what a timeout must exceed: a name for the complaint, and the time.
+struct Budget {
     of: String,
     at_most: Duration,
 }
 
-impl Wait {
+impl Budget {
     fn new(of: impl Into<String>, at_most: Duration) -> Self {
         Self { of: of.into(), at_most }
     }
@@ -46,10 +46,12 @@ impl Wait {
 }
 
 /// Complains unless `outer` is longer than `inner`.
-fn longer(found: &mut Complaints, outer: &Wait, inner: &Wait) {
-    let (Wait { of: waits, at_most: outer }, Wait { of: awaited, at_most: inner }) = (outer, inner);
+fn longer(found: &mut Complaints, outer: &Budget, inner: &Budget) {
+    let (Budget { of: waits, at_most: outer }, Budget { of: awaited, at_most: inner }) = (outer, inner);
     if outer <= inner {
-        found.push(format!("{waits} ({outer:?}) must be longer than {awaited} ({inner:?})"));
+        found.push(format!(
+            "{waits} ({outer:?}) must be longer than {awaited} ({inner:?}): raise the one or lower the other"
+        ));
     }
 }
 
@@ -57,21 +59,21 @@ fn budgets(house: &House, waits: Waits) -> Result<Complaints, String> {
     let template = house.template()?;
     let (machine, definition) = house.workflow()?;
     let mut found = Vec::new();
-    let operation = Wait::new("Timeouts::OPERATION", waits.operation);
-    longer(&mut found, &operation, &Wait::new("Timeouts::ATTEMPT", waits.attempt));
+    let operation = Budget::new("Timeouts::OPERATION", waits.operation);
+    longer(&mut found, &operation, &Budget::new("Timeouts::ATTEMPT", waits.attempt));
     for function in &template.functions {
-        longer(&mut found, &Wait::of(function), &operation);
+        longer(&mut found, &Budget::of(function), &operation);
         if permits(&function.statements, "states:StartSyncExecution", &machine.arn) {
-            // It looks at the order before, and again after a run whose end it did not hear.
-            let all = Wait::new("Timeouts::WORKFLOW + 2 OPERATION", waits.workflow + 2 * waits.operation);
-            longer(&mut found, &Wait::of(function), &all);
+            // It reads the order before the run, and after a run whose outcome it does not know.
+            let all = Budget::new("Timeouts::WORKFLOW + 2 OPERATION", waits.workflow + 2 * waits.operation);
+            longer(&mut found, &Budget::of(function), &all);
         }
     }
     gateway(&mut found, &template);
     match definition.timeout() {
         Some(whole) => {
-            let whole = Wait::new(format!("TimeoutSeconds of {DEFINITION}"), whole);
-            longer(&mut found, &Wait::new("Timeouts::WORKFLOW", waits.workflow), &whole);
+            let whole = Budget::new(format!("TimeoutSeconds of {DEFINITION}"), whole);
+            longer(&mut found, &Budget::new("Timeouts::WORKFLOW", waits.workflow), &whole);
             tasks(&mut found, &definition, &template, waits, &whole);
         }
         None => found.push(format!("{DEFINITION} has no TimeoutSeconds")),
@@ -81,35 +83,36 @@ fn budgets(house: &House, waits: Waits) -> Result<Complaints, String> {
 
 fn gateway(found: &mut Complaints, template: &Template) {
     for route in template.apis.iter().flat_map(|api| &api.routes) {
-        let wait = Wait::new(format!("TimeoutInMillis of {} {}", route.method, route.path), route.timeout);
+        let wait = Budget::new(format!("TimeoutInMillis of {} {}", route.method, route.path), route.timeout);
         if wait.at_most > MOST_GATEWAY {
             found.push(format!("{} is more than AWS takes, {MOST_GATEWAY:?}", wait.of));
         }
         for function in template.functions.iter().filter(|function| function.logical_id == route.function) {
-            longer(found, &wait, &Wait::of(function));
+            longer(found, &wait, &Budget::of(function));
         }
     }
 }
 
-fn tasks(found: &mut Complaints, definition: &Definition, template: &Template, waits: Waits, whole: &Wait) {
-    let contended = Wait::new("Timeouts::OPERATION + CONTENTION", waits.operation + waits.contention);
+fn tasks(found: &mut Complaints, definition: &Definition, template: &Template, waits: Waits, whole: &Budget) {
+    let contended = Budget::new("Timeouts::OPERATION + CONTENTION", waits.operation + waits.contention);
     for task in definition.states().iter().filter(|state| state.state_type() == StateType::Task) {
         let Some(attempt) = task.timeout() else {
             found.push(format!("state {} has no TimeoutSeconds", task.name()));
             continue;
         };
-        let all = Wait::new(format!("state {} with all its retries", task.name()), worst_case(task, attempt));
+        let all =
+            Budget::new(format!("state {} with all its retries", task.name()), worst_case(task, attempt));
         longer(found, whole, &all);
         let called = task.arguments().and_then(|arguments| arguments["FunctionName"].as_str());
         for function in template.functions.iter().filter(|function| Some(function.arn.as_str()) == called) {
-            let wait = Wait::new(format!("TimeoutSeconds of state {}", task.name()), attempt);
-            longer(found, &wait, &Wait::of(function));
-            longer(found, &Wait::of(function), &contended);
+            let wait = Budget::new(format!("TimeoutSeconds of state {}", task.name()), attempt);
+            longer(found, &wait, &Budget::of(function));
+            longer(found, &Budget::of(function), &contended);
         }
     }
 }
 
-/// How long a task may take when every attempt takes as long as it may and every retrier is used up.
+/// How long a task takes when every attempt times out and every retry is used.
 fn worst_case(task: &State, attempt: Duration) -> Duration {
     let retriers = task.retriers().iter();
     let again = retriers.flat_map(|retrier| (0..retrier.max_attempts).map(|retry| retrier.delay(retry)));
@@ -117,12 +120,12 @@ fn worst_case(task: &State, attempt: Duration) -> Duration {
 }
 
 #[test]
-fn whoever_waits_waits_longer_than_what_it_waits_for() {
+fn every_timeout_exceeds_the_worst_case_of_what_it_waits_for() {
     assert_sound(&complaints(budgets(&HOUSE, WAITS)));
 }
 
 #[test]
-fn a_budget_that_does_not_fit_into_the_next_is_named_with_both() {
+fn a_timeout_that_is_too_short_is_named_with_what_it_waits_for() {
     let in_template = |anchor, from, to| HOUSE.broken_after(TEMPLATE, anchor, from, to);
     let of_state =
         |state: &str, from, to| HOUSE.broken_after(DEFINITION, &format!("\"{state}\": {{"), from, to);

@@ -1,7 +1,7 @@
-//! A day in a shop: everything that the shop does, once. What the functions then have read, called and needed is
-//! what the wiring must give them, and no more.
+//! A day in a shop: everything that the shop does, once. The wiring must give the functions what they read and call in
+//! it, and no more.
 //!
-//! A new route, and a new call of an old one, belongs in here: without it, its permissions seem to be granted in vain.
+//! Add a new route here, and a new AWS call of an old one. Without that, its permissions look superfluous.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use http::Method;
 use local::{aws::Fault, ground::tokens::TokenRequest};
 use serde_json::json;
 
-use crate::shop::{Customer, Shop};
+use crate::world::{Customer, Shop};
 
-/// Longer than an order waits before it is looked after.
+/// Longer than an order waits before the sweeper resumes it.
 const DUE: Duration = Duration::from_secs(61);
 
-/// Lives through the day.
+/// Runs the day in a shop.
 pub(super) async fn of_a_shop(shop: &Shop) {
     let shop = &shop.clone().stocked("TEA-1", 50).await.stocked("TEA-2", 1).await;
     keep_stock(shop).await;
@@ -35,7 +35,7 @@ async fn keep_stock(shop: &Shop) {
     assert_eq!(shop.adjust("TEA-1", "loss", -100).await.problem(), (409, "below_zero"));
 }
 
-/// Somebody registers, comes back, and moves to another address.
+/// A customer registers, registers again, and moves to another address.
 async fn register(shop: &Shop) -> Customer {
     let ada = shop.customer("Ada").await;
     assert_eq!(register_again(shop, &ada).await, 200);
@@ -53,7 +53,7 @@ async fn register_again(shop: &Shop, customer: &Customer) -> u16 {
     shop.call(Method::POST, "/users", customer, body, &[]).await.status
 }
 
-/// An order that is placed, one that is repeated, one that is short, and some that are refused.
+/// Orders: one placed, one repeated, one short of stock, and two with errors.
 async fn order(shop: &Shop, ada: &Customer) {
     assert_eq!(shop.place(ada, "one", &[("TEA-1", 1)]).await.status, 201);
     assert_eq!(shop.place(ada, "one", &[("TEA-1", 1)]).await.status, 200);
@@ -93,12 +93,12 @@ async fn share_an_address(shop: &Shop) {
     assert_eq!(shop.call(Method::DELETE, "/users/me", &twin, None, &[]).await.status, 204);
 }
 
-/// E-mails that cannot be sent: one order is finished by a person, the other by the schedule.
+/// E-mails that cannot be sent: an admin resumes one order, the sweeper the other.
 async fn interrupted(shop: &Shop, ada: &Customer) {
     shop.stack.faults().plant(|call| (call.operation == "Publish").then_some(Fault::Before));
     let by_hand = shop.place(ada, "by-hand", &[("TEA-1", 1)]).await;
     assert_eq!(shop.place(ada, "by-the-clock", &[("TEA-1", 1)]).await.status, 201);
-    // The door does not hear of a run that cannot be started, and looks into the table.
+    // Where no run can be started, the door reads the table.
     shop.stack.faults().plant(|call| (call.service == "states").then_some(Fault::Before));
     assert_eq!(shop.place(ada, "unheard", &[("TEA-1", 1)]).await.problem(), (503, "try_again"));
     shop.stack.faults().clear();

@@ -1,5 +1,5 @@
-//! Function crates against the template: each is deployed, each is nothing but wiring, and each reads exactly the
-//! environment that it is given.
+//! Function crates against the template: each is deployed once, its `main.rs` is wiring only, and it reads exactly the
+//! environment variables that it is given.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +10,12 @@ use local::{
 use time::macros::datetime;
 
 use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints, day};
-use crate::shop::Shop;
+use crate::world::Shop;
 
 /// The most lines that a `main.rs` may have.
 const MOST_MAIN_LINES: usize = 10;
 
-/// Every function crate is deployed once, and nothing else is.
+/// The template deploys every function crate once, and nothing else.
 fn deployed(house: &House) -> Result<Complaints, String> {
     let crates = house.functions();
     let mut deployed: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -26,14 +26,16 @@ fn deployed(house: &House) -> Result<Complaints, String> {
     for name in &crates {
         match deployed.get(*name).map_or(0, Vec::len) {
             1 => {}
-            0 => found.push(format!("crates/{name} is a function that {TEMPLATE} does not deploy")),
+            0 => found.push(format!(
+                "crates/{name} is a function (it has a main.rs) that {TEMPLATE} does not deploy: give it a resource"
+            )),
             times => found.push(format!("{TEMPLATE} deploys crates/{name} {times} times")),
         }
     }
     for (binary, logical_ids) in &deployed {
         if !crates.contains(&binary.as_str()) {
             let ids = logical_ids.join(", ");
-            found.push(format!("{ids} of {TEMPLATE} runs crates/{binary}, which is no function crate"));
+            found.push(format!("{ids} of {TEMPLATE} runs crates/{binary}, which has no main.rs"));
         }
     }
     Ok(found)
@@ -45,16 +47,18 @@ fn short_mains(house: &House) -> Complaints {
     for name in house.functions() {
         let lines = house.text(&format!("crates/{name}/src/main.rs")).lines().count();
         if lines > MOST_MAIN_LINES {
-            found.push(format!("crates/{name}/src/main.rs has {lines} lines, {MOST_MAIN_LINES} at most"));
+            found.push(format!(
+                "crates/{name}/src/main.rs has {lines} lines and may have {MOST_MAIN_LINES}: move the rest to lib.rs"
+            ));
         }
         if !house.0.contains_key(&format!("crates/{name}/src/lib.rs")) {
-            found.push(format!("crates/{name} has no src/lib.rs, which the local stack would run"));
+            found.push(format!("crates/{name} has no src/lib.rs: the local stack could not run it"));
         }
     }
     found
 }
 
-/// What each function reads of its environment, at its start and during a day's work, is what the template sets.
+/// Each function reads the variables that the template sets for it, at its start and during a day's work, and no others.
 async fn environment(house: &House) -> Result<Complaints, String> {
     let template = house.template()?;
     let options =
@@ -70,8 +74,10 @@ async fn environment(house: &House) -> Result<Complaints, String> {
         let set: BTreeSet<String> =
             wiring.into_iter().flat_map(|wiring| wiring.environment.keys().cloned()).collect();
         let read = function.env.names_read();
-        found.extend(read.difference(&set).map(|name| format!("{id} reads {name}, which is not set")));
-        found.extend(set.difference(&read).map(|name| format!("{id} is given {name}, which it never reads")));
+        found.extend(read.difference(&set).map(|name| format!("{id} reads {name}: set it in {TEMPLATE}")));
+        found.extend(set.difference(&read).map(|name| {
+            format!("{id} never reads {name}: take it out of {TEMPLATE}, or let day.rs do what reads it")
+        }));
     }
     Ok(found)
 }
@@ -109,7 +115,7 @@ fn a_long_main_and_a_missing_library_are_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_variable_that_a_function_reads_is_set_and_none_is_set_in_vain() {
+async fn every_variable_that_a_function_reads_is_set_and_every_variable_that_is_set_is_read() {
     assert_sound(&complaints(environment(&HOUSE).await));
 }
 

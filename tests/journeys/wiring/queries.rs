@@ -1,5 +1,5 @@
-//! The runbook's queries against what is logged: a query that names a field which no line has finds nothing, and that
-//! would show at night.
+//! The runbook's queries against the logs. A query for a field that no log line has finds nothing, and an operator would
+//! find that out at night.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,33 +11,30 @@ use super::{
     Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints, day,
     watching::{RUNBOOK, Written, as_sub},
 };
-use crate::{
-    log_lines::{Lines, listen},
-    shop::Shop,
-};
+use crate::world::{Lines, Shop, listen};
 
 const LOG_GROUP: &str = "AWS::Logs::LogGroup";
 
-/// What each line of the workflow's log has. Source: AWS Step Functions developer guide, "Using CloudWatch Logs to log
+/// The fields of each line of the workflow's log. Source: AWS Step Functions developer guide, "Using CloudWatch Logs to log
 /// execution history". `details` is left out: without execution data there is little in it.
 const OF_THE_WORKFLOW: [&str; 5] = ["id", "type", "previous_event_id", "event_timestamp", "execution_arn"];
 
-/// What Logs Insights adds to every line, or reads out of Lambda's own. Source: Amazon `CloudWatch` Logs user guide,
+/// The fields that Logs Insights adds to every line, or finds in Lambda's own lines. Source: Amazon `CloudWatch` Logs user guide,
 /// "Supported logs and discovered fields".
 const OF_INSIGHTS: [&str; 8] =
     ["@timestamp", "@message", "@log", "@logStream", "@type", "@duration", "@initDuration", "@maxMemoryUsed"];
 
-/// Words of the query language that are no fields.
+/// Words of the query language that are not fields.
 const LANGUAGE: [&str; 22] = [
     "filter", "fields", "stats", "sort", "limit", "parse", "display", "by", "as", "and", "or", "not", "in",
     "like", "asc", "desc", "count", "sum", "max", "min", "pct", "bin",
 ];
 
-/// Log lines as CloudWatch gets them: each field's path, and the texts that were seen in it.
-type Fields = BTreeMap<String, BTreeSet<String>>;
+/// The fields of log lines, by path, with the texts that they had.
+type LogFields = BTreeMap<String, BTreeSet<String>>;
 
-/// What the functions log during a day in the shop, a bad one.
-async fn logged() -> Fields {
+/// What the functions log during a day in the shop on which things fail.
+async fn logged() -> LogFields {
     let lines = Lines::default();
     let to = lines.clone();
     let layer = lambda_shell::log_lines(move || to.clone());
@@ -46,7 +43,7 @@ async fn logged() -> Fields {
     let shop = Shop::open().await;
     day::of_a_shop(&shop).await;
     let bob = shop.customer("Carol").await;
-    // Rows that others hold, a mail that does not go out, and a sweep that finishes nothing.
+    // A transaction conflicts, a mail cannot be sent, and a sweep finishes nothing.
     let mut held = false;
     shop.stack.faults().plant(move |call| match call.operation.as_str() {
         "TransactWriteItems" if !held => {
@@ -62,7 +59,7 @@ async fn logged() -> Fields {
     shop.stack.faults().clear();
     drop(guard);
     let text = lines.text();
-    let mut fields = Fields::new();
+    let mut fields = LogFields::new();
     for line in text.lines() {
         let line: Value = serde_json::from_str(line).expect("a log line is JSON");
         collect(&line, "", &mut fields);
@@ -70,7 +67,7 @@ async fn logged() -> Fields {
     fields
 }
 
-fn collect(value: &Value, path: &str, fields: &mut Fields) {
+fn collect(value: &Value, path: &str, fields: &mut LogFields) {
     if let Some(map) = value.as_object() {
         for (key, value) in map {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
@@ -85,24 +82,24 @@ fn collect(value: &Value, path: &str, fields: &mut Fields) {
 }
 
 /// The fields of the API's access log.
-fn access_log(written: &Written) -> Result<Fields, String> {
+fn access_log(written: &Written) -> Result<LogFields, String> {
     let (id, api) = written.of_type("AWS::Serverless::HttpApi").next().ok_or("there is no API")?;
     let format = as_sub(&api["AccessLogSettings"]["Format"]);
     let line =
         serde_json::from_str(&format).map_err(|fault| format!("{id}: the access log's format: {fault}"))?;
-    let mut fields = Fields::new();
+    let mut fields = LogFields::new();
     collect(&line, "", &mut fields);
     Ok(fields)
 }
 
-/// The runbook's queries: whose log they are for, and the query.
+/// The runbook's queries: the log that each is for, and its text.
 fn queries(house: &House) -> Vec<(&str, &str)> {
     let blocks = house.text(RUNBOOK).split("```").skip(1).step_by(2);
     let queries = blocks.filter_map(|block| block.strip_prefix("insights"));
     queries.filter_map(|block| block.split_once('\n')).map(|(of, query)| (of.trim(), query)).collect()
 }
 
-/// A query without its texts and patterns, and the texts that it compares fields with.
+/// A query without its quoted texts and patterns, and the texts that it compares fields with.
 fn read(query: &str) -> (String, Vec<(String, String)>) {
     let mut bare = String::new();
     let mut compared = Vec::new();
@@ -121,11 +118,11 @@ fn read(query: &str) -> (String, Vec<(String, String)>) {
     (bare + rest, compared)
 }
 
-/// Every field that the runbook's queries name is one that the log they are for has, and what they look for is found.
-fn fields(house: &House, logged: &Fields) -> Result<Complaints, String> {
+/// Every field that a query names is in the log that it is for, and every text that it looks for is logged.
+fn fields(house: &House, logged: &LogFields) -> Result<Complaints, String> {
     let written = Written::of(house)?;
     let access = access_log(&written)?;
-    let workflow: Fields =
+    let workflow: LogFields =
         OF_THE_WORKFLOW.iter().map(|field| ((*field).to_owned(), BTreeSet::new())).collect();
     let mut found = Vec::new();
     for (of, query) in queries(house) {
@@ -134,7 +131,7 @@ fn fields(house: &House, logged: &Fields) -> Result<Complaints, String> {
             "ApiAccessLog" => (&access, false),
             "OrderWorkflowLog" => (&workflow, false),
             _ => {
-                found.push(format!("{RUNBOOK}: a query is for {of:?}, which is no log"));
+                found.push(format!("{RUNBOOK}: a query is for {of:?}, which is no log: functions, ApiAccessLog or OrderWorkflowLog"));
                 continue;
             }
         };
@@ -144,7 +141,7 @@ fn fields(house: &House, logged: &Fields) -> Result<Complaints, String> {
         let (bare, compared) = read(query);
         let words = bare.split(|at: char| !(at.is_alphanumeric() || "@._".contains(at)));
         let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-        // What stands after `as`, there may be more than one, is a name that the query gives.
+        // Words after `as` are names that the query gives. There may be several.
         let mut given = BTreeSet::new();
         for line in bare.lines() {
             let mut after_as = false;
@@ -160,7 +157,9 @@ fn fields(house: &House, logged: &Fields) -> Result<Complaints, String> {
             let number = word.starts_with(char::is_numeric);
             let known = known.contains_key(word) || OF_INSIGHTS.contains(&word);
             if !number && !known && !LANGUAGE.contains(&word) && !given.contains(word) {
-                found.push(format!("{RUNBOOK}: a query for {of} names {word}, which is not in that log"));
+                found.push(format!(
+                    "{RUNBOOK}: a query for {of} names {word}, and no line of that log has it"
+                ));
             }
         }
         for (field, text) in compared {

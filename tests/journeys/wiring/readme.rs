@@ -1,32 +1,59 @@
-//! README against what it describes: its map against the folders, its tables against template, flags and a placed
-//! order, its commands against CI. What it promises the absence of, and no other check looks for, is looked for here.
+//! README and docs against what they describe: the map against the folders, tables against template, flags, workflow and
+//! a placed order, pictures against the transitions, commands against CI, links against files. What the README promises
+//! the absence of, and no other check looks for, is looked for here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use aws_adapters::Timeouts;
+use domain::Status;
 use local::aws::Recorded;
 
-use super::{Complaints, HOUSE, House, assert_blamed, assert_sound, complaints, day};
-use crate::shop::Shop;
+use super::{Complaints, DEFINITION, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints, day};
+use crate::world::Shop;
 
 const README: &str = "README.md";
+const API: &str = "docs/api.md";
+const ARCHITECTURE: &str = "docs/architecture.md";
+const COSTS: &str = "docs/costs.md";
+const DEPLOY: &str = "docs/deploy.md";
+const DEVELOPMENT: &str = "docs/development.md";
 const CI: &str = ".ci/run";
 const MAIN: &str = "crates/local/src/main.rs";
 
-/// The folders that the map lists entry by entry; of all others it names the folder alone.
-const LISTED: [&str; 7] = ["crates/", "step_function/", "infra/", "docs/", "scripts/", "tests/", ".ci/"];
+/// The folders that the map lists entry by entry; of all others it names the folder alone. The README's links list what
+/// is in `docs/`.
+const LISTED: [&str; 6] = ["crates/", "step_function/", "infra/", "scripts/", "tests/", ".ci/"];
 
-/// The lines between a heading and the next one.
-fn section<'h>(house: &'h House, heading: &str) -> impl Iterator<Item = &'h str> {
-    let after = house.text(README).lines().skip_while(move |line| *line != heading).skip(1);
+/// The files that set the lints.
+const LINTS: [&str; 2] = [".clippy.toml", "Cargo.toml"];
+
+/// A README that is longer is not read to its end.
+const MOST_LINES: usize = 220;
+const MOST_WORDS: usize = 2_000;
+
+/// README and docs: path and text.
+fn pages(house: &House) -> impl Iterator<Item = (&str, &str)> {
+    let all = house.0.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    all.filter(|(path, _)| *path == README || path.starts_with("docs/"))
+}
+
+/// The lines of a page between a heading and the next one.
+fn section<'h>(house: &'h House, page: &str, heading: &str) -> impl Iterator<Item = &'h str> {
+    let after = house.text(page).lines().skip_while(move |line| *line != heading).skip(1);
     after.take_while(|line| !line.starts_with("## "))
 }
 
 /// The cells of a section's tables, row by row, without the heads.
-fn rows(house: &House, heading: &str) -> Vec<Vec<String>> {
+fn rows(house: &House, page: &str, heading: &str) -> Vec<Vec<String>> {
     let cells = |line: &str| -> Vec<String> {
-        line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+        let line = line.strip_prefix('|').unwrap_or(line);
+        let line = line.strip_suffix('|').unwrap_or(line);
+        line.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
     };
-    let lines: Vec<&str> = section(house, heading).collect();
+    let lines: Vec<&str> = section(house, page, heading).collect();
     let rule = |line: &str| line.starts_with("|--");
     let mut rows = Vec::new();
     for (at, line) in lines.iter().enumerate() {
@@ -38,11 +65,39 @@ fn rows(house: &House, heading: &str) -> Vec<Vec<String>> {
     rows
 }
 
+/// A page's text without its blocks of code, and those blocks, each with the name of its language.
+fn prose_and_code(text: &str) -> (String, Vec<(&str, &str)>) {
+    let mut prose = String::new();
+    let mut code = Vec::new();
+    for (at, piece) in text.split("```").enumerate() {
+        if at % 2 == 0 {
+            prose.push_str(piece);
+        } else {
+            code.push(piece.split_once('\n').unwrap_or((piece, "")));
+        }
+    }
+    (prose, code)
+}
+
+/// The README can be read in one go.
+fn length(house: &House) -> Complaints {
+    let text = house.text(README);
+    let (lines, words) = (text.lines().count(), text.split_whitespace().count());
+    let mut found = Vec::new();
+    if lines > MOST_LINES {
+        found.push(format!("{README} has {lines} lines, {} too many", lines - MOST_LINES));
+    }
+    if words > MOST_WORDS {
+        found.push(format!("{README} has {words} words, {} too many", words - MOST_WORDS));
+    }
+    found
+}
+
 /// The map names every folder, every entry of the listed ones, and nothing that is not there.
 fn map(house: &House) -> Complaints {
     let mut mapped = BTreeSet::new();
     let mut folder = "";
-    for line in section(house, "## The map").skip_while(|line| *line != "```").skip(1) {
+    for line in section(house, README, "## The map").skip_while(|line| *line != "```").skip(1) {
         if line == "```" {
             break;
         }
@@ -70,24 +125,79 @@ fn map(house: &House) -> Complaints {
     missing.chain(gone).collect()
 }
 
+/// Whether the repository has this file or folder.
+fn exists(house: &House, path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    house.0.contains_key(path) || house.0.keys().any(|file| file.starts_with(&format!("{path}/")))
+}
+
 /// Every path that stands in backticks exists.
 fn paths(house: &House) -> Complaints {
+    let folders: BTreeSet<&str> = house.0.keys().filter_map(|path| Some(path.split_once('/')?.0)).collect();
     let mut found = Vec::new();
-    // Odd pieces between backticks are code; a fence's are too, and hold no path alone.
-    for quoted in house.text(README).split('`').skip(1).step_by(2) {
-        let begins = LISTED.iter().any(|folder| quoted.starts_with(folder));
-        let exists = house.0.keys().any(|path| path == quoted || path.starts_with(&format!("{quoted}/")));
-        if begins && !quoted.contains(char::is_whitespace) && !exists {
-            found.push(format!("{README} names {quoted}, which is not there"));
+    for (page, text) in pages(house) {
+        // Odd pieces between backticks are code; a fence's are too, and hold no path alone.
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let begins = quoted.split_once('/').is_some_and(|(top, _)| folders.contains(top));
+            if begins && !quoted.contains(char::is_whitespace) && !exists(house, quoted) {
+                found.push(format!("{page} names {quoted}, which is not there"));
+            }
         }
     }
     found
 }
 
-/// The API's table is the template's routes.
+/// What a heading is called in a link.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|at| at.is_alphanumeric() || [' ', '-', '_'].contains(at));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+/// The links of a page that lead into this repository: the file from its root, and the heading.
+fn links(page: &str, text: &str) -> Vec<(String, String)> {
+    let folder = page.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let (prose, _) = prose_and_code(text);
+    let targets = prose.split("](").skip(1).filter_map(|after| Some(after.split_once(')')?.0));
+    let inside = targets.filter(|target| !target.contains("://"));
+    let resolved = inside.map(|target| {
+        let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+        let file = match file.strip_prefix("../") {
+            _ if file.is_empty() => page.to_owned(),
+            Some(above) => above.to_owned(),
+            None if folder.is_empty() => file.to_owned(),
+            None => format!("{folder}/{file}"),
+        };
+        (file, heading.to_owned())
+    });
+    resolved.collect()
+}
+
+/// Every link leads to a file and a heading that are there, and the README leads to every page.
+fn linked(house: &House) -> Complaints {
+    let mut found = Vec::new();
+    for (page, text) in pages(house) {
+        for (file, heading) in links(page, text) {
+            let (prose, _) = prose_and_code(house.text(&file));
+            let mut headings =
+                prose.lines().filter_map(|line| Some(line.strip_prefix('#')?.split_once(' ')?.1));
+            if !exists(house, &file) {
+                found.push(format!("{page} links to {file}, which is not there"));
+            } else if !heading.is_empty() && !headings.any(|there| anchor(there) == heading) {
+                found.push(format!("{page} links to {file}#{heading}, which is no heading there"));
+            }
+        }
+    }
+    let leads: BTreeSet<String> =
+        links(README, house.text(README)).into_iter().map(|(file, _)| file).collect();
+    let lost = pages(house).map(|(page, _)| page).filter(|page| *page != README && !leads.contains(*page));
+    found.extend(lost.map(|page| format!("{README} does not link to {page}")));
+    found
+}
+
+/// The routes' table is the template's routes.
 fn routes(house: &House) -> Result<Complaints, String> {
     let template = house.template()?;
-    let shown: BTreeSet<(String, String)> = rows(house, "## The API")
+    let shown: BTreeSet<(String, String)> = rows(house, API, "## Routes")
         .into_iter()
         .filter_map(|row| Some((row.first()?.clone(), row.get(2)?.clone())))
         .collect();
@@ -97,19 +207,22 @@ fn routes(house: &House) -> Result<Complaints, String> {
         let owner = function.map_or_else(String::new, |function| function.binary.clone());
         wired.insert((format!("{} {}", route.method, route.path), owner));
     }
-    Ok(differences("route", &shown, &wired))
+    Ok(differences(API, "route", &shown, &wired))
 }
 
-/// The parameters' table is the template's parameters.
+/// The parameters' table is the template's parameters, with their defaults.
 fn parameters(house: &House) -> Result<Complaints, String> {
-    let shown = rows(house, "## Deploy it").into_iter().filter_map(|row| row.into_iter().next()).collect();
-    let there: BTreeSet<String> = house.template()?.parameters.into_keys().collect();
-    Ok(differences("parameter", &shown, &there))
+    let shown = rows(house, DEPLOY, "## Parameters")
+        .into_iter()
+        .filter_map(|row| Some((row.first()?.clone(), row.get(1)?.clone())))
+        .collect();
+    let there: BTreeSet<(String, String)> = house.template()?.parameters.into_iter().collect();
+    Ok(differences(DEPLOY, "parameter", &shown, &there))
 }
 
 /// The flags' table is the flags, with their defaults.
 fn flags(house: &House) -> Complaints {
-    let shown: BTreeSet<(String, String)> = rows(house, "## Run it")
+    let shown: BTreeSet<(String, String)> = rows(house, DEVELOPMENT, "## Flags")
         .into_iter()
         .filter_map(|row| Some((row.first()?.clone(), row.get(1)?.clone())))
         // The template's default is a place to look in, which clap does not know.
@@ -124,19 +237,110 @@ fn flags(house: &House) -> Complaints {
         let field = lines.next().and_then(|line| line.split_once(':')).map_or("", |(name, _)| name);
         there.insert((format!("--{}", field.replace('_', "-")), default));
     }
-    differences("flag", &shown, &there)
+    differences(DEVELOPMENT, "flag", &shown, &there)
 }
 
-fn differences<T: Ord + std::fmt::Debug>(what: &str, shown: &BTreeSet<T>, there: &BTreeSet<T>) -> Complaints {
-    let missing = there.difference(shown).map(|one| format!("{README} does not show the {what} {one:?}"));
-    let gone =
-        shown.difference(there).map(|one| format!("{README} shows the {what} {one:?}, which is not so"));
+fn differences<T: Ord + std::fmt::Debug>(
+    page: &str,
+    what: &str,
+    shown: &BTreeSet<T>,
+    there: &BTreeSet<T>,
+) -> Complaints {
+    let missing = there.difference(shown).map(|one| format!("{page} does not show the {what} {one:?}"));
+    let gone = shown.difference(there).map(|one| format!("{page} shows the {what} {one:?}, which is not so"));
     missing.chain(gone).collect()
+}
+
+/// The picture and the table of an order's states are the transitions that the domain allows.
+fn transitions(house: &House) -> Complaints {
+    const HEADING: &str = "## An order's states";
+    let begins = |to: &Status| Status::ALL.iter().all(|from| from.step(*to).is_err());
+    let ends = |from: &Status| Status::ALL.iter().all(|to| from.step(*to).is_err());
+    let all = Status::ALL.iter();
+    let mut there: BTreeSet<(String, String)> = all
+        .clone()
+        .flat_map(|from| Status::ALL.iter().filter(|to| from.step(**to).is_ok()).map(move |to| (from, to)))
+        .map(|(from, to)| (from.to_string(), to.to_string()))
+        .collect();
+    there.extend(all.clone().filter(|to| begins(to)).map(|to| (String::new(), to.to_string())));
+    let in_table = rows(house, ARCHITECTURE, HEADING).into_iter().filter_map(|row| {
+        let to = row.get(1)?.clone();
+        Some(row.first()?.split(", ").map(|from| (from.to_owned(), to.clone())).collect::<Vec<_>>())
+    });
+    let mut found =
+        differences(ARCHITECTURE, "transition in the table", &in_table.flatten().collect(), &there);
+    there.extend(all.filter(|from| ends(from)).map(|from| (from.to_string(), String::new())));
+    let arrows = section(house, ARCHITECTURE, HEADING).filter_map(|line| line.trim().split_once(" --> "));
+    let in_picture = arrows.map(|(from, to)| {
+        let to = to.split_once(':').map_or(to, |(to, _)| to);
+        let point = |name: &str| if name == "[*]" { String::new() } else { name.to_owned() };
+        (point(from), point(to))
+    });
+    found.extend(differences(ARCHITECTURE, "transition in the picture", &in_picture.collect(), &there));
+    found
+}
+
+/// The README's picture shows the states that place an order, in the order in which they come, and no others.
+fn picture(house: &House) -> Result<Complaints, String> {
+    let (_, definition) = house.workflow()?;
+    let (_, code) = prose_and_code(house.text(README));
+    let picture = code.into_iter().find(|(language, _)| *language == "mermaid").map_or("", |(_, text)| text);
+    let mut words: Vec<&str> = picture.split(|at: char| !at.is_alphanumeric()).collect();
+    // `CheckInventory`: a capital, and another one after a small letter.
+    words.retain(|word| {
+        word.starts_with(char::is_uppercase)
+            && word.as_bytes().windows(2).any(|at| at[0].is_ascii_lowercase() && at[1].is_ascii_uppercase())
+    });
+    let shown: BTreeSet<&str> = words.into_iter().collect();
+    let mut found: Complaints = shown
+        .iter()
+        .filter(|word| definition.state(word).is_none())
+        .map(|word| format!("{README}: the picture shows {word}, which is no state of {DEFINITION}"))
+        .collect();
+    let tasks = definition.states().iter().filter(|state| state.resource().is_some());
+    // The mark of an order that has another announcement waiting: not on the way that is shown.
+    let tasks = tasks.map(asl::State::name).filter(|name| *name != "MarkOneNotified");
+    let missing = tasks.filter(|name| !shown.contains(name));
+    found.extend(missing.map(|name| format!("{README}: the picture does not show the state {name}")));
+    Ok(found)
+}
+
+/// The timeouts' table is what template, workflow and code wait for.
+fn timeouts(house: &House) -> Result<Complaints, String> {
+    let template = house.template()?;
+    let (_, definition) = house.workflow()?;
+    let seconds = |time: Duration| format!("{} s", format!("{time:?}").trim_end_matches('s'));
+    let of = |binary: &str| {
+        template.functions.iter().find(|function| function.binary == binary).map(|function| function.timeout)
+    };
+    let gateway = template.apis.iter().flat_map(|api| &api.routes).map(|route| route.timeout).max();
+    let state = definition.state("CreateOrder").and_then(asl::State::timeout);
+    let waits = [
+        gateway,
+        of("place_order"),
+        Some(Timeouts::WORKFLOW),
+        Some(Timeouts::OPERATION),
+        definition.timeout(),
+        state,
+        of("create_order"),
+        Some(Timeouts::OPERATION),
+    ];
+    let there: Vec<String> = waits.into_iter().map(|wait| wait.map(seconds).unwrap_or_default()).collect();
+    let shown: Vec<String> = rows(house, ARCHITECTURE, "## Timeouts")
+        .into_iter()
+        .filter_map(|row| row.get(1).map(|wait| wait.trim_end_matches(" each").to_owned()))
+        .collect();
+    let right = shown == there;
+    Ok(if right {
+        Vec::new()
+    } else {
+        vec![format!("{ARCHITECTURE}: the timeouts are {there:?}, not {shown:?}")]
+    })
 }
 
 /// What CI runs is what the README tells people to run.
 fn commands(house: &House) -> Complaints {
-    let mut lines = section(house, "## Test it").skip_while(|line| *line != "```sh").skip(1);
+    let mut lines = section(house, README, "## Test it").skip_while(|line| *line != "```sh").skip(1);
     let command = lines.next().unwrap_or_default();
     let ran = house.text(CI).lines().any(|line| line.starts_with("part ") && line.ends_with(command));
     if command.starts_with("cargo test") && ran {
@@ -144,6 +348,36 @@ fn commands(house: &House) -> Complaints {
     } else {
         vec![format!("{CI} does not run what {README} says tests everything: {command:?}")]
     }
+}
+
+/// The checks' table is CI's parts, in the order in which they run.
+fn parts(house: &House) -> Complaints {
+    let shown: Vec<String> =
+        rows(house, DEVELOPMENT, "## Checks").into_iter().filter_map(|row| row.into_iter().next()).collect();
+    let lines = house.text(CI).lines().filter_map(|line| line.strip_prefix("part "));
+    let run: Vec<&str> = lines.filter_map(|line| line.split_whitespace().next()).collect();
+    if shown == run {
+        Vec::new()
+    } else {
+        vec![format!("{CI} runs {run:?}, and {DEVELOPMENT} shows {shown:?}")]
+    }
+}
+
+/// Each absence that the README promises names its check.
+fn absences(house: &House) -> Complaints {
+    let lines: Vec<&str> = section(house, README, "## What is not there").collect();
+    let text = lines.join("\n");
+    let mut promises = text.split("\n- ").skip(1).peekable();
+    if promises.peek().is_none() {
+        return vec![format!("{README} promises no absence")];
+    }
+    promises
+        .filter(|promise| {
+            let named = promise.rsplit_once("(`").and_then(|(_, after)| Some(after.split_once('`')?.0));
+            !named.is_some_and(|path| path.starts_with("tests/") || LINTS.contains(&path))
+        })
+        .map(|promise| format!("{README} does not say what checks this: {promise}"))
+        .collect()
 }
 
 /// Every script is run by CI, or by one that is.
@@ -165,24 +399,9 @@ fn races(house: &House) -> Complaints {
     let chance =
         house.sources("tests/journeys/").filter(|(_, text)| text.contains(concat!("in see", "ds()")));
     chance
-        .filter_map(|(path, _)| path.strip_prefix("tests/journeys/")?.strip_suffix(".rs"))
+        .filter_map(|(path, _)| path.rsplit('/').next()?.strip_suffix(".rs"))
         .filter(|module| !again.contains(&format!(" {module}::")))
         .map(|module| format!("{CI} does not run {module}:: with more seeds"))
-        .collect()
-}
-
-/// What is said not to be there yet is not there.
-fn not_yet(house: &House) -> Complaints {
-    let text: String = section(house, "## Deploy it").collect::<Vec<_>>().join(" ");
-    let Some((_, missing)) = text.split_once("**Not there yet:**") else { return Vec::new() };
-    missing
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|kind| {
-            kind.starts_with("AWS::") && house.text(super::TEMPLATE).contains(&format!("Type: {kind}"))
-        })
-        .map(|kind| format!("{README} says that there is no {kind} yet, and there is"))
         .collect()
 }
 
@@ -214,18 +433,18 @@ async fn cost_of_an_order() -> BTreeMap<String, [String; 3]> {
 
 /// The cost table is what an order costs.
 fn costs(house: &House, costs: &BTreeMap<String, [String; 3]>) -> Complaints {
-    let shown: BTreeSet<Vec<String>> = rows(house, "## What an order costs").into_iter().collect();
+    let shown: BTreeSet<Vec<String>> = rows(house, COSTS, "## An order").into_iter().collect();
     let there: BTreeSet<Vec<String>> = costs
         .iter()
         .map(|(operation, [calls, read, write])| {
             vec![calls.clone(), operation.clone(), read.clone(), write.clone()]
         })
         .collect();
-    let mut found = differences("cost", &shown, &there);
+    let mut found = differences(COSTS, "cost", &shown, &there);
     let sum = |at: usize| -> u64 { shown.iter().filter_map(|row| row.get(at)?.parse::<u64>().ok()).sum() };
     let total = format!("That is {} read units and {} write units", sum(2), sum(3));
-    if !section(house, "## What an order costs").any(|line| line.contains(&total)) {
-        found.push(format!("{README} does not say {total:?}"));
+    if !section(house, COSTS, "## An order").any(|line| line.contains(&total)) {
+        found.push(format!("{COSTS} does not say {total:?}"));
     }
     found
 }
@@ -233,7 +452,7 @@ fn costs(house: &House, costs: &BTreeMap<String, [String; 3]>) -> Complaints {
 /// The calls of a day that write without a condition, or scan.
 fn unconditional(calls: &[Recorded]) -> Complaints {
     let mut found = Vec::new();
-    for Recorded { call, needs, text, .. } in calls {
+    for Recorded { call, permissions: needs, text, .. } in calls {
         let writes = ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"]
             .contains(&call.operation.as_str());
         // A transaction needs one permission for each of its parts.
@@ -259,52 +478,99 @@ fn ignored(house: &House) -> Complaints {
 }
 
 #[test]
-fn the_readme_describes_what_is_there() {
+fn the_readme_and_the_docs_describe_what_is_there() {
+    assert_sound(&length(&HOUSE));
     assert_sound(&map(&HOUSE));
     assert_sound(&paths(&HOUSE));
+    assert_sound(&linked(&HOUSE));
     assert_sound(&complaints(routes(&HOUSE)));
     assert_sound(&complaints(parameters(&HOUSE)));
     assert_sound(&flags(&HOUSE));
+    assert_sound(&transitions(&HOUSE));
+    assert_sound(&complaints(picture(&HOUSE)));
+    assert_sound(&complaints(timeouts(&HOUSE)));
     assert_sound(&commands(&HOUSE));
+    assert_sound(&parts(&HOUSE));
     assert_sound(&scripts(&HOUSE));
     assert_sound(&races(&HOUSE));
-    assert_sound(&not_yet(&HOUSE));
+    assert_sound(&absences(&HOUSE));
     assert_sound(&ignored(&HOUSE));
 }
 
 #[test]
 fn what_the_readme_gets_wrong_is_named() {
     let readme = |from, to| HOUSE.broken(README, from, to);
+    let longer = |end: &str| HOUSE.with(README, &format!("{}{}", HOUSE.text(README), end.repeat(2_000)));
+    assert_blamed(&length(&longer("\n")), &["lines", "too many"]);
+    assert_blamed(&length(&longer("word ")), &["words", "too many"]);
     assert_blamed(&map(&readme("  query/ ", "  querying/ ")), &["crates/querying/", "not there"]);
     assert_blamed(&map(&readme("  query/ ", "  querying/ ")), &["does not name crates/query/"]);
     assert_blamed(&map(&HOUSE.with("scripts/deploy", "")), &["does not name scripts/deploy"]);
-    assert_blamed(&map(&HOUSE.with("docs/index.md", "")), &["does not name docs/index.md"]);
+    assert_blamed(&map(&HOUSE.with("docker/Dockerfile", "")), &["does not name docker/"]);
     assert_blamed(&paths(&readme("src/quote.rs", "src/price.rs")), &["crates/domain/src/price.rs"]);
-    assert_blamed(&complaints(routes(&readme("GET /health", "GET /alive"))), &["does not show", "/health"]);
-    assert_blamed(&complaints(routes(&readme("GET /health", "GET /alive"))), &["/alive", "not so"]);
-    let removed = HOUSE.broken(super::TEMPLATE, "Path: /health", "Path: /alive");
-    assert_blamed(&complaints(routes(&removed)), &["/health", "not so"]);
-    assert_blamed(&complaints(parameters(&readme("| `LogLevel`", "| `Level`"))), &["LogLevel"]);
-    assert_blamed(&flags(&readme("| `--port` | 3000", "| `--port` | 3001")), &["--port", "3001"]);
-    assert_blamed(&flags(&readme("| `--ephemeral`", "| `--memory`")), &["--ephemeral"]);
-    assert_blamed(&flags(&HOUSE.broken(MAIN, "    no_demo: bool", "    bare: bool")), &["--bare"]);
     assert_blamed(&commands(&readme("cargo test --workspace", "cargo test")), &[CI, "cargo test"]);
     assert_blamed(&commands(&HOUSE.broken(CI, "cargo test --workspace\n", "true\n")), &[CI]);
+    assert_blamed(
+        &complaints(picture(&readme("UpdateStatus[", "ConfirmOrder["))),
+        &["ConfirmOrder", "no state"],
+    );
+    let unmarked = HOUSE.with(README, &HOUSE.text(README).replace("MarkNotified", "mark"));
+    assert_blamed(&complaints(picture(&unmarked)), &["does not show", "MarkNotified"]);
+    assert_blamed(&absences(&readme("(`tests/journeys/wiring/rooms.rs`)", "")), &["starts nothing"]);
+    assert_blamed(&absences(&readme("## What is not there", "## What is there")), &["no absence"]);
     assert_blamed(&scripts(&HOUSE.with("scripts/deploy", "#!/bin/sh")), &[CI, "scripts/deploy"]);
     assert_blamed(&scripts(&HOUSE.broken(CI, "part licences scripts/licences", "")), &["scripts/licences"]);
     assert_blamed(&races(&HOUSE.broken(CI, " races::", "")), &["races::", CI]);
-    let denied =
-        readme("## Deploy it\n", "## Deploy it\n\n**Not there yet:** any `AWS::CloudWatch::Alarm`.\n");
-    assert_blamed(&not_yet(&denied), &["AWS::CloudWatch::Alarm"]);
     let skipped = HOUSE.with("tests/journeys/skipped.rs", concat!("#[", "ignore = \"slow\"]"));
     assert_blamed(&ignored(&skipped), &["tests/journeys/skipped.rs"]);
 }
 
+#[test]
+fn what_the_docs_get_wrong_is_named() {
+    let broken = |page, from, to| HOUSE.broken(page, from, to);
+    let moved = broken(API, "`crates/domain/src/error.rs`", "`crates/domain/src/errors/`");
+    assert_blamed(&paths(&moved), &[API, "crates/domain/src/errors/"]);
+    let lost = broken(README, "(docs/costs.md)", "(docs/cost.md)");
+    assert_blamed(&linked(&lost), &["links to docs/cost.md", "not there"]);
+    assert_blamed(&linked(&lost), &["does not link to docs/costs.md"]);
+    assert_blamed(&linked(&HOUSE.with("docs/index.md", "")), &["does not link to docs/index.md"]);
+    let above = broken(ARCHITECTURE, "(../README.md)", "(../README.rst)");
+    assert_blamed(&linked(&above), &[ARCHITECTURE, "README.rst"]);
+    let renamed = broken("docs/sign_in.md", "## The first admin", "## Admins");
+    assert_blamed(&linked(&renamed), &[API, "docs/sign_in.md#the-first-admin", "no heading"]);
+    let alive = || broken(API, "GET /health", "GET /alive");
+    assert_blamed(&complaints(routes(&alive())), &["does not show", "/health"]);
+    assert_blamed(&complaints(routes(&alive())), &["/alive", "not so"]);
+    let removed = broken(TEMPLATE, "Path: /health", "Path: /alive");
+    assert_blamed(&complaints(routes(&removed)), &["/health", "not so"]);
+    assert_blamed(&complaints(parameters(&broken(DEPLOY, "| `LogLevel`", "| `Level`"))), &["LogLevel"]);
+    let kept = broken(DEPLOY, "| `LogRetentionDays` | 30", "| `LogRetentionDays` | 31");
+    assert_blamed(&complaints(parameters(&kept)), &["LogRetentionDays", "31", "not so"]);
+    assert_blamed(
+        &flags(&broken(DEVELOPMENT, "| `--port` | 3000", "| `--port` | 3001")),
+        &["--port", "3001"],
+    );
+    assert_blamed(&flags(&broken(DEVELOPMENT, "| `--ephemeral`", "| `--memory`")), &["--ephemeral"]);
+    assert_blamed(&flags(&broken(MAIN, "    no_demo: bool", "    bare: bool")), &["--bare"]);
+    let arrow = broken(ARCHITECTURE, "    SHIPPED --> DELIVERED\n", "    SHIPPED --> CANCELLED\n");
+    assert_blamed(&transitions(&arrow), &["picture", "DELIVERED", "does not show"]);
+    assert_blamed(&transitions(&arrow), &["picture", "(\"SHIPPED\", \"CANCELLED\")", "not so"]);
+    let end = broken(ARCHITECTURE, "    REJECTED --> [*]\n", "");
+    assert_blamed(&transitions(&end), &["picture", "REJECTED", "does not show"]);
+    let row = broken(ARCHITECTURE, "| PENDING, CONFIRMED | CANCELLED |", "| CONFIRMED | CANCELLED |");
+    assert_blamed(&transitions(&row), &["table", "(\"PENDING\", \"CANCELLED\")", "does not show"]);
+    let slower = HOUSE.broken(DEFINITION, "\"TimeoutSeconds\": 20", "\"TimeoutSeconds\": 19");
+    assert_blamed(&complaints(timeouts(&slower)), &[ARCHITECTURE, "19 s"]);
+    assert_blamed(&complaints(timeouts(&broken(ARCHITECTURE, "| 21.5 s |", "| 21 s |"))), &["21.5 s"]);
+    assert_blamed(&parts(&broken(DEVELOPMENT, "| replay |", "| repeat |")), &["replay", "repeat"]);
+    assert_blamed(&parts(&broken(CI, "part newman ", "part postman ")), &["postman", DEVELOPMENT]);
+}
+
 #[tokio::test(start_paused = true)]
-async fn an_order_costs_what_the_readme_says() {
+async fn an_order_costs_what_the_docs_say() {
     let cost = cost_of_an_order().await;
     assert_sound(&costs(&HOUSE, &cost));
-    let dearer = HOUSE.broken(README, "| 2 | `UpdateItem` | 0 | 4 |", "| 2 | `UpdateItem` | 0 | 5 |");
+    let dearer = HOUSE.broken(COSTS, "| 2 | `UpdateItem` | 0 | 4 |", "| 2 | `UpdateItem` | 0 | 5 |");
     assert_blamed(&costs(&dearer, &cost), &["UpdateItem", "\"5\""]);
     assert_blamed(&costs(&dearer, &cost), &["11 write units"]);
 }

@@ -1,29 +1,33 @@
-//! Roles against what is called: each permits every call of a day in the shop, and nothing beyond.
+//! Roles against calls: each role permits every call of a day in the shop, and no other.
 
-use local::aws::Need;
+use local::aws::RequiredPermission;
 use sam_template::{Effect, Statement, Template, permits};
 
 use super::{self as wiring, Complaints, HOUSE, House, assert_blamed, assert_sound, complaints, day};
-use crate::shop::{Shop, TEMPLATE};
+use crate::world::{Shop, TEMPLATE};
 
-/// Logs are written by Lambda and Step Functions themselves; some of their actions know no resource.
+/// Lambda and Step Functions write logs themselves, so no call of ours needs these actions.
 const OF_AWS_ITSELF: &str = "logs:";
 
-/// What X-Ray needs of a function that it traces, and on top of that of a state machine. None of it knows a resource.
+/// The actions that a traced function needs for X-Ray, and those that a traced state machine needs besides. IAM knows no
+/// resource for any of them.
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html>
 const TRACES: [&str; 2] = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
 const SAMPLES: [&str; 2] = ["xray:GetSamplingRules", "xray:GetSamplingTargets"];
 
-/// What is done to a subscription, which to IAM is no resource.
+/// Actions on a subscription, which is no resource to IAM.
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html>
 const OF_SUBSCRIPTIONS: [&str; 2] = ["sns:GetSubscriptionAttributes", "sns:Unsubscribe"];
+
+/// The functions whose heads say that they write nothing.
+const WRITE_NOTHING: [&str; 3] = ["check_inventory", "place_order", "query"];
 
 /// Whether IAM knows no resource for an action, so that only `*` permits it.
 fn has_no_resource(action: &str) -> bool {
     action.starts_with("xray:") || OF_SUBSCRIPTIONS.contains(&action)
 }
 
-/// What a role permits, and to whom.
+/// A role's permissions, and who has them.
 struct Granted {
     /// The logical id of the function or the state machine; for a schedule, of the function that it runs.
     to: String,
@@ -54,14 +58,13 @@ fn scheduler_of(function: &str) -> String {
     format!("the schedule of {function}")
 }
 
-/// What somebody needs: their name in [`Granted::to`], and what.
-type Needed = (String, Need);
+/// A permission that is needed, and by whom: the name in [`Granted::to`].
+type Needed = (String, RequiredPermission);
 
-/// What AWS itself does in the name of a role, as the template has it: runs what is due, writes traces, and keeps what
-/// it could not deliver.
+/// What AWS itself does under a role of the template: it runs schedules, writes traces and sends dead letters.
 fn done_by_aws(template: &Template) -> Vec<Needed> {
     let need = |who: &str, action: &str, resource: &str| {
-        (who.to_owned(), Need { action: action.to_owned(), resource: resource.to_owned() })
+        (who.to_owned(), RequiredPermission { action: action.to_owned(), resource: resource.to_owned() })
     };
     let mut needs = Vec::new();
     for function in &template.functions {
@@ -82,7 +85,7 @@ fn done_by_aws(template: &Template) -> Vec<Needed> {
     needs
 }
 
-/// What the calls of a day in the shop need, and what AWS itself does.
+/// The permissions that a day in the shop needs, and those that AWS itself needs.
 async fn needs() -> Vec<Needed> {
     let shop = Shop::open().await;
     shop.stack.faults().record();
@@ -90,7 +93,7 @@ async fn needs() -> Vec<Needed> {
     let recorded = shop.stack.faults().recorded();
     let called = recorded.into_iter().flat_map(|recorded| {
         let caller = recorded.call.caller;
-        recorded.needs.into_iter().map(move |need| (caller.clone(), need))
+        recorded.permissions.into_iter().map(move |need| (caller.clone(), need))
     });
     let mut needs: Vec<Needed> = called.chain(done_by_aws(&TEMPLATE)).collect();
     needs.sort();
@@ -98,21 +101,21 @@ async fn needs() -> Vec<Needed> {
     needs
 }
 
-/// Everything that is needed is permitted.
+/// Every permission that is needed is granted.
 fn permitted(house: &House, needs: &[Needed]) -> Result<Complaints, String> {
     let granted = granted(house.template()?);
     let mut found = Vec::new();
-    for (who, Need { action, resource }) in needs {
+    for (who, RequiredPermission { action, resource }) in needs {
         match granted.iter().find(|grant| grant.to == *who) {
-            None => found.push(format!("{who} calls {action} and has no role")),
+            None => found.push(format!("{who} calls {action} and has no role in the template")),
             Some(grant) if permits(&grant.statements, action, resource) => {}
-            Some(grant) => found.push(format!("{} does not permit {who} {action} on {resource}", grant.role)),
+            Some(grant) => found.push(format!("{} must permit {who} {action} on {resource}", grant.role)),
         }
     }
     Ok(found)
 }
 
-/// Everything that is permitted is needed, and is permitted by name.
+/// Every permission that is granted is needed, and names its actions and resources.
 fn needed(house: &House, needs: &[Needed]) -> Result<Complaints, String> {
     let mut found = Vec::new();
     for grant in granted(house.template()?) {
@@ -121,7 +124,10 @@ fn needed(house: &House, needs: &[Needed]) -> Result<Complaints, String> {
                 continue;
             }
             if action.contains(['*', '?']) || (resource == "*" && !has_no_resource(&action)) {
-                found.push(format!("{} permits {action} on {resource}: name each", grant.role));
+                found.push(format!(
+                    "{} permits {action} on {resource}: name each action and resource",
+                    grant.role
+                ));
             }
             let one = [Statement {
                 effect: Effect::Allow,
@@ -130,7 +136,38 @@ fn needed(house: &House, needs: &[Needed]) -> Result<Complaints, String> {
             }];
             let used = |(who, need): &Needed| *who == grant.to && permits(&one, &need.action, &need.resource);
             if !needs.iter().any(used) {
-                found.push(format!("{} permits {action} on {resource}, which nothing needs", grant.role));
+                found.push(format!(
+                    "{} permits {action} on {resource}, which no call of day.rs needs: remove it, or add the call",
+                    grant.role
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The functions whose heads say that they write nothing may do nothing but read, run the workflow, and leave logs and
+/// traces.
+fn read_only(house: &House) -> Result<Complaints, String> {
+    let harmless = [
+        "dynamodb:GetItem",
+        "dynamodb:BatchGetItem",
+        "dynamodb:Query",
+        "sns:GetSubscriptionAttributes",
+        "states:StartSyncExecution",
+    ];
+    let mut found = Vec::new();
+    for function in house.template()?.functions {
+        if !WRITE_NOTHING.contains(&function.binary.as_str()) {
+            continue;
+        }
+        for (action, _) in single(&function.statements) {
+            let leaves = TRACES.contains(&action.as_str()) || action.starts_with(OF_AWS_ITSELF);
+            if !leaves && !harmless.contains(&action.as_str()) {
+                found.push(format!(
+                    "{} permits {action}; the head of crates/{} says that it writes nothing",
+                    function.role_logical_id, function.binary
+                ));
             }
         }
     }
@@ -149,7 +186,7 @@ fn single(statements: &[Statement]) -> Vec<(String, String)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_role_permits_what_its_owner_calls_and_nothing_beyond() {
+async fn every_role_permits_what_its_owner_calls_and_no_more() {
     let needs = needs().await;
     assert_sound(&complaints(permitted(&HOUSE, &needs)));
     assert_sound(&complaints(needed(&HOUSE, &needs)));
@@ -244,5 +281,17 @@ async fn a_permission_that_is_missing_or_superfluous_is_named_with_its_role() {
     ] {
         let house = HOUSE.broken_after(wiring::TEMPLATE, anchor, from, to);
         assert_blamed(&complaints(needed(&house, &needs)), &culprits);
+    }
+}
+
+#[test]
+fn a_function_that_writes_nothing_may_not_write() {
+    assert_sound(&complaints(read_only(&HOUSE)));
+    for (name, role) in
+        [("check_inventory", "CheckInventoryRole"), ("place_order", "PlaceOrderRole"), ("query", "QueryRole")]
+    {
+        let from = if name == "check_inventory" { "dynamodb:BatchGetItem" } else { "dynamodb:GetItem" };
+        let writes = HOUSE.broken_after(wiring::TEMPLATE, &format!("  {role}:"), from, "dynamodb:UpdateItem");
+        assert_blamed(&complaints(read_only(&writes)), &[role, "dynamodb:UpdateItem", name]);
     }
 }

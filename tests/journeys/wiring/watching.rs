@@ -1,5 +1,5 @@
-//! Alarms, dashboard and runbook against each other, and against what the code counts: an alarm that nobody can act on
-//! and a curve that stays flat show here, not at night. The runbook's queries are in `queries.rs`.
+//! Alarms, dashboard and runbook against each other, and against the metrics that the code counts. An alarm without
+//! instructions and a curve that always stays flat show here, not at night. The runbook's queries are in `queries.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
 
-const README: &str = "README.md";
+const COSTS: &str = "docs/costs.md";
 pub(super) const RUNBOOK: &str = "docs/runbook.md";
 const COUNTS: &str = "crates/lambda_shell/src/metrics.rs";
 
-/// The namespace of what the functions count.
+/// The namespace of the functions' own metrics.
 const OURS: &str = "${AWS::StackName}";
 
 const ALARM: &str = "AWS::CloudWatch::Alarm";
@@ -20,16 +20,17 @@ const DASHBOARD: &str = "AWS::CloudWatch::Dashboard";
 const FUNCTION: &str = "AWS::Serverless::Function";
 const TABLE: &str = "AWS::DynamoDB::Table";
 
-/// What each section on an alarm answers.
+/// The questions that the runbook's section on an alarm answers.
 const ANSWERS: [&str; 4] = ["**Means:**", "**Look:**", "**Mend:**", "**Harmless:**"];
 
-/// The metrics that an alarm's expression may have. Source: Amazon `CloudWatch` user guide, "Alarm data queries".
+/// The most metrics that one alarm's expression may add up: "a hard limit that cannot be increased".
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-limits.html>
 const MOST_METRICS: usize = 10;
 
 /// Metrics of one namespace: their names, and the sets of dimensions that each of them comes with.
 type Measured = (&'static str, &'static [&'static str], &'static [&'static [&'static str]]);
 
-/// What AWS measures: namespace, names, and the sets of dimensions that they come with. Sources: the pages on
+/// The metrics that AWS measures: namespace, names, and the sets of dimensions that they come with. Sources: the pages on
 /// `CloudWatch` metrics in the guides of API Gateway ("Monitor `CloudWatch` metrics for HTTP APIs"), Step Functions,
 /// Lambda, `DynamoDB`, SNS and SQS.
 const OF_AWS: &[Measured] = &[
@@ -49,6 +50,8 @@ const OF_AWS: &[Measured] = &[
     ),
     ("AWS/States", &["ThrottledEvents"], &[&["APIName"]]),
     ("AWS/Lambda", &["Invocations", "Errors", "Throttles", "Duration"], &[&["FunctionName"]]),
+    // Without a dimension: every function of the account in the region.
+    ("AWS/Lambda", &["Throttles"], &[&[]]),
     (
         "AWS/DynamoDB",
         &[
@@ -68,7 +71,7 @@ const OF_AWS: &[Measured] = &[
     ("AWS/SQS", &["ApproximateNumberOfMessagesVisible"], &[&["QueueName"]]),
 ];
 
-/// A metric that is watched.
+/// A metric that an alarm or a widget watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Metric {
     /// The alarm, or the widget's title.
@@ -89,7 +92,7 @@ impl Metric {
     }
 }
 
-/// The template as it is written: references are not resolved.
+/// The template with its references unresolved.
 pub(super) struct Written(Value);
 
 impl Written {
@@ -119,7 +122,7 @@ impl Written {
     }
 }
 
-/// A value as `Fn::Sub` would have it.
+/// A value in the notation of `Fn::Sub`.
 pub(super) fn as_sub(value: &Value) -> String {
     if let Some(text) = value.as_str() {
         return text.to_owned();
@@ -197,7 +200,7 @@ fn watched(written: &Written) -> Result<Vec<Metric>, String> {
     Ok([alarm_metrics(written), dashboard_metrics(written)?].concat())
 }
 
-/// The names that the code counts under.
+/// The names of the metrics that the code counts.
 fn counted(house: &House) -> BTreeSet<String> {
     let text = house.text(COUNTS);
     let variants = text.split_once("pub enum Count {").map_or("", |(_, after)| after);
@@ -211,7 +214,7 @@ fn counted(house: &House) -> BTreeSet<String> {
     names
 }
 
-/// What is counted is on the dashboard, what is watched is counted, and what is declared is counted somewhere.
+/// Every metric of ours that is counted is on the dashboard. Every one that is watched or declared is counted.
 fn metrics(house: &House) -> Result<Complaints, String> {
     let written = Written::of(house)?;
     let counted = counted(house);
@@ -219,7 +222,9 @@ fn metrics(house: &House) -> Result<Complaints, String> {
     for name in &counted {
         let shown = dashboard_metrics(&written)?;
         if !shown.iter().any(|metric| metric.namespace == OURS && metric.name == *name) {
-            found.push(format!("{TEMPLATE}: {name} is counted, and not on the dashboard"));
+            found.push(format!(
+                "{TEMPLATE}: {name} is counted and not on the dashboard: add a curve to OrderDashboard"
+            ));
         }
         let variant = format!("Count::{name}");
         let spelled = format!("metric = \"{name}\"");
@@ -227,7 +232,7 @@ fn metrics(house: &House) -> Result<Complaints, String> {
             (path != COUNTS && text.contains(&variant)) || text.contains(&spelled)
         };
         if !house.sources("crates/").any(by) {
-            found.push(format!("{COUNTS}: {name} is declared, and nothing counts it"));
+            found.push(format!("{COUNTS}: {name} is declared and nothing counts it: count it, or remove it"));
         }
     }
     for metric in watched(&written)?.iter().filter(|metric| metric.namespace == OURS) {
@@ -236,7 +241,7 @@ fn metrics(house: &House) -> Result<Complaints, String> {
         }
         // Our metrics have no dimension: with one, it would be another metric.
         if !metric.dimensions.is_empty() {
-            found.push(format!("{TEMPLATE}: {} gives {} dimensions", metric.by, metric.name));
+            found.push(format!("{TEMPLATE}: {} gives {} dimensions: remove them", metric.by, metric.name));
         }
     }
     for function in house.template()?.functions {
@@ -249,7 +254,7 @@ fn metrics(house: &House) -> Result<Complaints, String> {
     Ok(found)
 }
 
-/// Of AWS's own metrics those are watched that exist, with the dimensions that they have.
+/// Every metric of AWS that is watched exists, with these dimensions.
 fn metrics_of_aws(house: &House) -> Result<Complaints, String> {
     let written = Written::of(house)?;
     let known = |metric: &Metric| {
@@ -274,7 +279,7 @@ fn metrics_of_aws(house: &House) -> Result<Complaints, String> {
         .collect())
 }
 
-/// Every alarm tells the operators, says where to read on, and has what it takes to be judged.
+/// Every alarm tells the operators, names its section of the runbook, and can be evaluated.
 fn alarms(house: &House) -> Result<Complaints, String> {
     let written = Written::of(house)?;
     let mut found = Vec::new();
@@ -282,7 +287,8 @@ fn alarms(house: &House) -> Result<Complaints, String> {
     for (id, properties) in written.of_type(ALARM) {
         let description = as_sub(&properties["AlarmDescription"]);
         if !description.ends_with(&format!(" {RUNBOOK}, {id}.")) {
-            found.push(format!("{TEMPLATE}: {id} does not say that {RUNBOOK} has a section {id}"));
+            found
+                .push(format!("{TEMPLATE}: the AlarmDescription of {id} must end with \"{RUNBOOK}, {id}.\""));
         }
         for actions in ["AlarmActions", "OKActions"] {
             let told = properties[actions].as_array().into_iter().flatten().map(as_sub);
@@ -291,24 +297,26 @@ fn alarms(house: &House) -> Result<Complaints, String> {
             }
         }
         if properties["TreatMissingData"].is_null() {
-            found.push(format!("{TEMPLATE}: {id} does not say what silence means"));
+            found.push(format!("{TEMPLATE}: {id} does not say what silence means: set TreatMissingData"));
         }
         let queries = properties["Metrics"].as_array().map_or(0, |queries| queries.len().saturating_sub(1));
         if queries > MOST_METRICS {
-            found
-                .push(format!("{TEMPLATE}: {id} has {queries} metrics, and CloudWatch takes {MOST_METRICS}"));
+            found.push(format!(
+                "{TEMPLATE}: {id} adds up {queries} metrics, and CloudWatch takes {MOST_METRICS} in one alarm: move \
+                 some to a second alarm"
+            ));
         }
     }
     Ok(found)
 }
 
-/// The README says what the alarms cost, by the metrics that they watch.
+/// The docs say what the alarms cost, by the metrics that they watch.
 fn cost(house: &House) -> Result<Complaints, String> {
     let metrics = alarm_metrics(&Written::of(house)?).len();
     let said =
         format!("- the alarms ${}.{}0: $0.10 for each of the {metrics} metrics", metrics / 10, metrics % 10);
-    let right = house.text(README).contains(&said);
-    Ok(if right { Vec::new() } else { vec![format!("{README} does not say {said:?}")] })
+    let right = house.text(COSTS).contains(&said);
+    Ok(if right { Vec::new() } else { vec![format!("{COSTS} must say {said:?}")] })
 }
 
 /// The runbook's sections, by their headings.
@@ -317,25 +325,25 @@ fn sections(house: &House) -> BTreeMap<&str, &str> {
     sections.filter_map(|section| section.split_once('\n')).collect()
 }
 
-/// Each alarm has its section, which answers what a section answers, and no section is about an alarm that is gone.
+/// Each alarm has a section that answers every question, and each section is about an alarm that exists.
 fn runbook(house: &House) -> Result<Complaints, String> {
     let written = Written::of(house)?;
     let sections = sections(house);
     let mut found = Vec::new();
     for (id, _) in written.of_type(ALARM) {
         let Some(section) = sections.get(id) else {
-            found.push(format!("{RUNBOOK} has no section on {id}"));
+            found.push(format!("{RUNBOOK} has no section on {id}: write ## {id}"));
             continue;
         };
         let missing = ANSWERS.iter().filter(|answer| !section.contains(*answer));
-        found.extend(missing.map(|answer| format!("{RUNBOOK}: {id} has no {answer}")));
+        found.extend(missing.map(|answer| format!("{RUNBOOK}: the section {id} has no {answer}")));
     }
     for heading in sections.keys().filter(|heading| heading.ends_with("Alarm")) {
         if !written.of_type(ALARM).any(|(id, _)| id == *heading) {
-            found.push(format!("{RUNBOOK}: there is no alarm {heading}"));
+            found.push(format!("{RUNBOOK}: there is no alarm {heading}: remove its section"));
         }
     }
-    // What a command or a sentence names of the stack exists.
+    // The resources that commands and sentences name exist.
     let text = house.text(RUNBOOK);
     let in_commands = text.split("$(name ").skip(1).filter_map(|after| after.split_once(')'));
     let in_sentences = text.split('`').skip(1).step_by(2);
@@ -351,7 +359,8 @@ fn runbook(house: &House) -> Result<Complaints, String> {
     Ok(found)
 }
 
-/// What the dashboard names exists, and every alarm, function, table and index is on it, and watched for throttling.
+/// The resources that the dashboard names exist. Every alarm, function, table and index is on it, and an alarm watches
+/// whether functions, tables and indexes are throttled.
 fn dashboard(house: &House) -> Result<Complaints, String> {
     let written = Written::of(house)?;
     let widgets = written.widgets()?;
@@ -367,7 +376,7 @@ fn dashboard(house: &House) -> Result<Complaints, String> {
     let shown = of_alarms.map(|widget| widget["properties"]["alarms"].to_string()).unwrap_or_default();
     for (id, _) in written.of_type(ALARM) {
         if !shown.contains(&format!("${{{id}.Arn}}")) {
-            found.push(format!("{TEMPLATE}: {id} is not on the dashboard"));
+            found.push(format!("{TEMPLATE}: {id} is not on the dashboard: add it to the widget of alarms"));
         }
     }
     let global = &written.0["Globals"]["Function"]["MemorySize"];
@@ -375,25 +384,32 @@ fn dashboard(house: &House) -> Result<Complaints, String> {
         let memory = properties.get("MemorySize").unwrap_or(global);
         if !text.contains(&format!("for {memory} MB")) {
             found.push(format!(
-                "{TEMPLATE}: the dashboard does not say what {memory} MB cost, which {id} has"
+                "{TEMPLATE}: {id} has {memory} MB; OrderDashboard must state their price, \"for {memory} MB\""
             ));
         }
     }
     let (on_dashboard, in_alarms) = (dashboard_metrics(&written)?, alarm_metrics(&written));
-    let throttles = |metrics: &[Metric], name: &str, values: &[String]| {
+    let watches = |metrics: &[Metric], name: &str, values: &[String]| {
         let about = |metric: &&Metric| metric.name == name && metric.dimensions.len() == values.len();
         metrics.iter().filter(about).any(|metric| values.iter().all(|value| metric.is_about(value)))
     };
     for (id, _) in written.of_type(FUNCTION) {
         let function = [format!("${{{id}}}")];
         for name in ["Duration", "Errors", "Throttles", "Invocations"] {
-            if !throttles(&on_dashboard, name, &function) {
-                found.push(format!("{TEMPLATE}: the dashboard does not show {name} of {id}"));
+            if !watches(&on_dashboard, name, &function) {
+                found.push(format!(
+                    "{TEMPLATE}: the dashboard does not show {name} of {id}: add a curve to OrderDashboard"
+                ));
             }
         }
-        if !throttles(&in_alarms, "Throttles", &function) {
-            found.push(format!("{TEMPLATE}: no alarm watches whether {id} is throttled"));
-        }
+    }
+    if !in_alarms.iter().any(|metric| {
+        metric.namespace == "AWS/Lambda" && metric.name == "Throttles" && metric.dimensions.is_empty()
+    }) {
+        found.push(format!(
+            "{TEMPLATE}: no alarm watches whether every function is throttled: one must watch Throttles of AWS/Lambda \
+             without a dimension"
+        ));
     }
     for (id, properties) in written.of_type(TABLE) {
         let indexes = properties["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
@@ -405,10 +421,10 @@ fn dashboard(house: &House) -> Result<Complaints, String> {
                 "ConsumedReadCapacityUnits",
                 "ConsumedWriteCapacityUnits",
             ] {
-                if !throttles(&on_dashboard, name, &of) {
-                    found.push(format!("{TEMPLATE}: the dashboard does not show {name} of {of:?}"));
+                if !watches(&on_dashboard, name, &of) {
+                    found.push(format!("{TEMPLATE}: the dashboard does not show {name} of {of:?}: add a curve to OrderDashboard"));
                 }
-                if name.contains("Throttle") && !throttles(&in_alarms, name, &of) {
+                if name.contains("Throttle") && !watches(&in_alarms, name, &of) {
                     found.push(format!("{TEMPLATE}: no alarm watches {name} of {of:?}"));
                 }
             }
@@ -418,7 +434,7 @@ fn dashboard(house: &House) -> Result<Complaints, String> {
 }
 
 #[test]
-fn what_is_counted_is_shown_and_what_is_watched_is_counted() {
+fn every_metric_that_is_counted_is_shown_and_every_one_that_is_watched_is_counted() {
     assert_sound(&complaints(metrics(&HOUSE)));
     assert_sound(&complaints(metrics_of_aws(&HOUSE)));
 }
@@ -465,14 +481,14 @@ fn a_metric_that_aws_does_not_measure_is_named() {
 }
 
 #[test]
-fn every_alarm_tells_the_operators_and_stands_in_the_runbook() {
+fn every_alarm_tells_the_operators_and_has_a_section_in_the_runbook() {
     assert_sound(&complaints(alarms(&HOUSE)));
     assert_sound(&complaints(cost(&HOUSE)));
     assert_sound(&complaints(runbook(&HOUSE)));
 }
 
 #[test]
-fn an_alarm_that_nobody_hears_or_could_act_on_is_named() {
+fn an_alarm_that_tells_no_operator_or_has_no_instructions_is_named() {
     let after = |id, from, to| HOUSE.broken_after(TEMPLATE, id, from, to);
     let deaf =
         after("LatencyAlarm:", "AlarmActions: [!Ref OperationsTopic]", "AlarmActions: [!Ref OrderTopic]");
@@ -484,11 +500,11 @@ fn an_alarm_that_nobody_hears_or_could_act_on_is_named() {
     let lost = after("StockThrottledAlarm:", "docs/runbook.md, StockThrottledAlarm.", "Good luck.");
     assert_blamed(&complaints(alarms(&lost)), &["StockThrottledAlarm", RUNBOOK]);
     let eleventh = after(
-        "FunctionsThrottledAlarm:",
-        "        - Id: create_user\n",
-        "        - Id: tenth\n        - Id: eleventh\n        - Id: create_user\n",
+        "OrdersThrottledAlarm:",
+        "        - Id: orders_reads\n",
+        "        - Id: ninth\n        - Id: tenth\n        - Id: eleventh\n        - Id: orders_reads\n",
     );
-    assert_blamed(&complaints(alarms(&eleventh)), &["FunctionsThrottledAlarm", "11 metrics"]);
+    assert_blamed(&complaints(alarms(&eleventh)), &["OrdersThrottledAlarm", "11 metrics", "a second alarm"]);
     let text = |from, to| HOUSE.broken(RUNBOOK, from, to);
     assert_blamed(
         &complaints(runbook(&text("## LatencyAlarm", "## SlowAlarm"))),
@@ -507,7 +523,7 @@ fn the_dashboard_shows_every_part() {
 }
 
 #[test]
-fn a_part_that_the_dashboard_misses_or_makes_up_is_named() {
+fn a_part_that_the_dashboard_lacks_or_that_does_not_exist_is_named() {
     let after = |anchor, from, to| HOUSE.broken_after(TEMPLATE, anchor, from, to);
     let made_up = after("OrderDashboard:", "${DeadLetters.QueueName}", "${Letters.QueueName}");
     assert_blamed(&complaints(dashboard(&made_up)), &["dashboard names Letters"]);
@@ -517,8 +533,12 @@ fn a_part_that_the_dashboard_misses_or_makes_up_is_named() {
     let errors = "\"Functions: errors\"";
     let unwatched = after(errors, "${QueryFunction}", "${CreateUserFunction}");
     assert_blamed(&complaints(dashboard(&unwatched)), &["Errors of QueryFunction"]);
-    let unalarmed = after("FunctionsThrottledAlarm:", "!Ref QueryFunction", "!Ref CreateUserFunction");
-    assert_blamed(&complaints(dashboard(&unalarmed)), &["no alarm", "QueryFunction is throttled"]);
+    let of_one =
+        "MetricName: Throttles\n      Dimensions: [{ Name: FunctionName, Value: !Ref QueryFunction }]";
+    for other in ["MetricName: Errors", of_one] {
+        let unalarmed = after("FunctionsThrottledAlarm:", "MetricName: Throttles", other);
+        assert_blamed(&complaints(dashboard(&unalarmed)), &["no alarm", "every function is throttled"]);
+    }
     let index = after("\"Throttled writes\"", "\"by_due\"", "\"by_user\"");
     assert_blamed(&complaints(dashboard(&index)), &["WriteThrottleEvents", "by_due"]);
     let table = after("StockThrottledAlarm:", "!Ref UsersTable", "!Ref OrdersTable");

@@ -1,5 +1,5 @@
-//! The state machine: every task is bounded, retried as it should be and caught; every error name exists; nothing is
-//! wired past the template.
+//! The state machine: every task has a timeout, retries what may pass and catches the rest; every error name exists; every
+//! ARN comes from the template.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Complaints, DEFINITION, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
 
-/// What a Lambda task is tried again after: each may pass by itself.
+/// The errors that a Lambda task must retry: each may pass by itself.
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception>
 const OF_LAMBDA: [&str; 8] = [
     "Lambda.ServiceException",
@@ -22,10 +22,10 @@ const OF_LAMBDA: [&str; 8] = [
     "States.Timeout",
 ];
 
-/// What an optimised integration is tried again after.
+/// The errors that a task of an optimised integration must retry.
 const OF_INTEGRATIONS: [&str; 2] = ["States.TaskFailed", "States.Timeout"];
 
-/// A condition that failed is an answer, and a repeat gets the same.
+/// A failed condition is an answer: a retry would get the same.
 const CONDITION_FAILED: &str = "DynamoDB.ConditionalCheckFailedException";
 
 /// Step Functions' own error names, from "Handling errors in Step Functions workflows".
@@ -75,7 +75,7 @@ const OF_SERVICES: [&str; 21] = [
     "SNS.ValidationException",
 ];
 
-/// Whether an error of that name can come to pass.
+/// Whether an error of that name exists.
 fn exists(name: &str) -> bool {
     OF_LAMBDA.contains(&name)
         || OF_STATES.contains(&name)
@@ -100,13 +100,13 @@ fn error_names(house: &House) -> Result<Complaints, String> {
         found.extend(
             errors
                 .filter(|error| !exists(error))
-                .map(|error| format!("state {name}: nothing ever fails with {error}")),
+                .map(|error| format!("state {name}: no error is called {error}")),
         );
     }
     Ok(found)
 }
 
-/// Every task has an end, is tried again after what may pass, and is caught.
+/// Every task has a timeout, retries the errors that may pass, and catches the rest.
 fn tasks(house: &House) -> Result<Complaints, String> {
     let (_, definition) = house.workflow()?;
     let mut found = Vec::new();
@@ -126,7 +126,7 @@ fn tasks(house: &House) -> Result<Complaints, String> {
         for error in wanted.iter().filter(|error| !retried.contains(**error)) {
             complain(format!("does not Retry {error}"));
         }
-        // Those would repeat what no repeat can mend, our own `internal` among it.
+        // These would retry errors that no retry can mend, such as our own `internal`.
         for error in ["States.ALL", "States.TaskFailed"] {
             if retried.contains(error) && !wanted.contains(&error) {
                 complain(format!("must not Retry {error}"));
@@ -151,20 +151,20 @@ fn tasks(house: &House) -> Result<Complaints, String> {
     Ok(found)
 }
 
-/// Every error that a task is tried again after, by name.
+/// The names of the errors that a task retries.
 fn retried(task: &State) -> BTreeSet<&str> {
     let retriers = task.retriers().iter().filter(|retrier| retrier.max_attempts > 0);
     retriers.flat_map(|retrier| &retrier.errors).map(String::as_str).collect()
 }
 
-/// How often a task is tried again after `error`: what the first retrier that matches it says.
+/// How many times a task retries after `error`: the first retrier that matches decides.
 fn tries_after(task: &State, error: &str) -> u32 {
     let matches = |name: &String| [error, "States.TaskFailed", "States.ALL"].contains(&name.as_str());
     let first = task.retriers().iter().find(|retrier| retrier.errors.iter().any(matches));
     first.map_or(0, |retrier| retrier.max_attempts)
 }
 
-/// No ARN and no account stands anywhere: what is called is the template's to say, in whatever partition it runs.
+/// No ARN and no account is written down. The template refers to resources, so that it can run in any partition.
 fn no_literal_arns(house: &House) -> Complaints {
     let mut found = Vec::new();
     for (path, allowed) in [(DEFINITION, "arn:aws:states:::"), (TEMPLATE, "arn:${AWS::Partition}:")] {
@@ -172,14 +172,18 @@ fn no_literal_arns(house: &House) -> Complaints {
             let literal = line.match_indices("arn:").any(|(start, _)| !line[start..].starts_with(allowed));
             let digits = line.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() == 12);
             if literal || digits {
-                found.push(format!("{path}, line {}: a literal ARN or account: {}", at + 1, line.trim()));
+                found.push(format!(
+                    "{path}, line {}: a literal ARN or account, refer to the resource instead: {}",
+                    at + 1,
+                    line.trim()
+                ));
             }
         }
     }
     found
 }
 
-/// The definition can be run with the template's substitutions, and takes every one of them.
+/// The definition can be run with the template's substitutions, and uses each of them.
 fn substitutions(house: &House) -> Complaints {
     house.workflow().err().into_iter().collect()
 }
@@ -190,7 +194,7 @@ fn every_error_that_the_workflow_names_exists() {
 }
 
 #[test]
-fn an_error_that_cannot_come_to_pass_is_named_with_its_state() {
+fn an_error_that_does_not_exist_is_named_with_its_state() {
     for (state, from, to) in [
         ("CheckInventory", "Lambda.SdkClientException", "Lambda.SDKClientException"),
         ("CheckInventory", "try_again", "TryAgain"),
@@ -206,12 +210,12 @@ fn an_error_that_cannot_come_to_pass_is_named_with_its_state() {
 }
 
 #[test]
-fn every_task_is_bounded_retried_and_caught() {
+fn every_task_has_a_timeout_retries_and_a_catch() {
     assert_sound(&complaints(tasks(&HOUSE)));
 }
 
 #[test]
-fn a_task_that_is_unbounded_or_not_retried_or_not_caught_is_named() {
+fn a_task_without_a_timeout_a_retry_or_a_catch_is_named() {
     let no_end = ("\"TimeoutSeconds\": 5,", "");
     let no_catch = ("\"ErrorEquals\": [\"States.ALL\"]", "\"ErrorEquals\": [\"States.Timeout\"]");
     for (state, (from, to), culprit) in [
@@ -236,7 +240,7 @@ fn a_task_that_is_unbounded_or_not_retried_or_not_caught_is_named() {
 }
 
 #[test]
-fn nothing_is_wired_past_the_template() {
+fn every_arn_comes_from_the_template() {
     assert_sound(&no_literal_arns(&HOUSE));
     assert_sound(&substitutions(&HOUSE));
 }

@@ -1,17 +1,17 @@
-//! Reads the fields that many states share: targets, seconds, `Assign` and `Output`, and the values that hold
-//! expressions.
+//! Parses the fields that several state types share: targets, seconds, `Assign`, `Output`, and values that hold
+//! expressions. Nothing here looks at more than one state.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{MOST_NAME_CHARS, MOST_SECONDS, Object, Reader};
+use super::{MAX_NAME_CHARS, MAX_SECONDS, Object, Reader};
 use crate::{
     definition::DataEffect,
-    expression::{JsonTemplate, Reads, Text},
+    expression::{JsonTemplate, StatesFields, StringKind},
 };
 
-/// Fields of the other query language, and what to write instead.
+/// Fields of the query language `JSONPath`, and the `JSONata` field to write instead.
 const JSONPATH: [(&str, &str); 11] = [
     ("InputPath", "Arguments or Output"),
     ("Parameters", "Arguments"),
@@ -27,23 +27,23 @@ const JSONPATH: [(&str, &str); 11] = [
 ];
 
 impl Reader<'_> {
-    /// Tells every field that is not among `known`. `at` is the place inside the state, such as `Retry[0]/`.
-    pub(super) fn only_fields(&mut self, fields: &Object, at: &str, known: &[&str]) {
-        self.only_jsonata(fields, at);
+    /// Reports every field that is not among `known`. `at` is the place inside the state, such as `Retry[0]/`.
+    pub(super) fn reject_unknown_fields(&mut self, fields: &Object, at: &str, known: &[&str]) {
+        self.reject_jsonpath_fields(fields, at);
         for field in fields.keys().filter(|field| !known.contains(&field.as_str()) && !is_jsonpath(field)) {
             let known = known.join(", ");
             self.fault(format!("{at}{field} is not supported here (supported: {known})"));
         }
     }
 
-    /// Tells every field that belongs to `JSONPath`.
-    pub(super) fn only_jsonata(&mut self, fields: &Object, at: &str) {
+    /// Reports every field that belongs to `JSONPath`.
+    pub(super) fn reject_jsonpath_fields(&mut self, fields: &Object, at: &str) {
         for (field, instead) in JSONPATH.iter().filter(|(field, _)| fields.contains_key(*field)) {
-            self.fault(format!("{at}{field} belongs to JSONPath; with JSONata it is {instead}"));
+            self.fault(format!("{at}{field} belongs to JSONPath; use {instead} with JSONata"));
         }
     }
 
-    /// Reads the name of a state. Whether it exists is the graph's question.
+    /// Parses the name of a next state. `check_graph` checks that it exists.
     pub(super) fn target(&mut self, fields: &Object, at: &str, field: &str) -> Option<String> {
         let target = fields.get(field).and_then(Value::as_str).map(str::to_owned);
         if target.is_none() {
@@ -52,19 +52,19 @@ impl Reader<'_> {
         target
     }
 
-    /// Reads a whole number of seconds, if the field is there.
+    /// Parses a whole number of seconds, if the field is present.
     pub(super) fn seconds(&mut self, fields: &Object, at: &str, field: &str, least: u64) -> Option<Duration> {
         let seconds = fields.get(field)?;
-        let whole = seconds.as_u64().filter(|seconds| (least..=MOST_SECONDS).contains(seconds));
+        let whole = seconds.as_u64().filter(|seconds| (least..=MAX_SECONDS).contains(seconds));
         if whole.is_none() {
-            let range = format!("a whole number of {least} to {MOST_SECONDS}");
+            let range = format!("a whole number of {least} to {MAX_SECONDS}");
             self.fault(format!("{at}{field} must be {range}, but is {seconds}"));
         }
         whole.map(Duration::from_secs)
     }
 
-    /// Reads `Assign` and `Output`.
-    pub(super) fn effect(&mut self, fields: &Object, at: &str, reads: Reads) -> DataEffect {
+    /// Parses `Assign` and `Output`.
+    pub(super) fn effect(&mut self, fields: &Object, at: &str, reads: StatesFields) -> DataEffect {
         let assign = match fields.get("Assign") {
             None => Vec::new(),
             Some(Value::Object(values)) => {
@@ -87,26 +87,26 @@ impl Reader<'_> {
         let mut chars = name.chars();
         let fits = chars.next().is_some_and(char::is_alphabetic)
             && chars.all(|c| c.is_alphanumeric() || c == '_')
-            && name.chars().count() <= MOST_NAME_CHARS;
+            && name.chars().count() <= MAX_NAME_CHARS;
         if !fits || name == "states" {
             self.fault(format!(
-                "{at}Assign/{name}: a variable's name has 1 to {MOST_NAME_CHARS} letters, digits and _, begins \
+                "{at}Assign/{name}: a variable's name has 1 to {MAX_NAME_CHARS} letters, digits and _, begins \
                  with a letter, and is not `states`"
             ));
         }
     }
 
-    /// Reads a value in which strings of the form `{% %}` are expressions.
-    pub(super) fn template(&mut self, value: &Value, field: &str, reads: Reads) -> JsonTemplate {
+    /// Parses a value in which strings of the form `{% %}` are expressions.
+    pub(super) fn template(&mut self, value: &Value, field: &str, reads: StatesFields) -> JsonTemplate {
         match value {
-            Value::String(text) => match Text::of(text) {
-                Text::Literal => JsonTemplate::Literal(value.clone()),
-                Text::Expression(source) => self
+            Value::String(text) => match StringKind::of(text) {
+                StringKind::Literal => JsonTemplate::Literal(value.clone()),
+                StringKind::Expression(source) => self
                     .expression(source, field, reads)
                     .map_or_else(|| JsonTemplate::Literal(Value::Null), JsonTemplate::Expression),
-                Text::HalfExpression => {
+                StringKind::Malformed => {
                     self.fault(format!(
-                        "{field}: an expression begins with {{% and ends with %}}, without anything around it"
+                        "{field}: an expression must begin with {{% and end with %}}, with nothing around it"
                     ));
                     JsonTemplate::Literal(Value::Null)
                 }

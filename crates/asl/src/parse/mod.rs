@@ -1,5 +1,5 @@
-//! Reads a definition's JSON and finds everything wrong with it: the fields each state may have, and how the
-//! states hang together. It goes on after a fault, so that one reading tells them all.
+//! Parses a definition's JSON and collects its faults, such as fields that a state may not have and targets that do not
+//! exist. It continues after a fault, so that one attempt reports all of them. Nothing here runs a state.
 
 mod fields;
 mod parallel;
@@ -13,32 +13,32 @@ use serde_json::{Map, Value};
 
 use super::{
     definition::{
-        Choice, Definition, DefinitionError, Fail, Onward, Retryable, Rule, State, StateKind, StateType,
-        Task, Wait,
+        Choice, Definition, DefinitionError, Fail, Retryable, Rule, State, StateKind, StateType, Task,
+        Transition, Wait,
     },
-    expression::{Expression, Reads, Text},
+    expression::{Expression, StatesFields, StringKind},
     substitute::{placeholders, substitute},
 };
 
-/// What an execution sees as its state machine until [`Definition::with_arn`] says better.
-const UNNAMED_ARN: &str = "arn:aws:states:local:000000000000:stateMachine:local";
+/// The state machine's ARN until [`Definition::with_arn`] sets the real one.
+const DEFAULT_ARN: &str = "arn:aws:states:local:000000000000:stateMachine:local";
 
-/// The longest that Step Functions takes for a number of seconds.
-pub(super) const MOST_SECONDS: u64 = 99_999_999;
+/// The largest number of seconds that Step Functions accepts.
+pub(super) const MAX_SECONDS: u64 = 99_999_999;
 
-/// The longest name of a state or a variable, in characters.
-const MOST_NAME_CHARS: usize = 80;
+/// The longest name of a state or a variable, in characters, as on AWS.
+const MAX_NAME_CHARS: usize = 80;
 
 const EVERY_STATE: [&str; 3] = ["Type", "Comment", "QueryLanguage"];
 const MACHINE: [&str; 6] = ["Comment", "QueryLanguage", "StartAt", "States", "TimeoutSeconds", "Version"];
 
 impl Definition {
-    /// Reads the JSON `text` of a definition after replacing its `${Name}` placeholders, as `CloudFormation`
-    /// does with `DefinitionSubstitutions`. A Task may name one of `resources`: those that the [`Services`] of its
-    /// executions answer.
+    /// Parses the JSON `text` of a definition after replacing its `${Name}` placeholders, as `CloudFormation` does
+    /// with `DefinitionSubstitutions`. The `Resource` of each Task must be one of `resources`, which the [`Services`]
+    /// of its executions answer.
     ///
     /// # Errors
-    /// Every fault of the definition at once, each naming the state and the field.
+    /// Every fault of the definition at once. Each names the state and the field.
     ///
     /// [`Services`]: crate::Services
     pub fn parse(
@@ -73,11 +73,13 @@ fn definition(
             None
         }
     };
-    // Those inside the JSON are told with their state; this is for where there is none to tell.
+    // A placeholder in a field was reported with that field. This reports the rest, as when the text is not JSON.
     for name in &substituted.missing {
         let placeholder = format!("${{{name}}}");
         if !reader.faults.iter().any(|fault| fault.contains(&placeholder)) {
-            reader.faults.push(format!("the placeholder {placeholder} has no value in the substitutions"));
+            reader.faults.push(format!(
+                "the placeholder {placeholder} has no value: add it to the substitutions or correct its name"
+            ));
         }
     }
     match definition {
@@ -86,35 +88,35 @@ fn definition(
     }
 }
 
-/// Collects faults while reading. A reading method that finds one tells it and answers `None`; what is read
-/// then counts for nothing, since a definition with a fault is never handed out.
+/// Collects faults while parsing. A method that finds a fault reports it and may return `None` or a made-up value:
+/// a definition with a fault is never returned to the caller.
 #[derive(Default)]
 pub(super) struct Reader<'a> {
-    /// What a Task may name as its `Resource`.
+    /// The values that a Task's `Resource` may have.
     resources: &'a [&'a str],
     pub(super) faults: Vec<String>,
-    /// What is being read: `state "X"`, or nothing for the machine.
+    /// The part that is being parsed, which begins each fault: `the definition` or `state "X"`.
     subject: String,
-    /// Every name that an `Assign` of this scope, or of one around it, gives a value.
+    /// Every name in an `Assign` of the states beside the one that is being parsed, or of those around it.
     pub(super) variables: BTreeSet<String>,
-    /// The states that have been read.
+    /// The parsed states.
     states: Vec<State>,
-    /// The names of all states, inside branches too.
+    /// The names of all states, also of those in branches.
     names: BTreeSet<String>,
 }
 
 type Object = Map<String, Value>;
 
 impl Reader<'_> {
-    /// Tells a fault of the state that is being read.
+    /// Reports a fault of the part that is being parsed.
     pub(super) fn fault(&mut self, fault: impl AsRef<str>) {
         self.faults.push(format!("{}: {}", self.subject, fault.as_ref()));
     }
 
     fn machine(&mut self, machine: &Object) -> Option<Definition> {
         "the definition".clone_into(&mut self.subject);
-        self.only_fields(machine, "", &MACHINE);
-        self.placeholders_of(machine, &["States"]);
+        self.reject_unknown_fields(machine, "", &MACHINE);
+        self.report_placeholders(machine, &["States"]);
         if machine.get("QueryLanguage").and_then(Value::as_str) != Some("JSONata") {
             self.fault("QueryLanguage must be \"JSONata\", the only query language that is supported");
         }
@@ -122,40 +124,40 @@ impl Reader<'_> {
             self.fault("Version must be \"1.0\"");
         }
         let timeout = self.seconds(machine, "", "TimeoutSeconds", 1);
-        let start = self.flow(machine)?;
+        let start = self.states(machine)?;
         let states = std::mem::take(&mut self.states);
         let start_at = states.iter().position(|state| state.name == start)?;
-        Some(Definition { start_at, states, timeout, arn: UNNAMED_ARN.to_owned() })
+        Some(Definition { start_at, states, timeout, arn: DEFAULT_ARN.to_owned() })
     }
 
-    /// Reads `StartAt` and `States`, of the machine or of a branch. Answers the first state's name.
-    fn flow(&mut self, fields: &Object) -> Option<String> {
+    /// Parses `StartAt` and `States`, of the machine or of a branch. Returns the name of the first state.
+    fn states(&mut self, fields: &Object) -> Option<String> {
         let Some(Value::Object(states)) =
             fields.get("States").filter(|states| *states != &Value::Object(Map::new()))
         else {
             self.fault("States must be an object that holds at least one state");
             return None;
         };
-        let (subject, outer) = (self.subject.clone(), self.variables.clone());
-        self.variables.extend(assigned(states));
+        let (subject, outer_variables) = (self.subject.clone(), self.variables.clone());
+        self.variables.extend(assigned_variables(states));
         for (name, state) in states {
-            // The states of its branches are read with it, and come after it.
+            // Parsing a Parallel adds the states of its branches. They come after it.
             let place = self.states.len();
             if let Some(state) = self.state(name, state) {
                 self.states.insert(place, state);
             }
         }
-        (self.subject, self.variables) = (subject, outer);
+        (self.subject, self.variables) = (subject, outer_variables);
         let start = fields.get("StartAt").and_then(Value::as_str);
         if start.is_none() {
             self.fault("StartAt must name the first state");
         }
-        self.graph(start, states);
+        self.check_graph(start, states);
         start.map(str::to_owned)
     }
 
-    /// Every target exists, every state is reachable, and some state ends the execution.
-    fn graph(&mut self, start: Option<&str>, states: &Object) {
+    /// Checks that every target exists, every state is reachable, and some state ends the execution.
+    fn check_graph(&mut self, start: Option<&str>, states: &Object) {
         let mut reached = BTreeSet::new();
         let mut next: Vec<&str> = Vec::new();
         if let Some(start) = start {
@@ -195,8 +197,8 @@ impl Reader<'_> {
 
     fn state(&mut self, name: &str, state: &Value) -> Option<State> {
         self.subject = format!("state {name:?}");
-        if name.is_empty() || name.chars().count() > MOST_NAME_CHARS {
-            self.fault(format!("a state's name has 1 to {MOST_NAME_CHARS} characters"));
+        if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
+            self.fault(format!("a state's name has 1 to {MAX_NAME_CHARS} characters"));
         }
         // "State names MUST be unique within the scope of the whole state machine"
         // (<https://states-language.net/spec.html#states-fields>).
@@ -207,21 +209,21 @@ impl Reader<'_> {
             self.fault("must be an object");
             return None;
         };
-        // A branch tells its own.
-        self.placeholders_of(fields, &["Branches"]);
+        // Each branch reports its own placeholders.
+        self.report_placeholders(fields, &["Branches"]);
         if fields.get("QueryLanguage").is_some_and(|language| language != "JSONata") {
             self.fault("QueryLanguage must be \"JSONata\", the only query language that is supported");
         }
         let Some(kind) = self.kind_of(fields) else {
-            self.only_jsonata(fields, "");
+            self.reject_jsonpath_fields(fields, "");
             return None;
         };
-        self.only_fields(fields, "", &fields_of(kind));
+        self.reject_unknown_fields(fields, "", &fields_of(kind));
         let kind = match kind {
             StateType::Task => self.task(fields).map(StateKind::Task),
             StateType::Choice => Some(StateKind::Choice(self.choice(fields))),
-            StateType::Pass => self.onward(fields, Reads::Input).map(StateKind::Pass),
-            StateType::Succeed => Some(StateKind::Succeed(self.effect(fields, "", Reads::Input))),
+            StateType::Pass => self.transition(fields, StatesFields::Input).map(StateKind::Pass),
+            StateType::Succeed => Some(StateKind::Succeed(self.effect(fields, "", StatesFields::Input))),
             StateType::Fail => {
                 let error = self.text_template(fields, "Error");
                 let cause = self.text_template(fields, "Cause");
@@ -230,8 +232,7 @@ impl Reader<'_> {
             StateType::Wait => self.wait(fields).map(StateKind::Wait),
             StateType::Parallel => self.parallel(fields).map(StateKind::Parallel),
         }?;
-        let targets = targets(state).into_iter().map(|(field, target)| (field, target.to_owned())).collect();
-        Some(State { name: name.to_owned(), kind, targets })
+        Some(State { name: name.to_owned(), kind })
     }
 
     fn kind_of(&mut self, fields: &Object) -> Option<StateType> {
@@ -264,13 +265,13 @@ impl Reader<'_> {
         if !arguments.is_none_or(|arguments| arguments.is_object() || is_expression(arguments)) {
             self.fault("Arguments must be an object or a {% %} expression");
         }
-        let onward = self.onward(fields, Reads::Result);
+        let transition = self.transition(fields, StatesFields::Result);
         let retryable = Retryable {
             raw_arguments: arguments.cloned(),
-            arguments: arguments.map(|arguments| self.template(arguments, "Arguments", Reads::Input)),
+            arguments: arguments.map(|arguments| self.template(arguments, "Arguments", StatesFields::Input)),
             retry: self.retriers(fields),
             catch: self.catchers(fields),
-            onward: onward?,
+            transition: transition?,
         };
         Some(retryable)
     }
@@ -287,9 +288,9 @@ impl Reader<'_> {
         };
         let default = fields.contains_key("Default").then(|| self.target(fields, "", "Default"));
         if default.is_none() && (fields.contains_key("Assign") || fields.contains_key("Output")) {
-            self.fault("Assign and Output of a Choice count when Default is taken, but it has no Default");
+            self.fault("Assign and Output of a Choice take effect with Default, but it has no Default");
         }
-        let effect = self.effect(fields, "", Reads::Input);
+        let effect = self.effect(fields, "", StatesFields::Input);
         Choice { rules, default: default.flatten(), effect }
     }
 
@@ -299,36 +300,36 @@ impl Reader<'_> {
             self.fault(format!("Choices[{index}] must be an object"));
             return None;
         };
-        self.only_fields(fields, &at, &["Comment", "Condition", "Next", "Assign", "Output"]);
-        let condition = match fields.get("Condition").and_then(Value::as_str).map(Text::of) {
-            Some(Text::Expression(source)) => {
-                self.expression(source, &format!("{at}Condition"), Reads::Input)
+        self.reject_unknown_fields(fields, &at, &["Comment", "Condition", "Next", "Assign", "Output"]);
+        let condition = match fields.get("Condition").and_then(Value::as_str).map(StringKind::of) {
+            Some(StringKind::Expression(source)) => {
+                self.expression(source, &format!("{at}Condition"), StatesFields::Input)
             }
-            Some(Text::Literal | Text::HalfExpression) | None => {
+            Some(StringKind::Literal | StringKind::Malformed) | None => {
                 self.fault(format!("{at}Condition must be a {{% %}} expression"));
                 None
             }
         };
         let next = self.target(fields, &at, "Next");
-        let effect = self.effect(fields, &at, Reads::Input);
+        let effect = self.effect(fields, &at, StatesFields::Input);
         Some(Rule { condition: condition?, next: next?, effect })
     }
 
     fn wait(&mut self, fields: &Object) -> Option<Wait> {
         let seconds = match fields.get("Seconds") {
-            Some(seconds) if is_expression(seconds) || is_whole(seconds, 0) => {
-                Some(self.template(seconds, "Seconds", Reads::Input))
+            Some(seconds) if is_expression(seconds) || is_whole_seconds(seconds, 0) => {
+                Some(self.template(seconds, "Seconds", StatesFields::Input))
             }
             _ => {
-                self.fault(format!("Seconds must be a whole number of 0 to {MOST_SECONDS} or an expression"));
+                self.fault(format!("Seconds must be a whole number of 0 to {MAX_SECONDS} or an expression"));
                 None
             }
         };
-        let onward = self.onward(fields, Reads::Input);
-        Some(Wait { seconds: seconds?, onward: onward? })
+        let transition = self.transition(fields, StatesFields::Input);
+        Some(Wait { seconds: seconds?, transition: transition? })
     }
 
-    fn onward(&mut self, fields: &Object, reads: Reads) -> Option<Onward> {
+    fn transition(&mut self, fields: &Object, reads: StatesFields) -> Option<Transition> {
         let effect = self.effect(fields, "", reads);
         let next = match (fields.get("Next"), fields.get("End")) {
             (Some(_), None) => Some(self.target(fields, "", "Next")?),
@@ -338,19 +339,24 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(Onward { effect, next })
+        Some(Transition { effect, next })
     }
 
-    /// Reads a `Fail`'s text: a string, or an expression that gives one.
+    /// Parses the `Error` or `Cause` of a Fail: a string or an expression.
     fn text_template(&mut self, fields: &Object, field: &str) -> Option<super::expression::JsonTemplate> {
         let value = fields.get(field)?;
         if !value.is_string() {
             self.fault(format!("{field} must be a string"));
         }
-        Some(self.template(value, field, Reads::Input))
+        Some(self.template(value, field, StatesFields::Input))
     }
 
-    pub(super) fn expression(&mut self, source: &str, field: &str, reads: Reads) -> Option<Expression> {
+    pub(super) fn expression(
+        &mut self,
+        source: &str,
+        field: &str,
+        reads: StatesFields,
+    ) -> Option<Expression> {
         match Expression::parse(source, reads, &self.variables) {
             Ok(expression) => Some(expression),
             Err(faults) => {
@@ -362,11 +368,11 @@ impl Reader<'_> {
         }
     }
 
-    /// Tells each placeholder that was left without a value, with the field that holds it.
-    fn placeholders_of(&mut self, fields: &Object, but: &[&str]) {
+    /// Reports each placeholder that has no value, with the field that holds it. Skips the fields in `but`.
+    fn report_placeholders(&mut self, fields: &Object, but: &[&str]) {
         for (field, value) in fields.iter().filter(|(field, _)| !but.contains(&field.as_str())) {
             for name in placeholders(&value.to_string()) {
-                self.fault(format!("{field}: the placeholder ${{{name}}} has no value in the substitutions"));
+                self.fault(format!("{field}: the placeholder ${{{name}}} has no value: add it to the substitutions or correct its name"));
             }
         }
     }
@@ -389,8 +395,8 @@ fn fields_of(kind: StateType) -> Vec<&'static str> {
     EVERY_STATE.iter().chain(own).copied().collect()
 }
 
-/// Where a state may go on, with the field that says so; read from the JSON, so that a state with faults
-/// still counts for what is reachable.
+/// Each field that names a next state, and the state that it names. This reads the JSON, so that a state with faults
+/// still makes its targets reachable.
 fn targets(state: &Value) -> Vec<(String, &str)> {
     let mut found = Vec::new();
     for field in ["Next", "Default"] {
@@ -408,9 +414,8 @@ fn targets(state: &Value) -> Vec<(String, &str)> {
     found
 }
 
-/// Every name that an `Assign` gives a value: a state's own, a choice rule's, a catcher's. Those inside a branch
-/// belong to the branch.
-fn assigned(states: &Object) -> BTreeSet<String> {
+/// Every name in an `Assign`, of a state, a choice rule or a catcher. A branch has variables of its own.
+fn assigned_variables(states: &Object) -> BTreeSet<String> {
     let names = |value: &Value| {
         let assign = value.get("Assign").and_then(Value::as_object);
         assign.into_iter().flat_map(Map::keys).cloned().collect::<Vec<_>>()
@@ -424,9 +429,9 @@ fn assigned(states: &Object) -> BTreeSet<String> {
 }
 
 fn is_expression(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| matches!(Text::of(text), Text::Expression(_)))
+    value.as_str().is_some_and(|text| matches!(StringKind::of(text), StringKind::Expression(_)))
 }
 
-fn is_whole(value: &Value, least: u64) -> bool {
-    value.as_u64().is_some_and(|number| (least..=MOST_SECONDS).contains(&number))
+fn is_whole_seconds(value: &Value, least: u64) -> bool {
+    value.as_u64().is_some_and(|number| (least..=MAX_SECONDS).contains(&number))
 }

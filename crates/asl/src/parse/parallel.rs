@@ -1,8 +1,8 @@
-//! Reads a Parallel state. A branch is a machine of its own: no state leads into it or out of it.
+//! Parses a Parallel state. A branch is a machine of its own: no state leads into it or out of it.
 
 use serde_json::Value;
 
-use super::{Object, Reader, assigned};
+use super::{Object, Reader, assigned_variables};
 use crate::definition::Parallel;
 
 impl Reader<'_> {
@@ -30,20 +30,20 @@ impl Reader<'_> {
         starts.into_iter().collect()
     }
 
-    /// Answers the name of the branch's first state.
+    /// Returns the name of the branch's first state.
     fn branch(&mut self, branch: &Value) -> Option<String> {
         let Value::Object(fields) = branch else {
             self.fault("must be an object");
             return None;
         };
-        self.only_fields(fields, "", &["StartAt", "States"]);
-        self.placeholders_of(fields, &["States"]);
+        self.reject_unknown_fields(fields, "", &["StartAt", "States"]);
+        self.report_placeholders(fields, &["States"]);
         // "a variable assigned in an inner scope cannot have the same name as one assigned in an outer scope"
         // (<https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html>).
-        let own = fields.get("States").and_then(Value::as_object).map(assigned).unwrap_or_default();
+        let own = fields.get("States").and_then(Value::as_object).map(assigned_variables).unwrap_or_default();
         for name in own.intersection(&self.variables.clone()) {
             self.fault(format!("Assign/{name}: a state outside the branch assigns this variable"));
         }
-        self.flow(fields)
+        self.states(fields)
     }
 }

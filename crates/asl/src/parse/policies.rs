@@ -1,4 +1,4 @@
-//! Reads `Retry` and `Catch`.
+//! Parses `Retry` and `Catch`. Nothing here retries or catches: `run` does.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::{Object, Reader};
 use crate::{
     definition::{Catcher, Jitter, Retrier},
-    expression::Reads,
+    expression::StatesFields,
 };
 
-/// The errors of Step Functions itself
-/// (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html>); no others begin
-/// with `States.`.
+/// The errors that Step Functions raises itself
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html>). The prefix `States.` is
+/// reserved for them.
 const STATES_ERRORS: [&str; 17] = [
     "States.ALL",
     "States.BranchFailed",
@@ -37,9 +37,10 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_MAX_ATTEMPTS: u32 = 3;
 const DEFAULT_BACKOFF_RATE: f64 = 2.0;
 
-/// `MaxAttempts` and `MaxDelaySeconds` end here on AWS.
-const MOST_ATTEMPTS: u64 = 99_999_999;
-const MOST_DELAY_SECONDS: u64 = 31_622_400;
+/// The largest `MaxAttempts` on AWS.
+const MAX_ATTEMPTS: u64 = 99_999_999;
+/// The largest `MaxDelaySeconds` on AWS: 366 days.
+const MAX_DELAY_SECONDS: u64 = 31_622_400;
 
 impl Reader<'_> {
     pub(super) fn retriers(&mut self, fields: &Object) -> Vec<Retrier> {
@@ -50,7 +51,7 @@ impl Reader<'_> {
         self.each(fields, "Catch", Self::catcher)
     }
 
-    /// Reads each object of a list of retriers or catchers.
+    /// Parses each object in a list of retriers or catchers.
     fn each<T>(
         &mut self,
         fields: &Object,
@@ -89,7 +90,9 @@ impl Reader<'_> {
         };
         for error in errors.iter().filter(|error| error.starts_with("States.")) {
             if !STATES_ERRORS.contains(&error.as_str()) {
-                self.fault(format!("{at}ErrorEquals names {error:?}, which is no error of Step Functions"));
+                self.fault(format!(
+                    "{at}ErrorEquals names {error:?}, which is not an error of Step Functions"
+                ));
             }
         }
         if errors.iter().any(|error| error == "States.ALL") && (errors.len() > 1 || !last) {
@@ -99,7 +102,7 @@ impl Reader<'_> {
     }
 
     fn retrier(&mut self, fields: &Object, at: &str, errors: Vec<String>) -> Option<Retrier> {
-        self.only_fields(
+        self.reject_unknown_fields(
             fields,
             at,
             &[
@@ -114,18 +117,18 @@ impl Reader<'_> {
         );
         let interval = self.seconds(fields, at, "IntervalSeconds", 1).unwrap_or(DEFAULT_INTERVAL);
         let max_delay = self.seconds(fields, at, "MaxDelaySeconds", 1);
-        if max_delay.is_some_and(|delay| delay.as_secs() > MOST_DELAY_SECONDS) {
-            self.fault(format!("{at}MaxDelaySeconds must be at most {MOST_DELAY_SECONDS}"));
+        if max_delay.is_some_and(|delay| delay.as_secs() > MAX_DELAY_SECONDS) {
+            self.fault(format!("{at}MaxDelaySeconds must be at most {MAX_DELAY_SECONDS}"));
         }
         let max_attempts = match fields.get("MaxAttempts") {
             None => Some(DEFAULT_MAX_ATTEMPTS),
             Some(attempts) => attempts
                 .as_u64()
-                .filter(|attempts| *attempts <= MOST_ATTEMPTS)
+                .filter(|attempts| *attempts <= MAX_ATTEMPTS)
                 .and_then(|attempts| u32::try_from(attempts).ok()),
         };
         if max_attempts.is_none() {
-            self.fault(format!("{at}MaxAttempts must be a whole number of 0 to {MOST_ATTEMPTS}"));
+            self.fault(format!("{at}MaxAttempts must be a whole number of 0 to {MAX_ATTEMPTS}"));
         }
         let backoff_rate = match fields.get("BackoffRate") {
             None => Some(DEFAULT_BACKOFF_RATE),
@@ -153,9 +156,9 @@ impl Reader<'_> {
     }
 
     fn catcher(&mut self, fields: &Object, at: &str, errors: Vec<String>) -> Option<Catcher> {
-        self.only_fields(fields, at, &["Comment", "ErrorEquals", "Next", "Assign", "Output"]);
+        self.reject_unknown_fields(fields, at, &["Comment", "ErrorEquals", "Next", "Assign", "Output"]);
         let next = self.target(fields, at, "Next");
-        let effect = self.effect(fields, at, Reads::ErrorOutput);
+        let effect = self.effect(fields, at, StatesFields::ErrorOutput);
         Some(Catcher { errors, next: next?, effect })
     }
 }

@@ -8,7 +8,7 @@ use crate::{Definition, Jitter, State, StateType};
 
 const RESOURCES: [&str; 1] = ["arn:aws:states:::checker:check"];
 
-/// A definition that uses every field that is supported.
+/// A definition that uses every supported field.
 fn every_field() -> Value {
     json!({
         "Comment": "all of it", "QueryLanguage": "JSONata", "StartAt": "Check", "TimeoutSeconds": 20,
@@ -60,7 +60,7 @@ fn substitutions() -> BTreeMap<String, String> {
 fn faults(definition: &Value) -> Vec<String> {
     match Definition::parse(&definition.to_string(), &substitutions(), &RESOURCES) {
         Ok(_) => Vec::new(),
-        Err(faults) => faults.faults().to_vec(),
+        Err(faults) => faults.0,
     }
 }
 
@@ -89,7 +89,6 @@ fn every_supported_field_is_read() {
         check.arguments().unwrap().pointer("/FunctionName").unwrap(),
         "arn:aws:lambda:local:1:function:Check"
     );
-    assert_eq!(check.targets().collect::<Vec<_>>(), ["Enough", "Broken", "Broken"]);
     let [first, second] = check.retriers() else { panic!("two retriers") };
     assert_eq!(first.errors, ["Lambda.ServiceException", "States.Timeout"]);
     assert_eq!((first.interval, first.max_attempts, first.backoff_rate), (Duration::from_secs(2), 0, 1.5));
@@ -106,13 +105,13 @@ fn every_supported_field_is_read() {
 }
 
 #[test]
-fn definitions_cross_threads() {
+fn a_definition_may_be_shared_between_threads() {
     fn crosses<T: Send + Sync>() {}
     crosses::<Definition>();
 }
 
-/// Checks that each line's fault is found. A line is a place in the good definition, the JSON that it is set
-/// to (or nothing, to take the field away), and a part of the fault.
+/// Checks that each line's fault is reported. A line holds a place in a valid definition, the JSON to set there (or
+/// nothing, to remove the field), and a part of the expected fault.
 fn check(table: &str) {
     assert_eq!(faults(&every_field()), Vec::<String>::new());
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -171,7 +170,7 @@ fn faults_of_a_states_fields_are_refused() {
         /States/Pause/Next              | 1          | state "Pause": Next must name a state
         /States/Check/HeartbeatSeconds  | 1          | state "Check": HeartbeatSeconds is not supported
         /States/Check/Credentials       | {}         | state "Check": Credentials is not supported
-        /States/Check/InputPath         | "$"        | state "Check": InputPath belongs to JSONPath; with JSONata it is Arguments or Output
+        /States/Check/InputPath         | "$"        | state "Check": InputPath belongs to JSONPath; use Arguments or Output with JSONata
         /States/Check/Parameters        | {}         | state "Check": Parameters belongs to JSONPath
         /States/Check/ResultPath        | "$"        | state "Check": ResultPath belongs to JSONPath
         /States/Check/ResultSelector    | {}         | state "Check": ResultSelector belongs to JSONPath
@@ -233,7 +232,7 @@ fn faults_of_an_expression_are_refused_where_it_stands() {
     check(
         r#"
         /States/Shape/Output/a/1         | "{% 1 + %}"                   | state "Shape": Output/a[1]: the expression `1 +` does not parse
-        /States/Shape/Output/a/1         | " {% 1 %}"                    | state "Shape": Output/a[1]: an expression begins with
+        /States/Shape/Output/a/1         | " {% 1 %}"                    | state "Shape": Output/a[1]: an expression must begin with
         /States/Shape/Assign/p           | "{% $eval('1') %}"            | state "Shape": Assign/p: the expression `$eval('1')` uses $eval
         /States/Shape/Output             | "{% $states.input.a ?? 1 %}"  | state "Shape": Output: the expression `$states.input.a ?? 1` uses `??`
         /States/Shape/Output             | "{% $states.input.a ?: 1 %}"  | state "Shape": Output: the expression `$states.input.a ?: 1` uses `?:`
@@ -269,7 +268,7 @@ fn a_choice_without_rules_or_with_an_effect_for_no_default_is_refused() {
 }
 
 #[test]
-fn a_circle_without_an_end_is_refused() {
+fn a_loop_without_an_end_is_refused() {
     let circle = json!({
         "QueryLanguage": "JSONata", "StartAt": "A", "Comment": "${CheckFunction}",
         "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}
@@ -279,7 +278,7 @@ fn a_circle_without_an_end_is_refused() {
 }
 
 #[test]
-fn every_fault_is_told_at_once_each_on_its_line() {
+fn every_fault_is_reported_at_once_on_a_line_of_its_own() {
     let mut definition = every_field();
     definition["States"]["Shape"]["Type"] = json!("Map");
     definition["States"]["Check"]["TimeoutSeconds"] = json!(0);
@@ -295,12 +294,12 @@ fn every_fault_is_told_at_once_each_on_its_line() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    assert_eq!(text.lines().count(), faults.faults().len());
-    assert_eq!(faults.faults().len(), 5, "{text}");
+    assert_eq!(text.lines().count(), faults.0.len());
+    assert_eq!(faults.0.len(), 5, "{text}");
 }
 
 #[test]
-fn a_text_that_is_no_definition_is_refused_with_its_placeholders() {
+fn a_text_that_is_not_a_definition_is_refused_with_its_missing_placeholders() {
     for (text, part) in [
         ("", "the definition is not JSON"),
         ("[]", "the definition is not a JSON object"),

@@ -1,5 +1,5 @@
-//! Runs an execution: from state to state, with retries, catches, timeouts and the data limit of an Express
-//! workflow. It calls services only through [`Services`], and asks only its caller's clock for the time.
+//! Runs an execution from state to state, with the retries, catches, timeouts and data limit of an Express workflow.
+//! Nothing here calls a service except through [`Services`], and nothing here reads a clock except its caller's.
 
 mod parallel;
 mod report;
@@ -19,54 +19,54 @@ use time::OffsetDateTime;
 pub use self::report::{Execution, ExecutionStatus, StateRun};
 use super::{
     definition::{
-        Catcher, Choice, DataEffect, Definition, Fail, Jitter, Onward, Retrier, Retryable, State, StateKind,
-        Task, Wait,
+        Catcher, Choice, DataEffect, Definition, Fail, Jitter, Retrier, Retryable, State, StateKind, Task,
+        Transition, Wait,
     },
     jsonata::Scope,
-    parse::MOST_SECONDS,
+    parse::MAX_SECONDS,
     timestamp::rfc3339,
 };
 
-/// The most that a state may take or give, in bytes of UTF-8: 256 KiB
+/// The largest input, result or output of a state, in bytes of UTF-8: 256 KiB
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>).
 const DATA_LIMIT_BYTES: usize = 262_144;
 
-/// An Express execution ends after five minutes, whatever the definition allows (same source).
+/// An Express execution ends after five minutes, also when the definition allows more (same source).
 const EXPRESS_LIMIT: Duration = Duration::from_mins(5);
 
-/// The most states that an execution enters. A loop without a wait would never let the timeout fire.
-const MOST_STATES: usize = 1_000;
+/// The most states that an execution may enter. It ends a loop without a wait, in which no timeout could fire.
+const MAX_STATES: usize = 1_000;
 
-/// A failed call, or a failed state: the error's name, which `Retry` and `Catch` match, and what happened.
+/// The failure of a call or of a state. `Retry` and `Catch` match the error's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskFailure {
     /// The name, such as `States.Timeout` or `DynamoDB.ConditionalCheckFailedException`.
     pub error: String,
-    /// The explanation, for people.
+    /// The explanation, for a person.
     pub cause: String,
 }
 
 impl TaskFailure {
-    /// A failure of that name and cause.
+    /// A failure with this name and cause.
     pub fn new(error: impl Into<String>, cause: impl Into<String>) -> Self {
         Self { error: error.into(), cause: cause.into() }
     }
 }
 
-/// The result of a Task's call, later.
+/// A future of the result of a Task's call.
 pub type TaskResult<'a> = Pin<Box<dyn Future<Output = Result<Value, TaskFailure>> + Send + 'a>>;
 
-/// What Task states call.
+/// The services that Task states call.
 pub trait Services: Send + Sync {
-    /// Calls `resource`, one of those that [`Definition::parse`] was given, with the evaluated `Arguments`. The
-    /// future is dropped when the task or the execution times out.
+    /// Calls `resource` with the evaluated `Arguments`. `resource` is one of those that [`Definition::parse`] was
+    /// given. The future is dropped when the task or the execution times out.
     fn call<'a>(&'a self, resource: &'a str, arguments: Value) -> TaskResult<'a>;
 }
 
-/// Tells the time, for the execution's timestamps and for `$now()`.
+/// The clock, for the execution's timestamps and for `$now()`.
 pub type Now<'a> = dyn Fn() -> OffsetDateTime + Send + Sync + 'a;
 
-/// Runs one execution to its end. It never fails itself: what goes wrong is the execution's status.
+/// Runs one execution to its end. A failure becomes the execution's status.
 pub async fn run(
     definition: &Definition,
     services: &dyn Services,
@@ -77,95 +77,97 @@ pub async fn run(
     let started = now();
     let arn = report::execution_arn(definition.arn(), name, started);
     let execution = json!({"Id": arn, "Name": name, "Input": input, "StartTime": rfc3339(started)});
-    let run = Run { definition, services, now, execution, entered: Mutex::default() };
-    let mut walk = Walk::new(&run, BTreeMap::new());
+    let shared = Shared { definition, services, now, execution, entered: Mutex::default() };
+    let mut runner = Runner::new(&shared, BTreeMap::new());
     let limit = definition.timeout().map_or(EXPRESS_LIMIT, |timeout| timeout.min(EXPRESS_LIMIT));
-    let driven = async {
+    let whole_run = async {
         within_limit(&input, "the execution's input")?;
-        walk.drive(definition.start_at(), input.clone()).await
+        runner.run_states(definition.start_at(), input.clone()).await
     };
-    let status = match tokio::time::timeout(limit, driven).await {
+    let status = match tokio::time::timeout(limit, whole_run).await {
         Ok(Ok(output)) => ExecutionStatus::Succeeded { output },
         Ok(Err(TaskFailure { error, cause })) => ExecutionStatus::Failed { error, cause },
         Err(_elapsed) => ExecutionStatus::TimedOut,
     };
     if status == ExecutionStatus::TimedOut {
-        walk.entry(|last| {
+        runner.entry(|last| {
             last.error = Some(report::TIMEOUT.to_owned());
             last.cause = Some(format!("the execution did not end within its {} s", limit.as_secs()));
         });
     }
-    let entered = run.entered.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let entered = shared.entered.into_inner().unwrap_or_else(PoisonError::into_inner);
     Execution { arn, name: name.to_owned(), status, started, stopped: now(), input, states: entered }
 }
 
-/// Where a state leads: its output, and the next state if there is one.
+/// A state's output, and the next state unless the execution ends.
 type NextState<'a> = (Value, Option<&'a str>);
 
-/// One execution, as all its branches see it.
-struct Run<'a> {
+/// The part of an execution that all its branches share.
+struct Shared<'a> {
     definition: &'a Definition,
     services: &'a dyn Services,
     now: &'a Now<'a>,
     /// `$states.context.Execution`.
     execution: Value,
-    /// Every state that was entered, in any branch. Never locked across an await.
+    /// Every state that any branch entered. It is never locked across an await.
     entered: Mutex<Vec<StateRun>>,
 }
 
-/// One way through the states: the machine's own, or that of a branch.
-struct Walk<'a> {
-    run: &'a Run<'a>,
+/// Runs the states of the machine, or those of one branch.
+struct Runner<'a> {
+    shared: &'a Shared<'a>,
     variables: BTreeMap<String, Value>,
-    /// The place in `entered` of the state that this walk is in, once it is in one.
-    place: Option<usize>,
+    /// The index in `entered` of the current state; `None` before the first.
+    current: Option<usize>,
 }
 
-impl<'a> Walk<'a> {
-    fn new(run: &'a Run<'a>, variables: BTreeMap<String, Value>) -> Self {
-        Self { run, variables, place: None }
+impl<'a> Runner<'a> {
+    fn new(shared: &'a Shared<'a>, variables: BTreeMap<String, Value>) -> Self {
+        Self { shared, variables, current: None }
     }
 
     fn now(&self) -> OffsetDateTime {
-        (self.run.now)()
+        (self.shared.now)()
     }
 
-    /// Changes or reads the report of the state that this walk is in.
+    /// Reads or changes the report of the current state.
     fn entry<T>(&self, look: impl FnOnce(&mut StateRun) -> T) -> Option<T> {
-        let mut entered = self.run.entered.lock().unwrap_or_else(PoisonError::into_inner);
-        entered.get_mut(self.place?).map(look)
+        let mut entered = self.shared.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        entered.get_mut(self.current?).map(look)
     }
 
-    /// Enters a state. Answers false after too many.
-    fn arrive(&mut self, state: &State, input: &Value) -> bool {
+    /// Adds the report of a state. Returns false when the execution has entered too many.
+    fn enter(&mut self, state: &State, input: &Value) -> bool {
         let report = StateRun::entered(state, input.clone(), self.now());
-        let mut entered = self.run.entered.lock().unwrap_or_else(PoisonError::into_inner);
-        if entered.len() >= MOST_STATES {
+        let mut entered = self.shared.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        if entered.len() >= MAX_STATES {
             return false;
         }
-        self.place = Some(entered.len());
+        self.current = Some(entered.len());
         entered.push(report);
         true
     }
 
-    async fn drive(&mut self, start_at: &'a str, mut input: Value) -> Result<Value, TaskFailure> {
+    async fn run_states(&mut self, start_at: &'a str, mut input: Value) -> Result<Value, TaskFailure> {
         let mut next = Some(start_at);
         while let Some(name) = next {
-            let Some(state) = self.run.definition.state(name) else {
-                return Err(runtime(format!("there is no state {name:?}")));
+            let Some(state) = self.shared.definition.state(name) else {
+                return Err(runtime_failure(format!("there is no state {name:?}")));
             };
-            if !self.arrive(state, &input) {
-                return Err(runtime(format!("an execution ends here after {MOST_STATES} states")));
+            if !self.enter(state, &input) {
+                return Err(runtime_failure(format!(
+                    "the execution entered {MAX_STATES} states, the most that this interpreter allows"
+                )));
             }
-            let step = match self.enter(state, &input).await {
+            let step = match self.run_state(state, &input).await {
                 Ok(step) => within_limit(&step.0, &format!("the output of state {name:?}")).map(|()| step),
                 Err(failure) => Err(failure),
             };
             let now = self.now();
             match step {
-                Ok((output, onward)) => {
+                Ok((output, following)) => {
                     self.entry(|entry| entry.left(output.clone(), now));
-                    (input, next) = (output, onward);
+                    (input, next) = (output, following);
                 }
                 Err(failure) => {
                     self.entry(|entry| entry.failed(&failure, now));
@@ -176,50 +178,53 @@ impl<'a> Walk<'a> {
         Ok(input)
     }
 
-    async fn enter(&mut self, state: &'a State, input: &Value) -> Result<NextState<'a>, TaskFailure> {
+    async fn run_state(&mut self, state: &'a State, input: &Value) -> Result<NextState<'a>, TaskFailure> {
         match &state.kind {
-            StateKind::Task(task) => self.tried(state, &task.retryable, input).await,
-            StateKind::Parallel(parallel) => self.tried(state, &parallel.retryable, input).await,
-            StateKind::Choice(choice) => self.choose(state, choice, input),
-            StateKind::Pass(onward) => self.onward(state, onward, input),
+            StateKind::Task(task) => self.run_retryable(state, &task.retryable, input).await,
+            StateKind::Parallel(parallel) => self.run_retryable(state, &parallel.retryable, input).await,
+            StateKind::Choice(choice) => self.run_choice(state, choice, input),
+            StateKind::Pass(transition) => self.follow(state, transition, input),
             StateKind::Succeed(effect) => {
-                let scope = self.scope(&self.view(state, input));
-                let (output, _) = settle(&scope, state, effect, "", input)?;
+                let scope = self.scope(&self.states_value(state, input));
+                let (output, _) = evaluate_effect(&scope, state, effect, "", input)?;
                 Ok((output, None))
             }
-            StateKind::Fail(fail) => Err(self.fail(state, fail, input)),
+            StateKind::Fail(fail) => Err(self.evaluate_fail(state, fail, input)),
             StateKind::Wait(wait) => {
                 let seconds = self.wait_seconds(state, wait, input)?;
                 tokio::time::sleep(Duration::from_secs(seconds)).await;
-                self.onward(state, &wait.onward, input)
+                self.follow(state, &wait.transition, input)
             }
         }
     }
 
     // Task and Parallel
 
-    async fn tried(
+    async fn run_retryable(
         &mut self,
         state: &'a State,
-        fields: &'a Retryable,
+        retryable: &'a Retryable,
         input: &Value,
     ) -> Result<NextState<'a>, TaskFailure> {
-        let mut spent = vec![0; fields.retry.len()];
+        let mut retries_used = vec![0; retryable.retry.len()];
         loop {
-            let failure = match self.attempt(state, fields, input).await {
+            let failure = match self.attempt(state, retryable, input).await {
                 Ok(step) => return Ok(step),
                 Err(failure) => failure,
             };
-            // The first retrier that matches decides, also when it has no retries left.
-            let retrier =
-                fields.retry.iter().zip(&mut spent).find(|(retrier, _)| matches(&retrier.errors, &failure));
+            // Only the first retrier that matches counts, even when it has no retries left.
+            let retrier = retryable
+                .retry
+                .iter()
+                .zip(&mut retries_used)
+                .find(|(retrier, _)| handles(&retrier.errors, &failure));
             match retrier {
-                Some((retrier, spent)) if *spent < retrier.max_attempts => {
-                    let delay = drawn(retrier, *spent);
-                    *spent += 1;
+                Some((retrier, retries_used)) if *retries_used < retrier.max_attempts => {
+                    let delay = retry_delay(retrier, *retries_used);
+                    *retries_used += 1;
                     tokio::time::sleep(delay).await;
                 }
-                _ => return self.catch(state, &fields.catch, input, failure),
+                _ => return self.catch_failure(state, &retryable.catch, input, failure),
             }
         }
     }
@@ -227,29 +232,30 @@ impl<'a> Walk<'a> {
     async fn attempt(
         &mut self,
         state: &'a State,
-        fields: &'a Retryable,
+        retryable: &'a Retryable,
         input: &Value,
     ) -> Result<NextState<'a>, TaskFailure> {
         self.entry(|entry| entry.attempts += 1);
-        let arguments = self.arguments(state, fields, input)?;
+        let arguments = self.arguments(state, retryable, input)?;
         within_limit(&arguments, &format!("the Arguments of state {:?}", state.name))?;
         let result = match &state.kind {
             StateKind::Task(task) => self.call(state, task, arguments).await,
-            StateKind::Parallel(parallel) => self.branches(&parallel.branches, &arguments).await,
+            StateKind::Parallel(parallel) => self.run_branches(&parallel.branches, &arguments).await,
             StateKind::Choice(_)
             | StateKind::Pass(_)
             | StateKind::Succeed(_)
             | StateKind::Fail(_)
-            | StateKind::Wait(_) => Err(runtime(format!("state {:?} cannot be tried", state.name))),
+            | StateKind::Wait(_) => Err(runtime_failure(format!("state {:?} has no attempts", state.name))),
         }?;
         within_limit(&result, &format!("the result of state {:?}", state.name))?;
-        let mut view = self.view(state, input);
-        view.insert("result".to_owned(), result.clone());
-        self.leave(state, &fields.onward.effect, "", &view, &result, fields.onward.next.as_deref())
+        let mut states = self.states_value(state, input);
+        states.insert("result".to_owned(), result.clone());
+        let Transition { effect, next } = &retryable.transition;
+        self.leave_state(state, effect, "", &states, &result, next.as_deref())
     }
 
     async fn call(&self, state: &State, task: &'a Task, arguments: Value) -> Result<Value, TaskFailure> {
-        let call = self.run.services.call(&task.resource, arguments);
+        let call = self.shared.services.call(&task.resource, arguments);
         match task.timeout {
             None => call.await,
             Some(timeout) => tokio::time::timeout(timeout, call).await.unwrap_or_else(|_elapsed| {
@@ -259,51 +265,58 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn arguments(&self, state: &State, fields: &Retryable, input: &Value) -> Result<Value, TaskFailure> {
-        match &fields.arguments {
+    fn arguments(&self, state: &State, retryable: &Retryable, input: &Value) -> Result<Value, TaskFailure> {
+        match &retryable.arguments {
             None => Ok(input.clone()),
             Some(template) => {
-                let scope = self.scope(&self.view(state, input));
+                let scope = self.scope(&self.states_value(state, input));
                 scope.fill(template, "Arguments").map_err(|problem| query_failure(state, &problem))
             }
         }
     }
 
-    fn catch(
+    fn catch_failure(
         &mut self,
         state: &'a State,
         catchers: &'a [Catcher],
         input: &Value,
         failure: TaskFailure,
     ) -> Result<NextState<'a>, TaskFailure> {
-        let catcher = catchers.iter().enumerate().find(|(_, catcher)| matches(&catcher.errors, &failure));
+        let catcher = catchers.iter().enumerate().find(|(_, catcher)| handles(&catcher.errors, &failure));
         let Some((index, catcher)) = catcher else {
             return Err(failure);
         };
         self.entry(|entry| entry.caught(&failure));
         let caught = json!({"Error": failure.error, "Cause": failure.cause});
-        let mut view = self.view(state, input);
-        view.insert("errorOutput".to_owned(), caught.clone());
-        self.leave(state, &catcher.effect, &format!("Catch[{index}]/"), &view, &caught, Some(&catcher.next))
+        let mut states = self.states_value(state, input);
+        states.insert("errorOutput".to_owned(), caught.clone());
+        self.leave_state(
+            state,
+            &catcher.effect,
+            &format!("Catch[{index}]/"),
+            &states,
+            &caught,
+            Some(&catcher.next),
+        )
     }
 
     // The other states
 
-    fn choose(
+    fn run_choice(
         &mut self,
         state: &'a State,
         choice: &'a Choice,
         input: &Value,
     ) -> Result<NextState<'a>, TaskFailure> {
-        let view = self.view(state, input);
+        let states = self.states_value(state, input);
         for (index, rule) in choice.rules.iter().enumerate() {
             let field = format!("Choices[{index}]/Condition");
-            let verdict = self.scope(&view).evaluate(&rule.condition, &field);
+            let verdict = self.scope(&states).evaluate(&rule.condition, &field);
             let verdict = verdict.map_err(|problem| query_failure(state, &problem))?;
             match verdict.as_bool() {
                 Some(true) => {
                     let at = format!("Choices[{index}]/");
-                    return self.leave(state, &rule.effect, &at, &view, input, Some(&rule.next));
+                    return self.leave_state(state, &rule.effect, &at, &states, input, Some(&rule.next));
                 }
                 Some(false) => {}
                 None => {
@@ -320,26 +333,26 @@ impl<'a> Walk<'a> {
             let cause = format!("no rule of state {:?} matched, and it has no Default", state.name);
             return Err(TaskFailure::new("States.NoChoiceMatched", cause));
         };
-        self.leave(state, &choice.effect, "", &view, input, Some(default))
+        self.leave_state(state, &choice.effect, "", &states, input, Some(default))
     }
 
-    fn onward(
+    fn follow(
         &mut self,
         state: &State,
-        onward: &'a Onward,
+        transition: &'a Transition,
         input: &Value,
     ) -> Result<NextState<'a>, TaskFailure> {
-        let view = self.view(state, input);
-        self.leave(state, &onward.effect, "", &view, input, onward.next.as_deref())
+        let states = self.states_value(state, input);
+        self.leave_state(state, &transition.effect, "", &states, input, transition.next.as_deref())
     }
 
-    fn fail(&self, state: &State, fail: &Fail, input: &Value) -> TaskFailure {
-        let scope = self.scope(&self.view(state, input));
+    fn evaluate_fail(&self, state: &State, fail: &Fail, input: &Value) -> TaskFailure {
+        let scope = self.scope(&self.states_value(state, input));
         let text = |template: &Option<_>, field: &str| match template.as_ref().map(|t| scope.fill(t, field)) {
             None => Ok(String::new()),
             Some(Ok(Value::String(text))) => Ok(text),
             Some(Ok(other)) => {
-                Err(query_failure(state, &format!("{field} came to {other}, which is not a string.")))
+                Err(query_failure(state, &format!("{field} evaluated to {other}, which is not a string.")))
             }
             Some(Err(problem)) => Err(query_failure(state, &problem)),
         };
@@ -350,30 +363,30 @@ impl<'a> Walk<'a> {
     }
 
     fn wait_seconds(&self, state: &State, wait: &Wait, input: &Value) -> Result<u64, TaskFailure> {
-        let scope = self.scope(&self.view(state, input));
+        let scope = self.scope(&self.states_value(state, input));
         let seconds =
             scope.fill(&wait.seconds, "Seconds").map_err(|problem| query_failure(state, &problem))?;
-        seconds.as_u64().filter(|seconds| *seconds <= MOST_SECONDS).ok_or_else(|| {
-            let allowed = format!("a whole number of 0 to {MOST_SECONDS}");
-            query_failure(state, &format!("Seconds came to {seconds}, which is not {allowed}."))
+        seconds.as_u64().filter(|seconds| *seconds <= MAX_SECONDS).ok_or_else(|| {
+            let allowed = format!("a whole number of 0 to {MAX_SECONDS}");
+            query_failure(state, &format!("Seconds evaluated to {seconds}, which is not {allowed}."))
         })
     }
 
     // Data
 
-    /// Assigns the variables and answers the output, both from the values before. `default` is the output of
-    /// a state that names none.
-    fn leave(
+    /// Evaluates the output and the variables, and then assigns the variables. A state without `Output` has the output
+    /// `default`.
+    fn leave_state(
         &mut self,
         state: &State,
         effect: &DataEffect,
         at: &str,
-        view: &Map<String, Value>,
+        states: &Map<String, Value>,
         default: &Value,
         next: Option<&'a str>,
     ) -> Result<NextState<'a>, TaskFailure> {
-        let (output, assigned) = settle(&self.scope(view), state, effect, at, default)?;
-        // Data beyond the limit fails the state, and a failed state assigns nothing.
+        let (output, assigned) = evaluate_effect(&self.scope(states), state, effect, at, default)?;
+        // This comes before the assignment, because a failed state assigns nothing.
         within_limit(&output, &format!("the output of state {:?}", state.name))?;
         for (name, value) in &assigned {
             within_limit(value, &format!("the variable ${name} of state {:?}", state.name))?;
@@ -382,15 +395,15 @@ impl<'a> Walk<'a> {
         Ok((output, next))
     }
 
-    fn scope(&self, view: &Map<String, Value>) -> Scope {
-        Scope::new(Value::Object(view.clone()), &self.variables, self.now())
+    fn scope(&self, states: &Map<String, Value>) -> Scope {
+        Scope::new(Value::Object(states.clone()), &self.variables, self.now())
     }
 
-    /// `$states` with what every state sees.
-    fn view(&self, state: &State, input: &Value) -> Map<String, Value> {
-        let arn = self.run.definition.arn();
+    /// The fields of `$states` that every state has: `input` and `context`.
+    fn states_value(&self, state: &State, input: &Value) -> Map<String, Value> {
+        let arn = self.shared.definition.arn();
         let context = json!({
-            "Execution": self.run.execution,
+            "Execution": self.shared.execution,
             "State": {
                 "Name": state.name,
                 "EnteredTime": self.entry(|entry| rfc3339(entry.entered)),
@@ -403,7 +416,7 @@ impl<'a> Walk<'a> {
 }
 
 /// The output and the new variables of an effect.
-fn settle(
+fn evaluate_effect(
     scope: &Scope,
     state: &State,
     effect: &DataEffect,
@@ -424,10 +437,10 @@ fn settle(
     Ok((output, assigned))
 }
 
-/// Whether a retrier or catcher for `errors` takes this failure. `States.Runtime` always ends the execution,
-/// and the wildcards leave `States.DataLimitExceeded` out
+/// Whether a retrier or catcher for `errors` handles this failure. No entry handles `States.Runtime`, and no wildcard
+/// handles `States.DataLimitExceeded`
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html>).
-fn matches(errors: &[String], failure: &TaskFailure) -> bool {
+fn handles(errors: &[String], failure: &TaskFailure) -> bool {
     let error = failure.error.as_str();
     let terminal = error == "States.DataLimitExceeded";
     error != "States.Runtime"
@@ -438,8 +451,9 @@ fn matches(errors: &[String], failure: &TaskFailure) -> bool {
         })
 }
 
-/// The wait before a retry. Chance comes from the thread's generator, so that a seed replays it.
-fn drawn(retrier: &Retrier, retry: u32) -> Duration {
+/// The wait before a retry, with jitter. Its random numbers come from the thread's generator, so that a seed replays
+/// them.
+fn retry_delay(retrier: &Retrier, retry: u32) -> Duration {
     let delay = retrier.delay(retry);
     match retrier.jitter {
         Jitter::None => delay,
@@ -455,7 +469,7 @@ fn within_limit(value: &Value, what: &str) -> Result<(), TaskFailure> {
     if bytes <= DATA_LIMIT_BYTES {
         return Ok(());
     }
-    let cause = format!("{what} has {bytes} bytes, more than the {DATA_LIMIT_BYTES} that a state may hold");
+    let cause = format!("{what} has {bytes} bytes; the limit is {DATA_LIMIT_BYTES}");
     Err(TaskFailure::new("States.DataLimitExceeded", cause))
 }
 
@@ -464,6 +478,6 @@ fn query_failure(state: &State, problem: &str) -> TaskFailure {
     TaskFailure::new("States.QueryEvaluationError", cause)
 }
 
-fn runtime(cause: String) -> TaskFailure {
+fn runtime_failure(cause: String) -> TaskFailure {
     TaskFailure::new("States.Runtime", cause)
 }

@@ -1,4 +1,4 @@
-//! What an execution came to, and how `GET /local/executions` shows it.
+//! The record of a finished execution, and its JSON form in `GET /local/executions`. Nothing here runs a state.
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -16,26 +16,26 @@ pub(super) const TIMEOUT: &str = "States.Timeout";
 /// A finished execution.
 #[derive(Clone, Debug)]
 pub struct Execution {
-    /// Its ARN, derived from the machine's ARN, the name and the start, so that a replay has the same.
+    /// Its ARN. It is derived from the machine's ARN, the name and the start, so that a replay has the same ARN.
     pub arn: String,
-    /// The name that the caller gave; tracing only, never unique.
+    /// The name that the caller gave. It helps to trace an execution, and need not be unique.
     pub name: String,
-    /// How it ended.
+    /// How it ended, with the output or the error.
     pub status: ExecutionStatus,
     /// When it started.
     pub started: OffsetDateTime,
     /// When it ended.
     pub stopped: OffsetDateTime,
-    /// What it was started with.
+    /// The first state's input.
     pub input: Value,
-    /// Each state that it entered, in order; those of concurrent branches mix.
+    /// Each state that it entered, in the order of entry, over all branches.
     pub states: Vec<StateRun>,
 }
 
 /// How an execution ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExecutionStatus {
-    /// `SUCCEEDED`, with the last state's output.
+    /// `SUCCEEDED`.
     Succeeded {
         /// The last state's output.
         output: Value,
@@ -47,7 +47,7 @@ pub enum ExecutionStatus {
         /// The explanation; empty when a `Fail` state gives none.
         cause: String,
     },
-    /// `TIMED_OUT`: the execution took longer than it may; the error is `States.Timeout`.
+    /// `TIMED_OUT`: the execution exceeded its time limit. The error is `States.Timeout`.
     TimedOut,
 }
 
@@ -61,7 +61,7 @@ impl ExecutionStatus {
         }
     }
 
-    /// The output, if it succeeded.
+    /// The last state's output, if the execution succeeded.
     pub fn output(&self) -> Option<&Value> {
         match self {
             Self::Succeeded { output } => Some(output),
@@ -90,7 +90,7 @@ impl ExecutionStatus {
 /// One state that an execution entered.
 #[derive(Clone, Debug, Serialize)]
 pub struct StateRun {
-    /// The state's name.
+    /// The state's key in the definition.
     pub name: String,
     /// Its type.
     #[serde(rename = "type")]
@@ -98,17 +98,17 @@ pub struct StateRun {
     /// When it was entered.
     #[serde(serialize_with = "timestamp")]
     pub entered: OffsetDateTime,
-    /// When it was left; not for the state in which an execution timed out.
+    /// When it was left; absent for the state in which an execution timed out.
     #[serde(serialize_with = "optional_timestamp", skip_serializing_if = "Option::is_none")]
     pub left: Option<OffsetDateTime>,
-    /// What it was given.
+    /// The data that it received.
     pub input: Value,
-    /// What it gave on, unless it failed.
+    /// The data that it passed on; absent if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
-    /// How often a Task or a Parallel tried; 0 for the other types.
+    /// The number of attempts of a Task or a Parallel; 0 for the other types.
     pub attempts: u32,
-    /// The error that failed the state, or that a catcher took.
+    /// The name of the error that failed the state or that a catcher handled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// That error's explanation.
@@ -141,7 +141,7 @@ impl StateRun {
         self.cause = Some(failure.cause.clone());
     }
 
-    /// Its branch was stopped: by another branch that failed, or by the execution's timeout.
+    /// Notes that the branch was stopped, by the failure of another branch or by the execution's timeout.
     pub(super) fn stopped(&mut self, now: OffsetDateTime) {
         self.cause = Some("its Parallel state was stopped".to_owned());
         self.left = Some(now);
@@ -187,7 +187,7 @@ impl Serialize for Execution {
     }
 }
 
-/// An Express execution's ARN: the machine's with `express`, the execution's name, and an id.
+/// An Express execution's ARN: the machine's ARN with `express` in it, the execution's name, and an id.
 pub(super) fn execution_arn(machine: &str, name: &str, started: OffsetDateTime) -> String {
     let id =
         Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{machine}\0{name}\0{}", rfc3339(started)).as_bytes());

@@ -15,7 +15,7 @@ const RESOURCES: [&str; 1] = ["arn:aws:states:::checker:check"];
 
 type Script = Box<dyn Fn(usize) -> (u64, Result<Value, TaskFailure>) + Send + Sync>;
 
-/// Services that answer call number n by a script: after how many milliseconds, and what.
+/// Services whose script gives call number n a delay in milliseconds and a result.
 struct Scripted {
     script: Script,
     calls: Mutex<Vec<(String, Value)>>,
@@ -26,7 +26,7 @@ impl Scripted {
         Self { script: Box::new(script), calls: Mutex::new(Vec::new()) }
     }
 
-    /// Fails with each error in turn, then answers `true`.
+    /// Fails with each error in turn, then succeeds with `true`.
     fn failing(errors: &'static [&'static str]) -> Self {
         Self::new(|call| match errors.get(call) {
             Some(error) => (0, Err(TaskFailure::new(*error, format!("call {call}")))),
@@ -64,7 +64,7 @@ fn machine_within(seconds: u64, states: &Value) -> Definition {
         .unwrap_or_else(|faults| panic!("{faults}"))
 }
 
-/// A machine of one task, with more fields.
+/// A machine with one Task, which has these extra fields.
 fn work(more: &Value) -> Definition {
     machine(&json!({"Work": work_state(more, json!({"End": true}))}))
 }
@@ -98,7 +98,7 @@ fn error(execution: &Execution) -> &str {
 
 // Retries
 
-/// Runs one task under `retry` and counts the calls and the milliseconds.
+/// Runs one Task under `retry`. Returns the execution, the number of calls and the milliseconds that it took.
 async fn retried(retry: Value, errors: &'static [&'static str]) -> (Execution, usize, u128) {
     let services = Scripted::failing(errors);
     let start = Instant::now();
@@ -143,7 +143,7 @@ async fn each_retrier_counts_for_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn full_jitter_stays_within_the_delay_and_is_replayed_by_its_seed() {
+async fn full_jitter_stays_within_the_delay_and_a_seed_replays_it() {
     let retry = json!([{"ErrorEquals": ["Boom"], "JitterStrategy": "FULL", "MaxAttempts": 3}]);
     let mut seen = Vec::new();
     for seed in [1, 2, 3, 1, 2, 3] {
@@ -159,7 +159,7 @@ async fn full_jitter_stays_within_the_delay_and_is_replayed_by_its_seed() {
 
 #[tokio::test(start_paused = true)]
 async fn error_names_match_as_on_aws() {
-    // Which of the names in ErrorEquals take which error.
+    // The name in ErrorEquals, the error that was raised, and whether the name handles it.
     let cases = [
         ("States.ALL", "Boom", true),
         ("States.ALL", "States.Timeout", true),
@@ -180,7 +180,7 @@ async fn error_names_match_as_on_aws() {
     ];
     for (named, failed, taken) in cases {
         let failure = TaskFailure::new(failed, "");
-        assert_eq!(matches(&[named.to_owned()], &failure), taken, "{named} and {failed}");
+        assert_eq!(handles(&[named.to_owned()], &failure), taken, "{named} and {failed}");
     }
 }
 
@@ -217,7 +217,7 @@ async fn the_first_catcher_that_matches_decides_after_the_retries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_that_nobody_catches_fails_the_execution() {
+async fn an_error_without_a_catcher_fails_the_execution() {
     let catch = json!([{"ErrorEquals": ["Other"], "Next": "Work"}]);
     let definition = work(&json!({"Catch": catch}));
     let execution = execute(&definition, &Scripted::failing(&["Boom"]), json!({})).await;
@@ -275,7 +275,7 @@ async fn a_task_that_takes_too_long_times_out_and_may_be_retried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_machine_that_takes_too_long_times_out_whatever_its_catchers_say() {
+async fn a_machine_that_takes_too_long_times_out_in_spite_of_its_catchers() {
     let services = Scripted::new(|_| (60_000, Ok(json!(true))));
     let task = json!({"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Done"}]});
     let definition = machine_within(
@@ -311,7 +311,7 @@ async fn an_endless_loop_is_ended() {
     });
     let execution = execute_alone(states, json!({})).await;
     assert_eq!(error(&execution), "States.Runtime");
-    assert_eq!(execution.states.len(), MOST_STATES);
+    assert_eq!(execution.states.len(), MAX_STATES);
 }
 
 // Data
@@ -331,7 +331,7 @@ async fn a_task_is_called_with_its_arguments_and_gives_its_result() {
     let more =
         json!({"Output": {"total": "{% $states.result.Payload.total %}", "was": "{% $states.input %}"}});
     let execution = execute(&work(&more), &services, json!("in")).await;
-    assert_eq!(services.calls()[0].1, json!("in"), "without Arguments, the input");
+    assert_eq!(services.calls()[0].1, json!("in"), "without Arguments the task receives the input");
     assert_eq!(output(&execution).to_string(), r#"{"total":1300,"was":"in"}"#);
 }
 
@@ -408,7 +408,7 @@ async fn expressions_see_the_context_object() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn data_beyond_the_limit_fails_past_every_wildcard() {
+async fn data_beyond_the_limit_fails_and_no_wildcard_catches_it() {
     let wildcard = json!([{"ErrorEquals": ["States.ALL"], "Next": "Done"}]);
     // A JSON string has two quotes.
     for (characters, failed) in [(DATA_LIMIT_BYTES - 2, false), (DATA_LIMIT_BYTES - 1, true)] {
@@ -456,7 +456,7 @@ async fn a_choice_takes_the_first_rule_that_is_true() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_choice_fails_on_no_match_and_on_what_is_not_a_boolean() {
+async fn a_choice_fails_on_no_match_and_on_a_non_boolean() {
     let choice = |condition: &str| {
         json!({
             "A": {"Type": "Choice", "Choices": [{"Condition": condition, "Next": "End"}]},
@@ -540,7 +540,7 @@ async fn an_execution_is_reported_state_by_state() {
 }
 
 #[test]
-fn executions_may_run_on_any_thread() {
+fn an_execution_may_move_between_threads() {
     fn crosses<T: Send>(value: T) -> T {
         value
     }

@@ -5,33 +5,33 @@ use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
-use domain::{Actor, Error, HistoryEntry, Order, OrderId, Status, StockEffect, Timestamp};
+use domain::{Actor, Error, HistoryEntry, Order, OrderId, Status, Timestamp};
 
 use super::{DUE_AFTER, Item, Orders, key, stored};
 use crate::{
     Stocks,
     failure::{failed, incomplete, unreadable},
-    transaction::{Transacted, refused, transact},
+    transaction::{Transacted, condition_failed, transact},
 };
 
 /// How a transition ended.
 #[derive(Clone, Debug)]
 pub enum Advanced {
     /// This very call made it.
-    Moved(Order),
+    Done(Order),
     /// The order was not where the transition starts: here it is as it stands. Nothing was written.
-    NotThere(Order),
+    Conflict(Order),
     /// There is no such order.
-    Missing,
+    NotFound,
 }
 
 /// What a confirmation does about the time at which the sweeper looks after the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
+pub enum DueTime {
     /// Leaves it: it was set for this very execution, at creation or by a claim. That saves a write to the index.
-    AsItIs,
+    Keep,
     /// Sets it anew, since it may be over: else the sweeper would announce what this execution announces.
-    Anew,
+    Renew,
 }
 
 /// The values of a transition's expressions. A type of its own, since an update and an action of a transaction take
@@ -45,11 +45,11 @@ const GUARD: &str = "#status = :from AND version = :before";
 
 impl Orders {
     /// PENDING to CONFIRMED, to be announced, without having read the order.
-    pub async fn confirm(&self, order_id: OrderId, at: Timestamp, due: Due) -> Result<Advanced, Error> {
+    pub async fn confirm(&self, order_id: OrderId, at: Timestamp, due: DueTime) -> Result<Advanced, Error> {
         // An order is PENDING in its first version only, so the next one is the second.
         let entry =
             HistoryEntry { status: Status::Confirmed, version: 2, at, actor: Actor::Workflow, reason: None };
-        let due = (due == Due::Anew).then_some(order_id);
+        let due = (due == DueTime::Renew).then_some(order_id);
         let transition = Transition::new(Status::Pending, entry, due)?;
         self.update(order_id, transition).await
     }
@@ -58,12 +58,10 @@ impl Orders {
     /// sweeper from a minute later on.
     pub async fn advance(&self, before: &Order, after: &Order, stocks: &Stocks) -> Result<Advanced, Error> {
         const DOING: &str = "changing an order";
-        let entry = after.history.last().cloned().ok_or_else(|| incomplete(DOING))?;
-        let transition = Transition::new(before.status, entry, Some(before.order_id))?;
-        let effect = after.status.effect();
-        if effect == StockEffect::None {
+        let transition = Transition::new(before.status(), after.latest().clone(), Some(before.order_id))?;
+        let Some(effect) = after.status().stock_effect() else {
             return self.update(before.order_id, transition).await;
-        }
+        };
         let update = transition
             .values
             .into_iter()
@@ -82,12 +80,12 @@ impl Orders {
         }
         match transact(&self.client, DOING, actions, 0).await? {
             // A transaction returns no values; what it wrote is what it was given.
-            Transacted::Done => Ok(Advanced::Moved(after.clone())),
-            Transacted::Refused(reasons) => match reasons.first() {
-                Some(of_order) if refused(of_order) => not_there(of_order.item()),
+            Transacted::Committed => Ok(Advanced::Done(after.clone())),
+            Transacted::ConditionFailed(reasons) => match reasons.first() {
+                Some(of_order) if condition_failed(of_order) => conflict(of_order.item()),
                 _ => {
                     let source = "a SKU has fewer units reserved than the order holds".into();
-                    Err(Error::Broken { doing: DOING, source })
+                    Err(Error::Internal { doing: DOING, source })
                 }
             },
         }
@@ -111,12 +109,10 @@ impl Orders {
         match answer {
             Ok(done) => {
                 let item = done.attributes.ok_or_else(|| incomplete(DOING))?;
-                Ok(Advanced::Moved(stored(item)?.order))
+                Ok(Advanced::Done(stored(item)?.order))
             }
             Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(existing)) => {
-                    not_there(existing.item())
-                }
+                Some(UpdateItemError::ConditionalCheckFailedException(existing)) => conflict(existing.item()),
                 _ => Err(failed(DOING)(error)),
             },
         }
@@ -151,9 +147,9 @@ impl Transition {
     }
 }
 
-fn not_there(existing: Option<&Item>) -> Result<Advanced, Error> {
+fn conflict(existing: Option<&Item>) -> Result<Advanced, Error> {
     match existing {
-        Some(item) if !item.is_empty() => Ok(Advanced::NotThere(stored(item.clone())?.order)),
-        _ => Ok(Advanced::Missing),
+        Some(item) if !item.is_empty() => Ok(Advanced::Conflict(stored(item.clone())?.order)),
+        _ => Ok(Advanced::NotFound),
     }
 }

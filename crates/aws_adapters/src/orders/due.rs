@@ -36,9 +36,9 @@ pub struct DueOrder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// It is this caller's to resume, as far as this version of it.
-    Ours(u32),
+    Claimed(u32),
     /// Somebody else was faster, or nothing is left to do.
-    Theirs,
+    Lost,
     /// It was tried often enough: it waits for a person now.
     GivenUp,
 }
@@ -103,7 +103,7 @@ impl Orders {
                     .expression_attribute_values(":before", number(tried))
             };
             match update.send().await {
-                Ok(claimed) => return version(&claimed, DOING).map(Claim::Ours),
+                Ok(claimed) => return version(&claimed, DOING).map(Claim::Claimed),
                 Err(error) => match error.as_service_error() {
                     Some(UpdateItemError::ConditionalCheckFailedException(row)) => {
                         let row = row.item();
@@ -116,7 +116,7 @@ impl Orders {
                             .and_then(|attempts| attempts.parse().ok())
                             .unwrap_or(0);
                         if !same || attempts == tried {
-                            return Ok(Claim::Theirs);
+                            return Ok(Claim::Lost);
                         }
                         if attempts >= MAX_ATTEMPTS {
                             return self.give_up(due).await;
@@ -144,7 +144,7 @@ impl Orders {
             .send()
             .await;
         let given_up = held(answer, "giving an order up")?.is_some();
-        Ok(if given_up { Claim::GivenUp } else { Claim::Theirs })
+        Ok(if given_up { Claim::GivenUp } else { Claim::Lost })
     }
 
     /// Takes an order up again that was given up, or that is due and not claimed yet, as if it had never been tried.

@@ -47,7 +47,7 @@ impl OrderFilter {
     fn holds(&self, row: &Item, order: &Order) -> bool {
         match self {
             Self::User(user) => order.user_id == *user,
-            Self::Status(status) => order.status == *status,
+            Self::Status(status) => order.status() == *status,
             Self::Attention => {
                 row.get("due_shard").is_some_and(|shard| shard.as_s().is_ok_and(|shard| shard == GIVEN_UP))
             }
@@ -175,7 +175,7 @@ impl Orders {
             let rows = self.rows(&ids(answer.items())).await?;
             rows.values()
                 .map(|(_, order)| order)
-                .filter(|order| order.status == Status::Pending)
+                .filter(|order| order.status() == Status::Pending)
                 .for_each(&mut *see);
             start = answer.last_evaluated_key;
             if start.is_none() {

@@ -20,7 +20,7 @@ use domain::{Error, Fingerprint, Order, OrderId, Placement, Shortage, Status};
 use crate::{
     Stocks,
     failure::{failed, incomplete, unreadable},
-    transaction::{Transacted, refused, transact},
+    transaction::{Transacted, condition_failed, transact},
 };
 
 /// How long the workflow may work on an order before the sweeper looks after it: longer than the machine's and the
@@ -30,7 +30,7 @@ const DUE_AFTER: Duration = Duration::from_mins(1);
 type Item = HashMap<String, AttributeValue>;
 
 pub use self::{
-    change::{Advanced, Due},
+    change::{Advanced, DueTime},
     due::{Claim, DueOrder},
     list::OrderFilter,
 };
@@ -92,17 +92,17 @@ impl Orders {
             actions.push(stocks.reserve(line)?);
         }
         let reasons = match transact(&self.client, DOING, actions, 0).await? {
-            Transacted::Done => return Ok(Placed::Stored),
-            Transacted::Refused(reasons) => reasons,
+            Transacted::Committed => return Ok(Placed::Stored),
+            Transacted::ConditionFailed(reasons) => reasons,
         };
         let [of_order, of_lines @ ..] = &reasons[..] else { return Err(incomplete(DOING)) };
-        if refused(of_order) {
+        if condition_failed(of_order) {
             let existing = of_order.item().cloned().ok_or_else(|| incomplete(DOING))?;
             return Ok(Placed::Exists(Box::new(stored(existing)?)));
         }
         let mut shortages = Vec::new();
         for (line, reason) in placement.order.lines.iter().zip(of_lines) {
-            if refused(reason) {
+            if condition_failed(reason) {
                 shortages.push(Shortage {
                     sku: line.sku.clone(),
                     requested: line.quantity,
@@ -162,9 +162,9 @@ fn row(placement: &Placement) -> Result<Item, Error> {
     let mut text = |name: &str, value: String| item.insert(name.to_owned(), AttributeValue::S(value));
     text("due_at", order.created_at.after(DUE_AFTER).to_string());
     text("due_shard", order.order_id.due_shard().to_owned());
-    if order.status != Status::Pending {
-        text("listed_at", order.updated_at.to_string());
-        item.insert("unsent".to_owned(), AttributeValue::Ns(vec![order.version.to_string()]));
+    if order.status() != Status::Pending {
+        text("listed_at", order.updated_at().to_string());
+        item.insert("unsent".to_owned(), AttributeValue::Ns(vec![order.version().to_string()]));
     }
     item.insert("fingerprint".to_owned(), fingerprint);
     Ok(item)

@@ -1,4 +1,4 @@
-//! The AWS SDKs' way to [`Aws`] without a socket.
+//! The HTTP client with which the AWS SDKs call [`Aws`] in process. Nothing here opens a socket.
 
 use std::sync::{Arc, Weak};
 
@@ -23,8 +23,8 @@ use http_body_util::BodyExt as _;
 use super::Aws;
 use crate::ground::{ACCOUNT, StackClock};
 
-/// The configuration of the SDK clients of `caller`, whose calls `aws` answers. The access key id is the caller's
-/// logical id, so that a call tells who makes it.
+/// The configuration of `caller`'s SDK clients, whose calls `aws` answers. `caller` becomes the access key id, so that
+/// each call names its caller.
 pub fn sdk_config(aws: &Arc<Aws>, caller: &str, clock: &StackClock) -> SdkConfig {
     let credentials = Credentials::new(caller, "local", None, None, "local");
     SdkConfig::builder()
@@ -37,7 +37,7 @@ pub fn sdk_config(aws: &Arc<Aws>, caller: &str, clock: &StackClock) -> SdkConfig
         .build()
 }
 
-/// Weak, because what it leads to owns the clients that own it.
+/// The reference is weak, because [`Aws`] owns the functions, whose clients own this.
 #[derive(Clone, Debug)]
 struct InProcess(Weak<Aws>);
 
@@ -52,7 +52,7 @@ impl HttpConnector for InProcess {
         let aws = self.0.upgrade();
         HttpConnectorFuture::new(async move {
             let broken = |error: String| ConnectorError::other(error.into(), None);
-            let aws = aws.ok_or_else(|| broken("the stack is gone".to_owned()))?;
+            let aws = aws.ok_or_else(|| broken("the stack has stopped".to_owned()))?;
             let request = request.try_into_http1x().map_err(|error| broken(error.to_string()))?;
             let (parts, body) = request.into_parts();
             let body = body.collect().await.map_err(|error| broken(error.to_string()))?.to_bytes();

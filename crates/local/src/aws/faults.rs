@@ -1,5 +1,5 @@
-//! Faults that tests plant on AWS calls, and the record of calls that they read. `dynoxide` itself never reports a
-//! conflict, a throttling or a lost acknowledgement.
+//! Faults that tests plant on AWS calls, and the record of calls that tests read. The engine `dynoxide` never reports a
+//! conflict, a throttled call or a lost acknowledgement, so these are planted. Nothing here plants a fault by itself.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -8,61 +8,61 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Need, wire::Operation};
+use super::{RequiredPermission, wire::Operation};
 use crate::ground::AwsError;
 
 /// One AWS call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Who makes it: the logical id of a function or of the state machine, which is the access key id it uses.
+    /// The caller's access key id: the logical id of a function or of the state machine.
     pub caller: String,
     /// `dynamodb`, `sns`, `states`, `lambda` or `cognito-idp`.
     pub service: &'static str,
     /// The operation's name in the service's API reference.
     pub operation: String,
-    /// What it is made on, named as in the request: a function, a topic, a state machine, a table or, with commas,
-    /// several tables. Empty where the request names none of these.
+    /// The function, topic, state machine, user pool client or table, named as in the request. Several tables are
+    /// separated by commas. Empty if the request names none of these.
     pub target: String,
 }
 
-/// What goes wrong with a call.
+/// The fault of a call: whether the call took effect, and the error that its caller receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It fails, and nothing happened.
+    /// The call fails with a server error, and has no effect.
     Before,
-    /// It happens, and its acknowledgement is lost: the caller sees a failure.
+    /// The call takes effect, but its acknowledgement is lost: the caller receives a server error.
     After,
-    /// The service takes no more calls just now. Nothing happened.
+    /// The service throttles the call, which has no effect.
     Throttle,
-    /// Another transaction holds the rows. Nothing happened.
+    /// Another transaction holds the rows. The call has no effect.
     Conflict,
-    /// The transaction is cancelled, with these reasons' codes, one for each action. Nothing happened.
+    /// The transaction is cancelled, with one reason code for each of its actions. It has no effect.
     Cancel(Vec<&'static str>),
-    /// The service refuses with this code. Nothing happened.
+    /// The service refuses the call with this code. The call has no effect.
     Refuse(&'static str),
-    /// It happens, and its acknowledgement takes this long.
+    /// The call takes effect, and its acknowledgement arrives after this time.
     Delay(Duration),
 }
 
 type Plan = Box<dyn FnMut(&Call) -> Option<Fault> + Send>;
 
-/// Where faults are planted and calls recorded.
+/// Plants faults on calls, and records calls.
 #[derive(Default)]
 pub struct Faults {
     plan: Mutex<Option<Plan>>,
     record: Mutex<Option<Vec<Recorded>>>,
 }
 
-/// A call that was recorded, with the capacity units that it consumed.
+/// A recorded call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
-    /// The call.
+    /// The caller, the service, the operation and the target.
     pub call: Call,
-    /// What its caller must be permitted.
-    pub needs: Vec<Need>,
-    /// Its request and answer as JSON, for tests that look for what must not be there.
+    /// The permissions that the call needs.
+    pub permissions: Vec<RequiredPermission>,
+    /// Its request and answer in their `Debug` form, for tests that look for leaked data.
     pub text: String,
-    /// What DynamoDB says it consumed, table by table.
+    /// The capacity that DynamoDB reports for it, one value for each table.
     pub consumed: Vec<Value>,
 }
 
@@ -73,12 +73,12 @@ impl std::fmt::Debug for Faults {
 }
 
 impl Faults {
-    /// Asks `plan` about every call from now on, attempts of the SDK's own included.
+    /// From now on asks `plan` for a fault at every call, each retry of the SDK included.
     pub fn plant(&self, plan: impl FnMut(&Call) -> Option<Fault> + Send + 'static) {
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(plan));
     }
 
-    /// Lets every call succeed again.
+    /// Plants no more faults.
     pub fn clear(&self) {
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -88,13 +88,14 @@ impl Faults {
         *self.record.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
     }
 
-    /// What was recorded since [`record`](Self::record), oldest first; recording ends.
+    /// Ends recording, and returns the calls since [`record`](Self::record), oldest first.
     pub fn recorded(&self) -> Vec<Recorded> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
     }
 
-    /// Records a call and asks the plan about it.
-    pub(super) fn next(
+    /// Records a call, and asks the plan for its fault. Returns the operation to perform, which reports its capacity
+    /// while calls are recorded, and the call's place in the record.
+    pub(super) fn start_call(
         &self,
         call: &Call,
         operation: Operation,
@@ -106,7 +107,7 @@ impl Faults {
             place = Some(record.len());
             record.push(Recorded {
                 call: call.clone(),
-                needs: operation.needs(),
+                permissions: operation.required_permissions(),
                 text: format!("{operation:?}"),
                 consumed: Vec::new(),
             });
@@ -116,8 +117,8 @@ impl Faults {
         (fault, operation, place)
     }
 
-    /// Records what the call at this place of the record was answered and what it consumed.
-    pub(super) fn note(&self, place: Option<usize>, answer: &Result<Value, AwsError>) {
+    /// Adds the answer and the consumed capacity to the call at this place of the record.
+    pub(super) fn record_answer(&self, place: Option<usize>, answer: &Result<Value, AwsError>) {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(recorded) = place.and_then(|place| record.as_mut()?.get_mut(place)) else { return };
         recorded.text = format!("{} {answer:?}", recorded.text);
@@ -131,11 +132,11 @@ impl Faults {
     }
 }
 
-/// What a fault answers in place of the service; `None` when the service is to act.
-pub(super) fn instead(fault: &Fault, operation: &Operation) -> Option<AwsError> {
+/// The error that a fault answers instead of the service; `None` if the service performs the call.
+pub(super) fn planted_error(fault: &Fault, operation: &Operation) -> Option<AwsError> {
     let service = operation.service();
     match fault {
-        Fault::Before => Some(lost(service)),
+        Fault::Before => Some(server_error(service)),
         Fault::Throttle => Some(match service {
             "lambda" => AwsError::new(429, "TooManyRequestsException", "Rate Exceeded."),
             "sns" => AwsError::new(429, "Throttled", "Rate exceeded"),
@@ -143,14 +144,14 @@ pub(super) fn instead(fault: &Fault, operation: &Operation) -> Option<AwsError> 
         }),
         Fault::Conflict => Some(conflict(operation)),
         Fault::Cancel(codes) => Some(cancelled(codes)),
-        // A message of AWS's may repeat what was asked, and then must not be passed on.
+        // AWS's messages may quote the request, so this one does. Tests check that it is not passed on.
         Fault::Refuse(code) => Some(AwsError::new(400, code, format!("planted: {operation:?}"))),
         Fault::After | Fault::Delay(_) => None,
     }
 }
 
-/// What a caller sees whose call failed on the service's side.
-pub(super) fn lost(service: &str) -> AwsError {
+/// The error of a call that failed inside the service.
+pub(super) fn server_error(service: &str) -> AwsError {
     match service {
         "lambda" => AwsError::new(500, "ServiceException", "planted"),
         "sns" => AwsError::new(500, "InternalError", "planted"),
@@ -171,7 +172,7 @@ fn conflict(operation: &Operation) -> AwsError {
     let Some(actions) = actions else {
         return AwsError::new(400, "TransactionConflictException", "Transaction is ongoing for the item");
     };
-    // The last row is the contended one: the first is the order's own.
+    // The last action meets the conflict. In the shop's transactions the first action is on the order's own row.
     let code = |index| if index + 1 == actions { "TransactionConflict" } else { "None" };
     cancelled(&(0..actions).map(code).collect::<Vec<_>>())
 }
@@ -184,7 +185,7 @@ fn cancelled(codes: &[&str]) -> AwsError {
     AwsError { body: Some(Box::new(body)), ..AwsError::new(400, code, message) }
 }
 
-/// The same operation, which also tells what it consumed.
+/// The operation, asking for its consumed capacity too.
 fn with_capacity(operation: Operation) -> Operation {
     let Operation::DynamoDb { operation, body } = operation else { return operation };
     match serde_json::from_str::<Value>(&body) {

@@ -1,8 +1,8 @@
-//! The one door for every AWS call, whoever makes it. The functions' SDK clients reach it in process, command-line tools
-//! over HTTP, and the state machine's Tasks directly.
+//! The one entry for every AWS call. The functions' SDK clients call it in process, command-line tools over HTTP, and the
+//! state machine's Tasks directly.
 //!
-//! Every call passes through `Aws::execute`: there it is recorded, there its caller's role is judged, there faults are
-//! planted, there it is interleaved with others. Nothing here decides what a service does: that is in `services`.
+//! `Aws::execute` records every call, checks its caller's role, plants faults, and interleaves concurrent calls. No call
+//! reaches a service by another way. Nothing here decides how a service behaves: `services` does.
 
 mod client;
 mod faults;
@@ -28,7 +28,7 @@ use self::wire::Operation;
 pub use self::{
     client::sdk_config,
     faults::{Call, Fault, Faults, Recorded},
-    permissions::Need,
+    permissions::RequiredPermission,
 };
 use crate::{
     ground::AwsError,
@@ -41,13 +41,14 @@ use crate::{
     },
 };
 
-const NO_POOL: &str = "There is no user pool: the template's parameters name another issuer of tokens";
+const NO_POOL: &str =
+    "There is no user pool, because the template's parameters name another issuer: sign in there";
 
 /// The handler of AWS calls.
 pub struct Aws {
     database: Database,
     sns: Arc<Sns>,
-    /// `None` where the template makes no user pool.
+    /// `None` if the template has no user pool.
     cognito: Option<Arc<Cognito>>,
     states: Arc<States>,
     roles: Roles,
@@ -62,12 +63,12 @@ impl std::fmt::Debug for Aws {
     }
 }
 
-/// The answer to one call, later.
+/// A future of the answer to one call.
 pub(crate) type CallResult<'a> = Pin<Box<dyn Future<Output = Result<Value, AwsError>> + Send + 'a>>;
 
 impl Aws {
-    /// Makes the handler. With a `seed`, calls yield a random number of times around their effect, so that
-    /// concurrent requests interleave, the same way each time.
+    /// Makes the handler. With a `seed`, each call yields a random number of times before and after its effect, so that
+    /// concurrent calls interleave. The same seed gives the same order.
     pub(crate) fn new(
         database: Database,
         sns: Arc<Sns>,
@@ -88,28 +89,28 @@ impl Aws {
         }
     }
 
-    /// Hands over the functions, whose clients had to be made from this handler first.
+    /// Adds the functions. They come later than `new`, because their clients are made from this handler.
     pub(crate) fn deploy(&self, functions: Functions) {
-        // Only the stack's start calls this, once.
+        // The stack calls this once, when it starts.
         let _deployed_before = self.functions.set(functions);
     }
 
-    /// The functions, once they are deployed.
+    /// The functions; `None` until they are deployed.
     pub fn functions(&self) -> Option<&Functions> {
         self.functions.get()
     }
 
-    /// Where faults are planted and calls recorded.
+    /// Plants faults on calls, and records calls.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// The last executions, newest first.
+    /// The last executions of all state machines, newest first.
     pub fn executions(&self) -> Vec<Arc<Execution>> {
         self.states.executions()
     }
 
-    /// Answers one call over HTTP, in whatever protocol its service speaks.
+    /// Answers one call over HTTP, in its service's protocol.
     pub async fn handle(self: &Arc<Self>, request: http::Request<Bytes>) -> http::Response<Bytes> {
         let (caller, protocol, operation) = match wire::read(&request) {
             Ok(read) => read,
@@ -120,7 +121,7 @@ impl Aws {
         wire::write(protocol, &name, &answer)
     }
 
-    /// Makes one call on behalf of `caller`, a logical id of the template (or whatever access key id a tool used).
+    /// Makes one call for `caller`: a logical id of the template, or the access key id that a tool uses.
     fn execute<'a>(self: &'a Arc<Self>, caller: &'a str, operation: Operation) -> CallResult<'a> {
         Box::pin(async move {
             self.interleave().await;
@@ -130,18 +131,18 @@ impl Aws {
                 operation: operation.name().to_owned(),
                 target: operation.target(),
             };
-            let (fault, operation, place) = self.faults.next(&call, operation);
-            if let Some(denied) = self.roles.refuse(caller, &operation) {
+            let (fault, operation, place) = self.faults.start_call(&call, operation);
+            if let Some(denied) = self.roles.denial(caller, &operation) {
                 return Err(denied);
             }
-            if let Some(refusal) = fault.as_ref().and_then(|fault| faults::instead(fault, &operation)) {
+            if let Some(refusal) = fault.as_ref().and_then(|fault| faults::planted_error(fault, &operation)) {
                 return Err(refusal);
             }
             let answer = self.perform(operation).await;
-            self.faults.note(place, &answer);
+            self.faults.record_answer(place, &answer);
             self.interleave().await;
             match fault {
-                Some(Fault::After) => Err(faults::lost(call.service)),
+                Some(Fault::After) => Err(faults::server_error(call.service)),
                 Some(Fault::Delay(time)) => {
                     tokio::time::sleep(time).await;
                     answer
@@ -163,14 +164,14 @@ impl Aws {
                 None => Err(AwsError::new(400, "ResourceNotFoundException", NO_POOL)),
             },
             Operation::StartSyncExecution { body } => {
-                let calls = Arc::new(FromStates(Arc::clone(self)));
+                let calls = Arc::new(StatesTaskCalls(Arc::clone(self)));
                 self.states.start_sync_execution(&body, calls).await
             }
             Operation::Invoke { function, payload } => self.invoke(&function, payload).await,
         }
     }
 
-    /// Invokes a function and waits. `{"payload": <text>, "failed": <bool>}`.
+    /// Invokes a function, and waits. Returns `{"payload": <text>, "failed": <bool>}`.
     async fn invoke(&self, function: &str, payload: String) -> Result<Value, AwsError> {
         let unknown =
             || AwsError::new(404, "ResourceNotFoundException", format!("Function not found: {function}"));
@@ -193,10 +194,10 @@ impl Aws {
     }
 }
 
-/// The state machines' way to the other services.
-struct FromStates(Arc<Aws>);
+/// Makes the calls of the state machines' Tasks.
+struct StatesTaskCalls(Arc<Aws>);
 
-impl TaskCalls for FromStates {
+impl TaskCalls for StatesTaskCalls {
     fn call<'a>(&'a self, caller: &'a str, call: TaskCall) -> CallResult<'a> {
         let operation = match call {
             TaskCall::Invoke { function, payload } => Operation::Invoke { function, payload },

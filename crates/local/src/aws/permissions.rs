@@ -1,9 +1,11 @@
-//! What a call has to be permitted, in IAM's words: an action and the ARN that it is done to.
+//! The permissions that a call needs, and the check that its caller's role grants them. Nothing here parses a policy.
 //!
-//! Every call of a function or of the state machine is held against the role that the template gives it, so that a
-//! missing permission fails a test here and not in production. Who is not of the template is an operator, and may do
-//! everything. From AWS's Service Authorization Reference: a transaction needs the actions of its parts and none of its own, a query of an
-//! index needs the index's ARN, and SNS judges what is done to a subscription by its topic.
+//! The calls of a function or a state machine are checked against the role that the template gives it. So a missing
+//! permission fails a test, before it fails in production. A caller that is not in the template is an operator, and may
+//! do everything.
+//!
+//! AWS's Service Authorization Reference says which permissions a call needs. A transaction needs the actions of its
+//! parts, and none of its own. A query of an index needs the index's ARN.
 
 use std::collections::HashMap;
 
@@ -13,7 +15,7 @@ use serde_json::Value;
 use super::wire::Operation;
 use crate::ground::{ACCOUNT, AwsError};
 
-/// What each caller of the template may do, by logical id.
+/// The statements of each function's and state machine's role, by logical id.
 #[derive(Debug, Default)]
 pub(crate) struct Roles(HashMap<String, Vec<Statement>>);
 
@@ -24,14 +26,18 @@ impl Roles {
         Self(functions.chain(machines).collect())
     }
 
-    /// The refusal of a call that its caller's role does not permit.
-    pub(super) fn refuse(&self, caller: &str, operation: &Operation) -> Option<AwsError> {
+    /// The error for a call that its caller's role does not permit; `None` if it may go on.
+    pub(super) fn denial(&self, caller: &str, operation: &Operation) -> Option<AwsError> {
         let statements = self.0.get(caller)?;
-        let permitted = |need: &Need| permits(statements, &need.action, &need.resource);
-        let need = operation.needs().into_iter().find(|need| !permitted(need))?;
-        let message =
-            format!("{caller} is not authorized to perform: {} on resource: {}", need.action, need.resource);
-        tracing::error!(caller, action = need.action, resource = need.resource, "access denied");
+        let permitted =
+            |permission: &RequiredPermission| permits(statements, &permission.action, &permission.resource);
+        let permission =
+            operation.required_permissions().into_iter().find(|permission| !permitted(permission))?;
+        let message = format!(
+            "{caller} is not authorized to perform: {} on resource: {}",
+            permission.action, permission.resource
+        );
+        tracing::error!(caller, action = permission.action, resource = permission.resource, "access denied");
         Some(match operation {
             Operation::Sns { .. } => AwsError::new(403, "AuthorizationError", message),
             Operation::Invoke { .. } => AwsError::new(403, "AccessDeniedException", message),
@@ -42,70 +48,73 @@ impl Roles {
     }
 }
 
-/// One thing that a caller's role must permit.
+/// A permission that a caller's role must grant for a call.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Need {
+pub struct RequiredPermission {
     /// The action, such as `dynamodb:GetItem`.
     pub action: String,
-    /// The ARN that it is done to; `*` where IAM knows none.
+    /// The ARN of the resource; `*` if IAM has none for this action.
     pub resource: String,
 }
 
-impl Need {
+impl RequiredPermission {
     fn new(action: impl Into<String>, resource: impl Into<String>) -> Self {
         Self { action: action.into(), resource: resource.into() }
     }
 }
 
 impl Operation {
-    /// Everything that whoever makes this call must be permitted.
-    pub(super) fn needs(&self) -> Vec<Need> {
+    /// Every permission that the call needs.
+    pub(super) fn required_permissions(&self) -> Vec<RequiredPermission> {
         match self {
             Self::DynamoDb { operation, body } => {
-                of_tables(operation, &serde_json::from_str(body).unwrap_or_default())
+                table_permissions(operation, &serde_json::from_str(body).unwrap_or_default())
             }
-            // Anybody may sign in.
+            // Signing in needs no permission.
             Self::Cognito { .. } => Vec::new(),
             Self::Sns { action, parameters } => {
-                let need = |action: &str| Need::new(format!("sns:{action}"), topic(parameters));
+                let need = |action: &str| RequiredPermission::new(format!("sns:{action}"), topic(parameters));
                 let tags = parameters["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
                 std::iter::once(need(action)).chain(tags.then(|| need("TagResource"))).collect()
             }
             Self::StartSyncExecution { body } => {
-                vec![Need::new("states:StartSyncExecution", text(body, "stateMachineArn"))]
+                vec![RequiredPermission::new("states:StartSyncExecution", text(body, "stateMachineArn"))]
             }
             Self::Invoke { function, .. } => {
-                vec![Need::new("lambda:InvokeFunction", arn_of("lambda", "function:", function))]
+                vec![RequiredPermission::new(
+                    "lambda:InvokeFunction",
+                    arn_of("lambda", "function:", function),
+                )]
             }
         }
     }
 }
 
-fn of_tables(operation: &str, request: &Value) -> Vec<Need> {
+fn table_permissions(operation: &str, request: &Value) -> Vec<RequiredPermission> {
     if let Some(actions) = request["TransactItems"].as_array() {
         let part = |action: &Value| {
             let (kind, part) = action.as_object()?.iter().next()?;
             let action = if kind == "ConditionCheck" { "ConditionCheckItem" } else { &format!("{kind}Item") };
-            Some(on_table(action, text(part, "TableName"), None))
+            Some(table_permission(action, text(part, "TableName"), None))
         };
         return actions.iter().filter_map(part).collect();
     }
     if let Some(tables) = request["RequestItems"].as_object() {
-        return tables.keys().map(|table| on_table(operation, table, None)).collect();
+        return tables.keys().map(|table| table_permission(operation, table, None)).collect();
     }
-    vec![on_table(operation, text(request, "TableName"), request["IndexName"].as_str())]
+    vec![table_permission(operation, text(request, "TableName"), request["IndexName"].as_str())]
 }
 
-fn on_table(action: &str, table: &str, index: Option<&str>) -> Need {
+fn table_permission(action: &str, table: &str, index: Option<&str>) -> RequiredPermission {
     let mut resource = arn_of("dynamodb", "table/", table);
     if let Some(index) = index {
         resource = format!("{resource}/index/{index}");
     }
-    Need::new(format!("dynamodb:{action}"), resource)
+    RequiredPermission::new(format!("dynamodb:{action}"), resource)
 }
 
 fn topic(parameters: &Value) -> String {
-    // To IAM a subscription is no resource
+    // In IAM a subscription is not a resource
     // (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html>).
     if parameters.get("SubscriptionArn").is_some() {
         return "*".to_owned();
@@ -116,7 +125,7 @@ fn topic(parameters: &Value) -> String {
     }
 }
 
-/// The ARN of what a request may name by its ARN or by its name alone.
+/// The ARN of a resource that a request names by its ARN or by its name.
 fn arn_of(service: &str, kind: &str, name: &str) -> String {
     if name.starts_with("arn:") { name.to_owned() } else { ACCOUNT.arn(service, &format!("{kind}{name}")) }
 }
@@ -133,11 +142,15 @@ mod tests {
 
     fn on_database(operation: &str, body: &Value) -> Vec<String> {
         let operation = Operation::DynamoDb { operation: operation.to_owned(), body: body.to_string() };
-        operation.needs().into_iter().map(|need| format!("{} {}", need.action, need.resource)).collect()
+        operation
+            .required_permissions()
+            .into_iter()
+            .map(|permission| format!("{} {}", permission.action, permission.resource))
+            .collect()
     }
 
     #[test]
-    fn a_call_needs_its_action_on_what_it_names() {
+    fn a_call_needs_its_action_on_the_tables_and_indexes_that_it_names() {
         let table = ACCOUNT.arn("dynamodb", "table/Orders");
         for (operation, body, expected) in [
             ("GetItem", json!({ "TableName": "Orders" }), vec![format!("dynamodb:GetItem {table}")]),
@@ -167,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_to_a_subscription_is_done_to_no_resource() {
+    fn an_action_on_a_subscription_has_no_resource_of_its_own() {
         let topic = ACCOUNT.arn("sns", "orders");
         for (parameters, resource) in [
             (json!({ "TopicArn": topic }), topic.as_str()),
@@ -175,7 +188,7 @@ mod tests {
             (json!({ "SubscriptionArn": format!("{topic}:1-2-3") }), "*"),
         ] {
             let operation = Operation::Sns { action: "Any".to_owned(), parameters };
-            assert_eq!(operation.needs(), [Need::new("sns:Any", resource)]);
+            assert_eq!(operation.required_permissions(), [RequiredPermission::new("sns:Any", resource)]);
         }
     }
 
@@ -184,14 +197,14 @@ mod tests {
         let topic = ACCOUNT.arn("sns", "orders");
         let needs = |tags: Value| {
             let parameters = json!({"Name": "orders", "Tags": tags});
-            Operation::Sns { action: "CreateTopic".to_owned(), parameters }.needs()
+            Operation::Sns { action: "CreateTopic".to_owned(), parameters }.required_permissions()
         };
-        let create = Need::new("sns:CreateTopic", &topic);
+        let create = RequiredPermission::new("sns:CreateTopic", &topic);
         assert_eq!(needs(json!([])), [create]);
-        let create = Need::new("sns:CreateTopic", &topic);
+        let create = RequiredPermission::new("sns:CreateTopic", &topic);
         assert_eq!(
             needs(json!([{"Key": "k", "Value": "v"}])),
-            [create, Need::new("sns:TagResource", &topic)]
+            [create, RequiredPermission::new("sns:TagResource", &topic)]
         );
     }
 }

@@ -1,5 +1,5 @@
-//! The AWS Query protocol, as far as SNS speaks it: a form comes in, XML goes out. Nothing here knows what
-//! an action does; parameters become the JSON form that `Sns::call` takes.
+//! The AWS Query protocol, as far as SNS uses it: a request is a form, and an answer is XML. Parameters become the JSON
+//! form that `Sns::call` takes. Nothing here knows what an action does.
 
 use std::fmt::Write as _;
 
@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 use crate::ground::AwsError;
 
 const VERSION: &str = "2010-03-31";
-/// The most parameters of one call; SNS itself takes far fewer.
+/// The most parameters of one call. Every action of SNS has far fewer.
 const MAX_PARAMETERS: usize = 1_000;
-/// The deepest name in use is `MessageAttributes.entry.1.Value.StringValue`.
+/// The most parts of a parameter's name. The longest in use is `MessageAttributes.entry.1.Value.StringValue`.
 const MAX_DEPTH: usize = 6;
 
-/// Reads a form: the action's name and its parameters.
+/// Parses a form: the action's name and its parameters.
 pub(super) fn read(body: &[u8]) -> Result<(String, Value), AwsError> {
     let mut action = None;
     let mut version = None;
@@ -34,7 +34,7 @@ pub(super) fn read(body: &[u8]) -> Result<(String, Value), AwsError> {
         Some(VERSION) => {}
         found => {
             let found = found.unwrap_or("none");
-            return Err(malformed(&format!("Version is {found}, the local SNS speaks {VERSION}")));
+            return Err(malformed(&format!("Version is {found}, but the local SNS supports {VERSION}")));
         }
     }
     let action = action.ok_or_else(|| malformed("the form names no Action"))?;
@@ -59,7 +59,7 @@ fn insert(into: &mut Map<String, Value>, name: &str, value: String) -> Result<()
     }
 }
 
-/// Maps (`entry`) become objects and lists (`member`) become arrays.
+/// Turns maps (`entry`) into objects and lists (`member`) into arrays.
 fn unfold(node: Map<String, Value>) -> Result<Value, AwsError> {
     if node.len() == 1
         && let Some((kind @ ("entry" | "member"), Value::Object(numbered))) =
@@ -110,7 +110,7 @@ fn malformed(reason: &str) -> AwsError {
     AwsError::new(400, "MalformedQueryString", reason.to_owned())
 }
 
-/// Writes the answer to a call.
+/// Writes an action's result or error as XML.
 pub(super) fn write(action: &str, outcome: &Result<Value, AwsError>, request_id: &str) -> Response<Bytes> {
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let namespace = "xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"";
@@ -148,7 +148,7 @@ pub(super) fn write(action: &str, outcome: &Result<Value, AwsError>, request_id:
     response
 }
 
-/// The members of a result: texts as elements, objects as maps of entries. SNS answers nothing else here.
+/// Writes the members of a result: a text as an element, an object as a map of entries. The local SNS returns no others.
 fn members(xml: &mut String, result: &Value) {
     for (name, value) in result.as_object().into_iter().flatten() {
         push(xml, format_args!("<{name}>"));
@@ -165,7 +165,7 @@ fn members(xml: &mut String, result: &Value) {
 }
 
 fn push(xml: &mut String, text: std::fmt::Arguments<'_>) {
-    // `write!` to a String never fails.
+    // Writing to a String never fails.
     let _infallible = xml.write_fmt(text);
 }
 
@@ -177,10 +177,10 @@ fn escape(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            // A parser would turn a bare carriage return into a line feed.
+            // A parser would turn a plain carriage return into a line feed.
             '\r' => escaped.push_str("&#13;"),
             '\n' | '\t' => escaped.push(c),
-            // XML 1.0 has no way to write the other control characters.
+            // XML 1.0 cannot represent the other control characters.
             c if c.is_control() => escaped.push('\u{FFFD}'),
             c => escaped.push(c),
         }

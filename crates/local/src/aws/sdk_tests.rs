@@ -1,4 +1,4 @@
-//! The real SDK against the local SNS and the Query protocol, in memory: what it sends is understood, and what is answered is parsed.
+//! The real SDK against the local SNS and the Query protocol, in memory: each side understands the other.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -105,7 +105,7 @@ async fn the_sdk_subscribes_confirms_publishes_and_unsubscribes() {
     let second = publish.clone().send().await.unwrap();
     assert_ne!(first.message_id, second.message_id);
     let delivered = mailbox.mails(Some(MailKind::OrderStatus), None);
-    assert_eq!(delivered.len(), 1, "a message without user_id reached somebody");
+    assert_eq!(delivered.len(), 1, "a message without user_id was delivered");
     assert_eq!(delivered[0].body, body);
     assert_eq!(delivered[0].order_id.as_deref(), Some("o-1"));
     assert_eq!(delivered[0].status.as_deref(), Some("CONFIRMED"));
@@ -117,7 +117,7 @@ async fn the_sdk_subscribes_confirms_publishes_and_unsubscribes() {
 }
 
 #[tokio::test]
-async fn the_sdk_tells_the_errors_apart() {
+async fn the_sdk_receives_each_error_under_its_own_type() {
     let (_, client) = world();
     let topic = client.create_topic().name("orders").send().await.unwrap().topic_arn.unwrap();
     let subscribe = |n: usize, policy: &str| {
@@ -135,7 +135,7 @@ async fn the_sdk_tells_the_errors_apart() {
     let full = subscribe(200, r#"{"user_id": ["1"]}"#).await.unwrap_err();
     assert_eq!(full.raw_response().unwrap().status().as_u16(), 403);
     assert!(matches!(full.into_service_error(), SubscribeError::FilterPolicyLimitExceededException(_)));
-    // The one that is there already is answered even on a full topic.
+    // An existing subscription is returned, even on a full topic.
     subscribe(7, r#"{"user_id": ["1"]}"#).await.unwrap();
 
     let other = subscribe(7, r#"{"user_id": ["2"]}"#).await.unwrap_err().into_service_error();

@@ -1,6 +1,6 @@
-//! AWS's wire protocols, as far as Orderflow's services speak them: JSON 1.0 (DynamoDB, Step Functions), JSON 1.1
-//! (Cognito), Query (SNS) and REST (Lambda's `Invoke`). A call's service is the one that it is signed for, but for
-//! Cognito's, which callers make who have nothing to sign with. Signatures are not verified.
+//! AWS's wire protocols, as far as Orderflow uses them: JSON 1.0 (DynamoDB, Step Functions), JSON 1.1 (Cognito), Query
+//! (SNS) and REST (Lambda's `Invoke`). The signature names a call's service. Cognito's calls are recognised by their
+//! operation instead, because callers make them before they have credentials. Nothing here verifies a signature.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::query;
 use crate::ground::AwsError;
 
-/// A call, read.
+/// A parsed call.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     /// A DynamoDB operation and its request, as JSON text.
@@ -17,20 +17,20 @@ pub(super) enum Operation {
     /// An SNS action and its parameters.
     Sns { action: String, parameters: Value },
     /// A Cognito operation and its request.
-    Cognito { operation: String, request: Private },
-    /// A run of a state machine, waited for.
+    Cognito { operation: String, request: Redacted },
+    /// Step Functions' `StartSyncExecution` and its request.
     StartSyncExecution { body: Value },
-    /// An invocation of a function, waited for.
+    /// Lambda's `Invoke`, synchronous.
     Invoke { function: String, payload: String },
 }
 
-/// A request with a password in it, which no record and no message shows.
+/// A request that may hold a password. Its `Debug` form shows no content, so records and messages cannot leak it.
 #[derive(Clone)]
-pub(super) struct Private(pub(super) Value);
+pub(super) struct Redacted(pub(super) Value);
 
-impl std::fmt::Debug for Private {
+impl std::fmt::Debug for Redacted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Private")
+        f.write_str("Redacted")
     }
 }
 
@@ -54,7 +54,7 @@ impl Operation {
         }
     }
 
-    /// What the call is made on, as [`Call::target`](super::Call) has it.
+    /// The resource that the call is made on, as [`Call::target`](super::Call) describes it.
     pub(super) fn target(&self) -> String {
         let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
         match self {
@@ -67,7 +67,7 @@ impl Operation {
     }
 }
 
-/// The tables that a DynamoDB request names, each once.
+/// The tables that a DynamoDB request names, sorted, each once, separated by commas.
 fn tables(request: &Value) -> String {
     let one = request.get("TableName").and_then(Value::as_str);
     let batch = request.get("RequestItems").and_then(Value::as_object);
@@ -84,10 +84,10 @@ fn tables(request: &Value) -> String {
     names.join(",")
 }
 
-/// What Cognito's operations are called by, before their names.
+/// The prefix of Cognito's operations in `X-Amz-Target`.
 const COGNITO: &str = "AWSCognitoIdentityProviderService.";
 
-/// How a call's answer is written.
+/// The protocol of a call's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     Json,
@@ -98,18 +98,18 @@ pub(super) enum Protocol {
 
 type Read = Result<(String, Protocol, Operation), (Protocol, AwsError)>;
 
-/// Reads a call: who makes it, how to answer, and what it is.
+/// Parses a call: its caller, the protocol of its answer, and the operation.
 pub(super) fn read(request: &Request<Bytes>) -> Read {
     let target =
         request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let signed = signed_for(request);
     if let Some(operation) = target.strip_prefix(COGNITO) {
         let request = serde_json::from_slice(request.body()).map_err(|error| {
-            // Only where it is wrong: what is there may be a password.
+            // The message gives the position only, because the text may hold a password.
             let message = format!("not JSON at line {}, column {}", error.line(), error.column());
             (Protocol::Json11, AwsError::new(400, "SerializationException", message))
         })?;
-        let operation = Operation::Cognito { operation: operation.to_owned(), request: Private(request) };
+        let operation = Operation::Cognito { operation: operation.to_owned(), request: Redacted(request) };
         let caller = signed.map(|(caller, _)| caller).unwrap_or_default();
         return Ok((caller.to_owned(), Protocol::Json11, operation));
     }
@@ -147,7 +147,7 @@ pub(super) fn read(request: &Request<Bytes>) -> Read {
     }
 }
 
-/// Writes an answer.
+/// Writes an answer in its protocol.
 pub(super) fn write(
     protocol: Protocol,
     operation: &str,
@@ -167,21 +167,24 @@ pub(super) fn write(
         }
         (Protocol::Json, Ok(value)) => respond(200, "application/x-amz-json-1.0", value.to_string()),
         (Protocol::Json11, Ok(value)) => respond(200, JSON_11, value.to_string()),
-        (Protocol::Json11, Err(refusal)) => {
-            let body = json!({ "__type": refusal.code, "message": refusal.message });
-            typed(respond(refusal.status, JSON_11, body.to_string()), &refusal.code)
+        (Protocol::Json11, Err(error)) => {
+            let body = json!({ "__type": error.code, "message": error.message });
+            with_error_type(respond(error.status, JSON_11, body.to_string()), &error.code)
         }
-        (Protocol::Json | Protocol::Rest, Err(refusal)) => {
-            let body = refusal.body.as_deref().cloned().unwrap_or_else(
-                || json!({ "__type": refusal.code, "message": refusal.message, "Message": refusal.message }),
+        (Protocol::Json | Protocol::Rest, Err(error)) => {
+            let body = error.body.as_deref().cloned().unwrap_or_else(
+                || json!({ "__type": error.code, "message": error.message, "Message": error.message }),
             );
-            typed(respond(refusal.status, "application/x-amz-json-1.0", body.to_string()), &refusal.code)
+            with_error_type(
+                respond(error.status, "application/x-amz-json-1.0", body.to_string()),
+                &error.code,
+            )
         }
     }
 }
 
-/// The same answer with the error's name in its head.
-fn typed(mut response: Response<Bytes>, code: &str) -> Response<Bytes> {
+/// Adds the error's code to the answer's headers, where the SDKs look first.
+fn with_error_type(mut response: Response<Bytes>, code: &str) -> Response<Bytes> {
     if let Ok(code) = header::HeaderValue::from_str(code) {
         response.headers_mut().insert("x-amzn-errortype", code);
     }
@@ -190,7 +193,7 @@ fn typed(mut response: Response<Bytes>, code: &str) -> Response<Bytes> {
 
 const JSON_11: &str = "application/x-amz-json-1.1";
 
-/// The access key id and the service out of a signature, version 4.
+/// The access key id and the service in a Signature Version 4.
 fn signed_for(request: &Request<Bytes>) -> Option<(&str, &str)> {
     let authorization = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let scope = authorization.split_once("Credential=")?.1.split(',').next()?;
@@ -200,10 +203,10 @@ fn signed_for(request: &Request<Bytes>) -> Option<(&str, &str)> {
     Some((caller, service))
 }
 
-/// Where Lambda takes invocations.
+/// The path of Lambda's `Invoke`, before the function's name.
 const INVOCATIONS: &str = "/2015-03-31/functions/";
 
-/// `cargo lambda invoke` signs nothing that it sends to a port of this machine.
+/// The caller and service of an unsigned invocation: `cargo lambda invoke` does not sign calls to a local port.
 fn unsigned(request: &Request<Bytes>) -> Option<(&'static str, &'static str)> {
     let invokes = request.uri().path().starts_with(INVOCATIONS);
     (invokes && !request.headers().contains_key(header::AUTHORIZATION)).then_some(("unsigned", "lambda"))
@@ -219,9 +222,9 @@ fn invocation(request: &Request<Bytes>) -> Option<Operation> {
     })
 }
 
-fn unsupported(service: &str, what: &str) -> AwsError {
+fn unsupported(service: &str, operation: &str) -> AwsError {
     let message = format!(
-        "the local stack does not answer {service} {what}: it answers dynamodb, sns, states StartSyncExecution, lambda Invoke and, of cognito-idp, what needs no signature"
+        "the local stack does not support {service} {operation}; it supports dynamodb, sns, states StartSyncExecution, lambda Invoke, and cognito-idp's unsigned operations"
     );
     AwsError::new(400, "UnknownOperationException", message)
 }

@@ -1,4 +1,4 @@
-//! The account that the local stack pretends to be deployed to.
+//! The AWS account of the local stack. Nothing here is secret or real.
 
 use sam_template::Account;
 

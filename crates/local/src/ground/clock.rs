@@ -1,5 +1,5 @@
-//! The stack's one clock. Everything local that asks for the time asks here, and so do the AWS SDKs,
-//! through [`TimeSource`]. It must never be read from the operating system anywhere else.
+//! The stack's one clock, also for the AWS SDKs, through [`TimeSource`]. Nothing else in the local stack reads the
+//! operating system's clock.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -9,7 +9,7 @@ use std::{
 use aws_smithy_async::time::TimeSource;
 use time::{OffsetDateTime, macros::format_description};
 
-/// What time it is: the system's time, or a time that a test holds.
+/// The stack's clock: the operating system's time, or a time that a test controls.
 #[derive(Clone, Debug)]
 pub struct StackClock(TimeKind);
 
@@ -32,8 +32,8 @@ impl StackClock {
         Self(TimeKind::System)
     }
 
-    /// A clock that starts at `start` and moves with tokio's time (which a test pauses), and by
-    /// [`advance`](Self::advance).
+    /// A clock that a test controls. It starts at `start`, and moves with tokio's clock, which a test can pause, and
+    /// with [`advance`](Self::advance).
     pub fn held(start: OffsetDateTime) -> Self {
         Self(TimeKind::Held(Arc::new(Held {
             start: start.into(),
@@ -42,25 +42,25 @@ impl StackClock {
         })))
     }
 
-    /// Moves a held clock forward; the system's clock is nobody's to move, so there this does nothing.
+    /// Moves a held clock forward. Does nothing to the system's clock.
     pub fn advance(&self, by: Duration) {
         if let TimeKind::Held(held) = &self.0 {
             *held.advanced.lock().unwrap_or_else(PoisonError::into_inner) += by;
         }
     }
 
-    /// The time now, in UTC.
+    /// The current time, in UTC.
     pub fn now(&self) -> OffsetDateTime {
         self.system_time().into()
     }
 
-    /// The time now, in whole seconds since the Unix epoch.
+    /// The current time, in whole seconds since the Unix epoch.
     pub fn unix_seconds(&self) -> i64 {
         self.now().unix_timestamp()
     }
 
-    /// The time now, for the AWS SDKs.
-    #[allow(clippy::disallowed_methods, reason = "this is the one place that asks the system for the time")]
+    /// The current time, in the type that the AWS SDKs use.
+    #[allow(clippy::disallowed_methods, reason = "no other place reads the system's clock")]
     pub fn system_time(&self) -> SystemTime {
         match &self.0 {
             TimeKind::System => SystemTime::now(),
@@ -81,6 +81,6 @@ impl TimeSource for StackClock {
 /// A time as RFC 3339 in UTC, with milliseconds.
 pub(crate) fn timestamp(at: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-    // Formatting a date of this description cannot fail, and an empty text would show at once.
+    // This format cannot fail for a date. An empty text would be noticed at once.
     at.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The mailbox: every e-mail that a local service sends, and what an e-mail address is. No mail leaves the process.
+//! The mailbox: every e-mail that a local service sends, and the syntax of an e-mail address. No mail leaves the process.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,19 +13,19 @@ const KIND: &str = "mail";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MailKind {
-    /// A published message, delivered to a confirmed subscription.
+    /// A message published to a topic, for a confirmed subscription.
     OrderStatus,
     /// The request to confirm a new subscription.
     SubscriptionConfirmation,
-    /// The code that confirms a new account: Cognito's, not a topic's.
+    /// The code that confirms a new account. Cognito sends it, not SNS.
     VerificationCode,
 }
 
 impl MailKind {
-    /// Every kind.
+    /// Every kind, for a query's check and its error message.
     pub const ALL: [Self; 3] = [Self::OrderStatus, Self::SubscriptionConfirmation, Self::VerificationCode];
 
-    /// The kind's name on the wire.
+    /// The kind's name in JSON and in a query.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OrderStatus => "order_status",
@@ -40,19 +40,19 @@ impl MailKind {
 pub struct DeliveredMail {
     /// Why it was sent.
     pub kind: MailKind,
-    /// The address.
+    /// The recipient's address, as the service was given it.
     pub to: String,
     /// The subject line.
     pub subject: String,
-    /// The text.
+    /// The plain text; local mails have no HTML.
     pub body: String,
-    /// The order it is about: the message attribute of that name.
+    /// The id of the order that it is about, from the message attribute `order_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<String>,
-    /// The status it announces: the message attribute of that name.
+    /// The status that it announces, from the message attribute `status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// When it was delivered: RFC 3339, UTC, milliseconds.
+    /// The time of delivery: RFC 3339, UTC, with milliseconds.
     pub at: String,
 }
 
@@ -64,8 +64,8 @@ impl DeliveredMail {
     }
 }
 
-/// The mails of all local services, in the order of their delivery. Each is written to the store first and only then to
-/// memory, so that after a kill the file holds what was answered.
+/// The mails of all local services, in the order of delivery. Each is written to the store before memory, so that the file
+/// holds every mail that a reader has seen, even after a kill.
 pub struct Mailbox {
     store: Store,
     mails: Mutex<Vec<DeliveredMail>>,
@@ -84,7 +84,7 @@ impl Mailbox {
         Ok(Self { store, mails: Mutex::new(mails) })
     }
 
-    /// Every mail delivered, oldest first, of one kind or to one address (in any case) if asked.
+    /// The delivered mails, oldest first. `kind` and `to` each narrow the list; `to` matches in any case.
     pub fn mails(&self, kind: Option<MailKind>, to: Option<&str>) -> Vec<DeliveredMail> {
         let wanted = |mail: &&DeliveredMail| {
             kind.is_none_or(|kind| mail.kind == kind)
@@ -93,24 +93,23 @@ impl Mailbox {
         self.lock().iter().filter(wanted).cloned().collect()
     }
 
-    /// Delivers a mail.
+    /// Stores a mail, and shows it to readers.
     pub(crate) fn deliver(&self, mail: DeliveredMail) -> Result<(), StoreError> {
         let mut mails = self.lock();
-        // Ids sort as text, and mails are never removed, so the count is the next place.
+        // Mails are never removed, so their count is the next id. It is padded, because ids sort as text.
         self.store.put(KIND, &format!("{:020}", mails.len()), &mail)?;
         mails.push(mail);
         Ok(())
     }
 
-    /// A panic under the lock leaves the mails as of the last completed write, so a poisoned lock is still good.
+    /// The mails. A poisoned lock is safe to use: a panic leaves the mails as of the last completed write.
     fn lock(&self) -> MutexGuard<'_, Vec<DeliveredMail>> {
         self.mails.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether `text` looks like an e-mail address: one `@`, something before it, a domain with a dot after it,
-/// no blanks or control characters, at most 254 bytes. Looser than RFC 5321 and good enough to catch a name
-/// or a telephone number.
+/// Whether `text` looks like an e-mail address: a name, one `@` and a domain with a dot, without blanks and control
+/// characters, at most 254 bytes. It is looser than RFC 5321, but it catches a person's name or a telephone number.
 pub(crate) fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else { return false };
     text.len() <= 254
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_is_written_as_it_is_asked_for() {
+    fn a_kind_has_one_name_in_queries_and_answers() {
         for kind in MailKind::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }

@@ -1,7 +1,7 @@
-//! What the stand-ins for AWS's services stand on: one account, one clock, one store, one mailbox, one kind of error, and
-//! the key that signs tokens.
+//! The parts that the local services share: one account, one clock, one store, one mailbox, one error type, and the
+//! tokens.
 //!
-//! Nothing here knows a service's calls, and nothing here is started by itself.
+//! Nothing here knows a service's calls, and nothing here starts a task.
 
 mod account;
 mod clock;

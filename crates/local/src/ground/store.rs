@@ -1,6 +1,6 @@
-//! The local stack's own durable state: one table, [`TABLE`], in the same database as the shop's tables, so
-//! that one file holds everything and survives a kill. Rows are (kind, id) -> JSON. What the rows mean is
-//! the business of their owners (`mailbox`, `tokens`, the services); nothing here reads inside a value.
+//! The local stack's own durable state: one table, [`TABLE`], in the same database as the shop's tables. So one file
+//! holds all data, and survives a kill. A row maps (kind, id) to JSON. Nothing here looks inside a value: its owner
+//! does (`mailbox`, `tokens`, the services).
 
 use std::collections::HashMap;
 
@@ -14,67 +14,69 @@ use dynoxide::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-/// The table that holds the local stack's own state.
+/// The name of the table that holds the local stack's own rows.
 pub const TABLE: &str = "orderflow-local";
 
-/// The layout of the rows that this version reads and writes. A change that an older version would misread
-/// raises it.
+/// The format of the rows that this version reads and writes. Raise it with a change that an older version would
+/// misread.
 pub const FORMAT: u32 = 3;
 
 const FORMAT_KIND: &str = "format";
 const FORMAT_ID: &str = "orderflow";
 
-/// A handle on the local stack's own rows; clones share the database.
+/// A handle on the local stack's own rows. Clones share the database.
 #[derive(Clone)]
 pub struct Store {
     db: Database,
 }
 
-/// Why the local stack's own state cannot be read or written.
+/// Why the local stack's own rows cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file belongs to another version of the local stack.
     #[error(
-        "the data file{} was written by format {found}, this version reads {FORMAT}: \
-         start with another --data-dir, or delete it",
+        "the data file{} has format {found}, and this version of orderflow reads format {FORMAT}: choose another \
+        folder with --data-dir, or delete the file and its data",
         path.as_ref().map(|path| format!(" {path}")).unwrap_or_default()
     )]
     Format {
-        /// Where the file is, unless the database is in memory.
+        /// The file's path; `None` for a database in memory.
         path: Option<String>,
         /// The format that the file names.
         found: String,
     },
-    /// The database refused.
-    #[error("the local stack's own state: {doing} failed; if that stays so, start with another --data-dir")]
+    /// The database reported an error.
+    #[error(
+        "the local stack's own rows: {doing} failed; if it fails again, choose another folder with --data-dir"
+    )]
     Database {
-        /// What was being done.
+        /// The step that failed, such as `writing a row`.
         doing: &'static str,
-        /// What the database said.
+        /// The database's error.
         #[source]
         source: Box<DynoxideError>,
     },
-    /// A row is there, and is not what this version writes.
+    /// A row cannot be parsed.
     #[error(
-        "the local stack's own state: row {kind}/{id} is not what this version writes: \
-         start with another --data-dir, or delete the data file"
+        "the local stack's own rows: the row {kind}/{id} cannot be read by this version: choose another \
+        folder with --data-dir, or delete the data file and its data"
     )]
     Row {
-        /// The row's kind.
+        /// The row's kind, which names its owner.
         kind: String,
-        /// The row's id.
+        /// The row's id within its kind.
         id: String,
-        /// What is wrong with it.
+        /// The parser's error.
         #[source]
         source: serde_json::Error,
     },
 }
 
 impl Store {
-    /// Opens the state in `db`, creating the table when it is missing.
+    /// Opens the rows in `db`. Creates the table when it is missing.
     ///
     /// # Errors
-    /// [`StoreError::Format`] when another format wrote it; nothing has been changed then.
+    /// [`StoreError::Format`] when the rows have another format. Then nothing is changed.
     pub fn open(db: Database) -> Result<Self, StoreError> {
         let store = Self { db };
         match store.db.create_table(table()) {
@@ -82,7 +84,7 @@ impl Store {
             Err(source) => return Err(fault("creating its table")(source)),
         }
         match store.get::<serde_json::Value>(FORMAT_KIND, FORMAT_ID)? {
-            // Also where an earlier start was killed between creating the table and this row.
+            // The row is missing in a new file, and after a kill between creating the table and writing the row.
             None => store.put(FORMAT_KIND, FORMAT_ID, &FORMAT)?,
             Some(found) if found == FORMAT => {}
             Some(found) => {
@@ -93,7 +95,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Writes one row, replacing what was there: one write to the database.
+    /// Writes or replaces one row, in one write to the database.
     pub fn put<T: Serialize>(&self, kind: &str, id: &str, value: &T) -> Result<(), StoreError> {
         let value = serde_json::to_string(value).map_err(row(kind, id))?;
         let mut item = key(kind, id);
@@ -103,7 +105,7 @@ impl Store {
         Ok(())
     }
 
-    /// Reads one row.
+    /// Reads one row; `None` if it does not exist.
     pub fn get<T: DeserializeOwned>(&self, kind: &str, id: &str) -> Result<Option<T>, StoreError> {
         let request = GetItemRequest {
             table_name: TABLE.to_owned(),
@@ -115,7 +117,7 @@ impl Store {
         item.map(|item| parse(kind, &item).map(|(_, value)| value)).transpose()
     }
 
-    /// Removes one row; a row that is not there is no fault.
+    /// Removes one row. Succeeds when the row does not exist.
     pub fn delete(&self, kind: &str, id: &str) -> Result<(), StoreError> {
         let request = DeleteItemRequest {
             table_name: TABLE.to_owned(),
@@ -126,7 +128,7 @@ impl Store {
         Ok(())
     }
 
-    /// Every row of a kind with its id, ordered by id.
+    /// Every row of a kind, each with its id, sorted by id.
     pub fn all<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(String, T)>, StoreError> {
         let mut rows = Vec::new();
         let mut start = None;
@@ -215,9 +217,9 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_one_kind_come_in_order_of_id_whatever_their_number_and_size() {
+    fn rows_of_one_kind_are_listed_by_id_over_several_pages() {
         let store = Store::open(Database::memory().unwrap()).unwrap();
-        // More than the megabyte that one query page holds.
+        // Together more than the megabyte that one page of a query holds.
         let large = "x".repeat(100_000);
         for n in (0..30).rev() {
             store.put("mail", &format!("{n:04}"), &large).unwrap();
@@ -243,12 +245,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         Store::open(file(&folder)).unwrap().put(FORMAT_KIND, FORMAT_ID, &7).unwrap();
         let refused = Store::open(file(&folder)).err().unwrap().to_string();
-        assert!(refused.contains("was written by format 7, this version reads 3"), "{refused}");
+        assert!(refused.contains("has format 7, and this version of orderflow reads format 3"), "{refused}");
         assert!(refused.contains("data.db") && refused.contains("--data-dir"), "{refused}");
     }
 
     #[test]
-    fn a_row_that_is_not_what_was_expected_is_named() {
+    fn a_row_that_cannot_be_parsed_is_named() {
         let store = Store::open(Database::memory().unwrap()).unwrap();
         store.put("mail", "9", &"text").unwrap();
         let refused = store.get::<u8>("mail", "9").unwrap_err().to_string();

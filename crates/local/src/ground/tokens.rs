@@ -1,6 +1,5 @@
-//! Who is calling, locally: issues ID tokens like Cognito's, and verifies bearer tokens by the rules of an
-//! HTTP API's JWT authorizer. Nothing here asks for a password, and nothing here looks at what a caller may
-//! do: that is the functions' business.
+//! Tokens: issues ID tokens like Cognito's, and verifies bearer tokens by the rules of an HTTP API's JWT authorizer.
+//! Nothing here asks for a password. Nothing here decides what a caller may do: the functions do.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +18,7 @@ use uuid::Uuid;
 
 use super::{StackClock, Store, StoreError, is_address};
 
-/// How long a token is good for, in seconds: Cognito's default.
+/// How long a token from `/local/token` is valid, in seconds: Cognito's default.
 pub const LIFETIME_SECONDS: i64 = 3_600;
 
 const KEY_KIND: &str = "token_key";
@@ -34,93 +33,91 @@ pub struct Tokens {
     key: Key,
 }
 
-/// A signing key.
+/// A signing key for ES256.
 ///
-/// ES256, where the authorizer of a real HTTP API takes RSA keys only: an RSA key takes a good part of a
-/// second to make, this one well under a millisecond, and every test makes a stack of its own. Nothing
-/// beyond this file sees the difference.
+/// The authorizer of a real HTTP API accepts RSA keys only. An RSA key takes nearly a second to generate, and every test
+/// starts a stack of its own. An ES256 key takes under a millisecond. Code outside this file sees no difference.
 struct Key {
     id: String,
     signing: EncodingKey,
     verifying: DecodingKey,
 }
 
-/// Whom a token is for.
+/// The person whom a token identifies.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {
-    /// The address; blanks around it are dropped.
+    /// The e-mail address. Blanks around it are removed.
     pub email: String,
-    /// The person's name.
+    /// The `name` claim; absent from the token if `None`.
     pub name: Option<String>,
-    /// The groups, `admin` among them for an administrator.
+    /// The groups. An administrator is in `admin`.
     pub groups: Vec<String>,
-    /// Whether the address counts; it does unless this is false.
+    /// The `email_verified` claim; true unless the request says otherwise.
     pub email_verified: bool,
-    /// The user's id, where it should not follow from the address.
+    /// The user's id, if it should not be derived from the address.
     pub user_id: Option<String>,
 }
 
 /// An issued token.
 #[derive(Clone, PartialEq, Eq, Serialize)]
-pub struct Issued {
-    /// The ID token, for the `Authorization` header.
+pub struct IssuedToken {
+    /// The signed token, for the `Authorization` header.
     pub id_token: String,
-    /// Its `sub`.
+    /// The token's `sub`.
     pub user_id: String,
 }
 
-/// One thing wrong with a request.
+/// One fault of a request to a `/local` route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldFault {
-    /// The field.
+    /// The body's field or the query's parameter; empty for the whole body.
     pub field: String,
-    /// What is wrong with it.
+    /// The rule that it breaks, such as `must be a string`.
     pub reason: String,
 }
 
-/// Why no token was issued, or why there is nobody to issue any.
+/// Why a token was not issued, or why the key could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The request is wrong: every fault of it.
+    /// The request has these faults.
     #[error("the token request is not valid: {}", list(.0))]
     Invalid(Vec<FieldFault>),
-    /// The key cannot be read or written.
+    /// The store cannot read or write the key.
     #[error("the token key cannot be loaded")]
     Store(#[source] StoreError),
-    /// The key is no key, or signing failed.
-    #[error("the token key is of no use ({0}): start with another --data-dir")]
+    /// The stored text is not a key, or signing failed.
+    #[error("the token key cannot be used ({0}): choose another folder with --data-dir")]
     Key(String),
 }
 
-/// Why a caller is refused.
+/// Why an authorizer refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unauthorized {
-    /// There is no token at all.
+    /// The request has no token.
     #[error("no token")]
     Missing,
-    /// There is one, and it is no good for this reason, which names no part of it.
+    /// The token is not valid, for this reason. The reason quotes no part of the token.
     #[error("{0}")]
     Invalid(&'static str),
 }
 
-/// How [`Tokens::issue_with`] signs, for tests of who gets in.
+/// How [`Tokens::issue_with`] signs, for tests of the authorizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signing {
-    /// As [`Tokens::issue`] does.
+    /// With the genuine key, as [`Tokens::issue`] does.
     Genuine,
-    /// With a key of an attacker's, under the name of the genuine one.
+    /// With another key, under the genuine key's id.
     AnotherKey,
-    /// With the genuine key, under a name that nobody knows.
+    /// With the genuine key, under an unknown key id.
     UnknownKeyId,
-    /// Not at all: `alg` is `none` and the signature empty.
+    /// Without a signature: `alg` is `none`.
     None,
-    /// With HMAC, the public key as its secret: the classic confusion of algorithms.
+    /// With HMAC, and the public key as the secret: the attack known as algorithm confusion.
     PublicKeyAsSecret,
 }
 
 impl Tokens {
-    /// Loads the key from `store`, making one when there is none yet. Tokens are issued by `issuer` for
-    /// `audience`.
+    /// Loads the key from `store`, or generates and stores one. Issued tokens have this `issuer` and `audience`.
     pub fn open(
         store: &Store,
         clock: StackClock,
@@ -138,28 +135,28 @@ impl Tokens {
         Ok(Self { clock, issuer, audience, key: Key::from_pkcs8(&pkcs8)? })
     }
 
-    /// Issues an ID token with the claims that Cognito gives one. It is valid for [`LIFETIME_SECONDS`].
+    /// Issues an ID token with the claims of a Cognito ID token. It is valid for [`LIFETIME_SECONDS`].
     ///
     /// # Errors
     /// [`TokenError::Invalid`] names every field that is wrong.
-    pub fn issue(&self, request: &TokenRequest) -> Result<Issued, TokenError> {
+    pub fn issue(&self, request: &TokenRequest) -> Result<IssuedToken, TokenError> {
         let claims = self.claims(request)?;
         let id_token = self.sign(&claims)?;
-        Ok(Issued { id_token, user_id: request.subject() })
+        Ok(IssuedToken { id_token, user_id: request.subject() })
     }
 
-    /// Signs claims as they are.
+    /// Signs claims without checking them.
     pub(crate) fn sign(&self, claims: &Map<String, Value>) -> Result<String, TokenError> {
         self.key.sign(&Header::new(Algorithm::ES256), claims)
     }
 
-    /// The claims of a token that was signed here. Whether they are good is for the caller to judge.
+    /// The claims of a token that this key signed. The caller checks the claims.
     pub(crate) fn signed_here(&self, token: &str) -> Result<Map<String, Value>, Unauthorized> {
         self.key.verify(token)
     }
 
-    /// Issues a token that is wrong in some way: the claims of a good one with `overrides` (null removes a
-    /// claim), signed as told. For tests of who gets in.
+    /// Issues a forged token, for tests of the authorizer. It has the claims of a valid token with `overrides` applied,
+    /// where null removes a claim, and is signed as `signing` says.
     pub fn issue_with(
         &self,
         request: &TokenRequest,
@@ -198,12 +195,12 @@ impl Tokens {
         }
     }
 
-    /// Verifies the value of an `Authorization` header, with or without `Bearer ` before the token, as the
-    /// authorizer of a route with this issuer and these audiences does. Answers the token's claims.
+    /// Verifies the value of an `Authorization` header for a route with this issuer and these audiences. `Bearer ` before
+    /// the token is optional. Returns the token's claims.
     ///
-    /// The rules are those of "Control access to HTTP APIs with JWT authorizers": `kid`, signature, `iss`,
-    /// `aud` (or `client_id` where there is no `aud`, so that an access token passes), `exp` after now, `nbf`
-    /// and `iat`, where present, not after now. There is no leeway.
+    /// The rules are those of "Control access to HTTP APIs with JWT authorizers". The key id, the signature, `iss` and
+    /// `aud` must match; `client_id` counts for a token without `aud`, so that an access token passes. `exp` must be
+    /// later than now. `nbf` and `iat`, if present, must not be. There is no leeway.
     pub fn verify(
         &self,
         authorization: Option<&str>,
@@ -228,7 +225,7 @@ impl Tokens {
             return Err(Unauthorized::Invalid("the audience is not the authorizer's"));
         }
         let now = self.clock.unix_seconds();
-        // A time that is there and is no whole number counts as wrong, never as absent.
+        // A time that is not a whole number is wrong. It does not count as absent.
         let time = |name: &str| claims.get(name).map(Value::as_i64);
         if !matches!(time("exp"), Some(Some(expires)) if expires > now) {
             return Err(Unauthorized::Invalid("the token has expired"));
@@ -272,12 +269,12 @@ impl Tokens {
 }
 
 impl TokenRequest {
-    /// A token for this address, verified, with nothing else.
+    /// A request for this address, verified, without a name or groups.
     pub fn new(email: impl Into<String>) -> Self {
         Self { email: email.into(), name: None, groups: Vec::new(), email_verified: true, user_id: None }
     }
 
-    /// Reads a request, collecting every fault of it.
+    /// Parses a request, and collects every fault.
     pub fn from_json(body: &Value) -> Result<Self, Vec<FieldFault>> {
         let Value::Object(fields) = body else {
             return Err(vec![FieldFault::new("", "the body must be a JSON object")]);
@@ -310,7 +307,7 @@ impl TokenRequest {
                 ("email" | "name" | "user_id", _) => "must be a string",
                 ("email_verified", _) => "must be true or false",
                 ("groups", _) => "must be an array of strings",
-                _ => "is not known",
+                _ => "is not a field of this request",
             };
             faults.push(FieldFault::new(name, wrong));
         }
@@ -318,7 +315,7 @@ impl TokenRequest {
         let further: Vec<FieldFault> =
             request.faults().into_iter().filter(|fault| !misread.contains(fault.field.as_str())).collect();
         faults.extend(further);
-        // In the order of the documentation, unknown fields last.
+        // In the order of `FIELDS`, with unknown fields last.
         faults.sort_by_key(|fault| {
             FIELDS.iter().position(|field| *field == fault.field).unwrap_or(FIELDS.len())
         });
@@ -340,7 +337,7 @@ impl TokenRequest {
             "name",
             "must be 1 to 2048 characters, no control characters",
         );
-        // A blank would make `[a b]` of one group, which is how an HTTP API hands over two.
+        // An HTTP API passes the groups a and b on as `[a b]`, so a blank in a group would look like two groups.
         let group = |group: &String| plain(group) && group.len() <= 128 && !group.contains([' ', '[', ']']);
         unless(
             self.groups.len() <= 100 && self.groups.iter().all(group),
@@ -356,14 +353,13 @@ impl TokenRequest {
         faults
     }
 
-    /// The user's id: the one given, or one that follows from the address, so that a person who comes back
-    /// is the same user, in every stack.
+    /// The user's id: the given one, or one derived from the address. So a person has the same id in every stack.
     fn subject(&self) -> String {
         self.user_id.clone().unwrap_or_else(|| user_id_of(&self.email))
     }
 }
 
-/// The id that follows from an address.
+/// The user's id that is derived from an address, in any case.
 pub(crate) fn user_id_of(email: &str) -> String {
     let name = format!("orderflow-local/user/{}", email.trim().to_lowercase());
     Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string()
@@ -390,7 +386,7 @@ impl Key {
         encode(&Header { kid: Some(self.id.clone()), ..header.clone() }, claims, &self.signing)
     }
 
-    /// Checks what only the key can check; the claims are the authorizer's to judge.
+    /// Checks algorithm, key id and signature. The caller checks the claims.
     fn verify(&self, token: &str) -> Result<Map<String, Value>, Unauthorized> {
         let header = jsonwebtoken::decode_header(token)
             .map_err(|_any| Unauthorized::Invalid("the token cannot be read"))?;

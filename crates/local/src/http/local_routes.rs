@@ -1,5 +1,5 @@
-//! The routes that only the local stack has: a token to sign in with, the mailbox, and what the state machine
-//! did. None of this exists on AWS, and nothing here is part of the shop.
+//! The routes under `/local`: tokens without a password, the mailbox, and the state machine's executions. Nothing here
+//! exists on AWS, and nothing here is part of the shop.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,10 +22,10 @@ use crate::{
     services::sns::Sns,
 };
 
-/// The largest body taken, in bytes.
+/// The largest accepted body, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Answers the state machine's runs, newest first, as a JSON array.
+/// Returns the executions of the state machine as a JSON array, newest first.
 pub type Executions = Arc<dyn Fn() -> Value + Send + Sync>;
 
 struct LocalApi {
@@ -35,7 +35,7 @@ struct LocalApi {
     executions: Executions,
 }
 
-/// The routes under `/local/`. They have no fallback, so that the router can be merged with the gateway's.
+/// The routes under `/local/`. This router has no fallback, so that it can be merged with the gateway's.
 pub fn router(tokens: Arc<Tokens>, mailbox: Arc<Mailbox>, sns: Arc<Sns>, executions: Executions) -> Router {
     Router::new()
         .route("/local/token", post(token).fallback(wrong_method))
@@ -46,7 +46,7 @@ pub fn router(tokens: Arc<Tokens>, mailbox: Arc<Mailbox>, sns: Arc<Sns>, executi
         .with_state(Arc::new(LocalApi { tokens, mailbox, sns, executions }))
 }
 
-/// Why a call is refused.
+/// Why a request is refused.
 enum LocalRouteError {
     Malformed(String),
     TooLarge,
@@ -120,30 +120,30 @@ async fn wrong_method() -> LocalRouteError {
     LocalRouteError::WrongMethod
 }
 
-/// Reads a query, collecting every parameter that is unknown, empty or there twice. An empty one would
-/// otherwise be taken for "all" by a caller whose variable was not set.
+/// Parses a query, and collects every parameter that is unknown, empty or repeated. An empty one is a fault, because a
+/// script whose variable is unset would otherwise list everything.
 fn parameters(query: Option<&str>, known: &[&str]) -> Result<BTreeMap<String, String>, LocalRouteError> {
     let mut found = BTreeMap::new();
     let mut faults = Vec::new();
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         if !known.contains(&name.as_ref()) {
             let reason = if known.is_empty() {
-                "is not known, there are none".to_owned()
+                "is not a parameter of this route, which takes none".to_owned()
             } else {
-                format!("is not known, there are {}", known.join(" and "))
+                format!("is not a parameter of this route, which takes {}", known.join(" and "))
             };
             faults.push(FieldFault::new(&name, &reason));
         } else if value.is_empty() {
             faults.push(FieldFault::new(&name, "must not be empty"));
         } else if found.insert(name.clone().into_owned(), value.into_owned()).is_some() {
-            faults.push(FieldFault::new(&name, "is there twice"));
+            faults.push(FieldFault::new(&name, "must not be repeated"));
         }
     }
     if faults.is_empty() { Ok(found) } else { Err(LocalRouteError::Invalid(faults)) }
 }
 
 fn failed(fault: &(dyn std::error::Error + 'static)) -> LocalRouteError {
-    tracing::error!(fault, "the local stack's own state cannot be used");
+    tracing::error!(fault, "the local stack's own rows cannot be used");
     LocalRouteError::Failed(fault.to_string())
 }
 
@@ -151,11 +151,13 @@ impl IntoResponse for LocalRouteError {
     fn into_response(self) -> Response {
         let (status, message, errors) = match self {
             Self::Malformed(why) => (StatusCode::BAD_REQUEST, format!("the body is not JSON: {why}"), vec![]),
-            Self::TooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is over {MAX_BODY_BYTES} bytes"), vec![])
-            }
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the body must have at most {MAX_BODY_BYTES} bytes"),
+                vec![],
+            ),
             Self::WrongMethod => {
-                (StatusCode::METHOD_NOT_ALLOWED, "this route has another method".to_owned(), vec![])
+                (StatusCode::METHOD_NOT_ALLOWED, "this route does not take this method".to_owned(), vec![])
             }
             Self::Invalid(faults) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "the request is not valid".to_owned(), faults)
@@ -167,7 +169,7 @@ impl IntoResponse for LocalRouteError {
 }
 
 fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
-    // Texts, numbers and lists of them: serialising cannot fail, and an empty body would show at once.
+    // These values hold texts, numbers and lists only, so serialising cannot fail. An empty body would be noticed at once.
     let body = serde_json::to_vec(body).unwrap_or_default();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_token_is_issued_for_the_asking() {
+    async fn a_token_is_issued_without_a_password() {
         let world = world();
         let (status, issued) =
             world.call("POST", "/local/token", r#"{"email": "ana@example.com", "groups": ["admin"]}"#).await;
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn everything_wrong_with_a_request_is_named_at_once() {
+    async fn every_fault_of_a_request_is_named_at_once() {
         let world = world();
         let fields = |body: &Value| -> Vec<String> {
             let errors = body["errors"].as_array().unwrap();
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_mailbox_shows_what_was_asked_for() {
+    async fn the_mailbox_is_filtered_by_kind_and_address() {
         let world = world();
         world.subscribe("ana@example.com");
         world.subscribe("bob@example.com");
@@ -303,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn executions_are_handed_through() {
+    async fn executions_are_listed() {
         let answer = world().call("GET", "/local/executions", "").await;
         assert_eq!(answer, (200, json!({"items": [{"name": "o-1"}]})));
     }

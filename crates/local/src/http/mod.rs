@@ -1,4 +1,5 @@
-//! What the local stack answers over HTTP beside AWS's own calls: the API's gateway and the routes under `/local`.
+//! The HTTP services of the local stack, other than AWS calls: the API's gateway and the routes under `/local`. Nothing
+//! here listens on a port.
 
 pub mod gateway;
 pub mod local_routes;

@@ -1,4 +1,5 @@
-//! DynamoDB: names an operation, and `dynoxide` does it. That crate's own dispatcher is private to its HTTP server.
+//! DynamoDB: dispatches each operation to the engine `dynoxide`, whose own dispatcher is private to its HTTP server.
+//! Nothing here knows a table.
 
 use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
@@ -22,7 +23,7 @@ pub(crate) fn call(database: &Database, operation: &str, body: &str) -> Result<V
         _ => Err(AwsError::new(
             400,
             "UnknownOperationException",
-            format!("the local stack does not answer DynamoDB's {operation}"),
+            format!("the local stack does not support DynamoDB's {operation}"),
         )),
     }
 }

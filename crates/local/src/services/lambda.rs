@@ -1,17 +1,16 @@
-//! The functions that the template names, each made by its own crate from the environment that the template gives it.
+//! Lambda: the template's functions. Each is constructed by its own crate, from the environment that the template gives
+//! it. Nothing here knows what a function does.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use lambda_shell::{Env, Function, SdkConfig, Settings, SetupFault};
 
-/// A function, deployed.
+/// A deployed function.
 #[derive(Debug)]
 pub struct Deployed {
     /// Its logical id in the template.
     pub logical_id: String,
-    /// Its crate.
-    pub binary: String,
-    /// The environment that the template gives it, and which names it read.
+    /// The environment that the template gives it, which also records the names that the function read.
     pub env: Env,
     function: Function,
     timeout: Duration,
@@ -25,19 +24,19 @@ pub struct Functions(HashMap<String, Arc<Deployed>>);
 /// How an invocation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invocation {
-    /// The function answered this JSON text.
+    /// The function returned this JSON text.
     Answered(String),
     /// The function failed or ran out of time.
     Failed {
-        /// The error's name, as the state machine sees it.
+        /// The error's name, which the state machine's retriers and catchers match.
         error_type: String,
-        /// What is wrong, for people.
+        /// The explanation, for a person.
         message: String,
     },
 }
 
 impl Functions {
-    /// Makes the function that `wiring` describes and adds it.
+    /// Constructs the function that `wiring` describes, and adds it.
     pub(crate) async fn deploy(
         &mut self,
         wiring: &sam_template::FunctionResource,
@@ -47,8 +46,7 @@ impl Functions {
         Settings::from_env(&env)?;
         let deployed = Arc::new(Deployed {
             logical_id: wiring.logical_id.clone(),
-            binary: wiring.binary.clone(),
-            function: make(&wiring.binary, &env, config).await?,
+            function: construct(&wiring.binary, &env, config).await?,
             env,
             timeout: wiring.timeout,
             traced: wiring.traced,
@@ -59,7 +57,7 @@ impl Functions {
         Ok(())
     }
 
-    /// Every function, by logical id.
+    /// Every function, sorted by logical id.
     pub fn all(&self) -> Vec<&Deployed> {
         let mut all: Vec<&Deployed> = self
             .0
@@ -71,12 +69,12 @@ impl Functions {
         all
     }
 
-    /// Invokes a function by logical id, name or ARN; `None` when there is none of that name. It runs to its end,
-    /// also when its caller stops waiting, as a function on Lambda does.
+    /// Invokes a function by logical id, name or ARN; `None` if it does not exist. As on Lambda, the function runs to its
+    /// end even when the caller stops waiting.
     pub(crate) async fn invoke(&self, name: &str, event: String) -> Option<Invocation> {
         let deployed = Arc::clone(self.0.get(name)?);
         let request_id = format!("{:016x}", fastrand::u64(..));
-        // A function with active tracing begins a trace where its caller hands none on, as no caller here does.
+        // With active tracing a function begins a trace if its caller passes none. No caller here passes one.
         let trace = deployed.traced.then(|| trace_of(&request_id));
         let run = tokio::spawn(async move {
             let invoked = deployed.function.invoke(&event, &request_id, trace.as_deref());
@@ -103,8 +101,8 @@ fn trace_of(request_id: &str) -> String {
     format!("Root=1-00000000-00000000{request_id};Parent={request_id};Sampled=1")
 }
 
-/// The crates that a function can be of.
-async fn make(binary: &str, env: &Env, config: &SdkConfig) -> Result<Function, SetupFault> {
+/// Constructs a function from its crate's name.
+async fn construct(binary: &str, env: &Env, config: &SdkConfig) -> Result<Function, SetupFault> {
     Ok(match binary {
         "adjust_inventory" => Function::door(adjust_inventory::AdjustInventory::new(env, config).await?),
         "change_order" => Function::door(change_order::ChangeOrder::new(env, config).await?),
@@ -117,6 +115,10 @@ async fn make(binary: &str, env: &Env, config: &SdkConfig) -> Result<Function, S
         "update_order_status" => {
             Function::step(update_order_status::UpdateOrderStatus::new(env, config).await?)
         }
-        other => return Err(SetupFault::new(format!("there is no function crate `{other}`"))),
+        other => {
+            return Err(SetupFault::new(format!(
+                "there is no function crate `{other}`: add it to construct() in crates/local/src/services/lambda.rs"
+            )));
+        }
     })
 }

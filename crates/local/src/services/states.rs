@@ -1,7 +1,7 @@
-//! Step Functions: state machines, their synchronous executions, and the optimised integrations that a Task may name.
+//! Step Functions: state machines, their synchronous executions, and the optimised integrations that a Task may use.
 //!
-//! The interpreter is the crate `asl`. Here each Task becomes one AWS call, which [`TaskCalls`] makes: nothing here knows
-//! who answers it.
+//! The crate `asl` interprets the definitions. Here each Task becomes one AWS call, which `TaskCalls` makes. Nothing
+//! here knows which service answers it.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,20 +15,20 @@ use time::OffsetDateTime;
 
 use crate::ground::{AwsError, StackClock};
 
-/// The `Resource`s that a Task may name.
+/// The optimised integrations: the `Resource`s that a Task may have.
 pub const RESOURCES: [&str; 3] = [INVOKE, PUBLISH, UPDATE_ITEM];
 
 const INVOKE: &str = "arn:aws:states:::lambda:invoke";
 const PUBLISH: &str = "arn:aws:states:::sns:publish";
 const UPDATE_ITEM: &str = "arn:aws:states:::dynamodb:updateItem";
 
-/// The most executions that are kept for `GET /local/executions`.
+/// The number of executions that `GET /local/executions` can show.
 const MAX_EXECUTIONS: usize = 1_000;
 
 /// One call of a Task.
 #[derive(Debug)]
 pub(crate) enum TaskCall {
-    /// Lambda's `Invoke`, answered with `{"payload": <text>, "failed": <bool>}`.
+    /// Lambda's `Invoke`. Its answer is `{"payload": <text>, "failed": <bool>}`.
     Invoke { function: String, payload: String },
     /// SNS's `Publish` and its parameters.
     Publish(Value),
@@ -36,9 +36,9 @@ pub(crate) enum TaskCall {
     UpdateItem(Value),
 }
 
-/// What answers the calls of Tasks.
+/// Makes the calls of Tasks.
 pub(crate) trait TaskCalls: Send + Sync {
-    /// Makes one call on behalf of `caller`, the state machine's logical id.
+    /// Makes one call for `caller`, the state machine's logical id.
     fn call<'a>(
         &'a self,
         caller: &'a str,
@@ -46,7 +46,7 @@ pub(crate) trait TaskCalls: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = Result<Value, AwsError>> + Send + 'a>>;
 }
 
-/// A state machine, and its name to the services that it calls.
+/// A state machine. Its logical id is the caller of its Tasks' calls.
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) logical_id: String,
@@ -66,12 +66,12 @@ impl States {
         Self { machines, clock, executions: Mutex::default() }
     }
 
-    /// The last executions, newest first.
+    /// The remembered executions, newest first.
     pub(crate) fn executions(&self) -> Vec<Arc<Execution>> {
         self.executions.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
     }
 
-    /// Runs an execution and waits for its end.
+    /// Runs an execution, and waits for its end.
     pub(crate) async fn start_sync_execution(
         self: &Arc<Self>,
         body: &Value,
@@ -88,23 +88,23 @@ impl States {
             AwsError::new(400, "InvalidExecutionInput", message)
         })?;
         let name = text("name").unwrap_or("unnamed").to_owned();
-        // An execution runs to its end, also when its caller stops waiting.
+        // A task of its own, so that the execution runs to its end even when the caller stops waiting.
         let states = Arc::clone(self);
         let run = tokio::spawn(async move {
             let machine = states.machines.get(&arn)?;
             let integrations = Integrations { calls, caller: &machine.logical_id };
             let now = || states.clock.now();
             let execution = Arc::new(asl::run(&machine.definition, &integrations, &now, &name, input).await);
-            states.keep(Arc::clone(&execution));
+            states.remember(Arc::clone(&execution));
             Some(execution)
         });
         let Ok(Some(execution)) = run.await else {
-            return Err(AwsError::new(500, "InternalServerError", "the execution was cut off"));
+            return Err(AwsError::new(500, "InternalServerError", "the execution panicked or was aborted"));
         };
         Ok(answer(&execution))
     }
 
-    fn keep(&self, execution: Arc<Execution>) {
+    fn remember(&self, execution: Arc<Execution>) {
         let mut executions = self.executions.lock().unwrap_or_else(PoisonError::into_inner);
         if executions.len() == MAX_EXECUTIONS {
             executions.pop_front();
@@ -136,12 +136,12 @@ fn answer(execution: &Execution) -> Value {
     answer
 }
 
-/// Whole seconds since the epoch, as the protocol's timestamps may be.
+/// A timestamp of the protocol: whole seconds since the Unix epoch.
 fn seconds(at: OffsetDateTime) -> Value {
     Value::from(at.unix_timestamp())
 }
 
-/// The optimised integrations, as one state machine's executions call them.
+/// The optimised integrations, for the executions of one state machine.
 struct Integrations<'a> {
     calls: Arc<dyn TaskCalls>,
     /// The state machine's logical id.
@@ -174,14 +174,19 @@ impl Services for Integrations<'_> {
                 INVOKE => return self.invoke(&arguments).await,
                 PUBLISH => ("SNS", TaskCall::Publish(arguments)),
                 UPDATE_ITEM => ("DynamoDB", TaskCall::UpdateItem(arguments)),
-                other => return Err(TaskFailure::new("States.Runtime", format!("{other} is not supported"))),
+                other => {
+                    return Err(TaskFailure::new(
+                        "States.Runtime",
+                        format!("the resource {other} is not supported"),
+                    ));
+                }
             };
             self.calls.call(self.caller, call).await.map_err(|error| failure(prefix, &error))
         })
     }
 }
 
-/// An error as Step Functions names it: the service, a dot, the exception.
+/// An error under Step Functions' name for it: the service, a dot, and the exception.
 fn failure(prefix: &str, error: &AwsError) -> TaskFailure {
     let suffix = if error.code.ends_with("Exception") { "" } else { "Exception" };
     TaskFailure::new(format!("{prefix}.{}{suffix}", error.code), error.message.clone())

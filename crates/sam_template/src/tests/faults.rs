@@ -1,10 +1,10 @@
-//! What is said of a template when one thing in it is wrong.
+//! The faults that are reported for a template with one mistake.
 
 use std::{collections::BTreeMap, path::Path};
 
 use super::{SHOP, Template, shop};
 
-/// Reads the shop with one thing changed: each fault must begin as expected, and there must be no other.
+/// Reads the shop's template with one change. Each fault must begin as expected, and no other fault may occur.
 #[track_caller]
 fn check(from: &str, to: &str, expected: &[&str]) {
     assert_eq!(SHOP.matches(from).count(), 1, "`{from}` must be in the template once");
@@ -76,13 +76,9 @@ fn a_parameter_needs_a_value_that_is_allowed() {
     assert_eq!(one(&[("Size", "10241")]), "Parameters.Size: the value `10241` is more than MaxValue 10240");
     assert!(
         one(&[("Colour", "red")])
-            .starts_with("Parameters.Colour: a value is given, but the template has no such")
+            .starts_with("Parameters.Colour: the template has no such parameter; it has: Issuer, ")
     );
-    check(
-        ", Default: shop }",
-        " }",
-        &["Parameters.Audience: has neither a default nor a value given for it"],
-    );
+    check(", Default: shop }", " }", &["Parameters.Audience: has no default and no value: give it one"]);
     check(
         "Type: Number",
         "Type: CommaDelimitedList",
@@ -92,30 +88,30 @@ fn a_parameter_needs_a_value_that_is_allowed() {
 }
 
 #[test]
-fn a_reference_must_name_something() {
+fn a_reference_must_name_a_parameter_or_a_resource() {
     let variable = "Resources.Place.Properties.Environment.Variables";
     let no_such = "is neither a parameter nor a resource of this template";
     check("!Ref Orders\n", "!Ref Order\n", &[&format!("{variable}.ORDERS_TABLE: `Order` {no_such}")]);
     check(
         "${AWS::StackName}",
-        "${AWS::Stack}-${Nobody}",
+        "${AWS::Stack}-${Unknown}",
         &[
             &format!("{variable}.SHARED: `AWS::Stack` {no_such}"),
-            &format!("{variable}.SHARED: `Nobody` {no_such}"),
+            &format!("{variable}.SHARED: `Unknown` {no_such}"),
         ],
     );
-    check("-${!Literal}", "-${!Literal", &[&format!("{variable}.SHARED: `${{` without `}}`")]);
+    check("-${!Literal}", "-${!Literal", &[&format!("{variable}.SHARED: `${{` has no closing `}}`")]);
     check(
         "!GetAtt News.TopicName",
         "!GetAtt News.Name",
         &[&format!(
-            "{variable}.MAPPED: News has no attribute `Name` that is supported here: Arn, TopicArn, TopicName"
+            "{variable}.MAPPED: News has no attribute `Name` in the local stack; it has: Arn, TopicArn, TopicName"
         )],
     );
 }
 
 #[test]
-fn a_broken_reference_shows_in_what_matters_on_aws_only() {
+fn a_broken_reference_is_reported_in_properties_that_only_aws_uses() {
     let no_such = "is neither a parameter nor a resource of this template";
     check(
         "RetentionInDays: 30",
@@ -126,7 +122,7 @@ fn a_broken_reference_shows_in_what_matters_on_aws_only() {
 }
 
 #[test]
-fn what_a_condition_leaves_out_is_checked_but_need_not_exist() {
+fn a_value_that_a_condition_leaves_out_is_checked_but_may_name_a_missing_resource() {
     let variable = "Resources.Place.Properties.Environment.Variables";
     check(
         "[Loud, !Ref DebugNews,",
@@ -146,7 +142,7 @@ fn what_a_condition_leaves_out_is_checked_but_need_not_exist() {
 }
 
 #[test]
-fn a_condition_must_be_one_that_is_understood() {
+fn a_condition_must_exist_and_be_supported() {
     check(
         "[QuietHere, !Ref",
         "[Here, !Ref",
@@ -177,13 +173,13 @@ fn a_condition_must_be_one_that_is_understood() {
 }
 
 #[test]
-fn an_unknown_function_is_not_passed_over() {
+fn an_unknown_function_is_reported() {
     let variable = "Resources.Place.Properties.Environment.Variables";
     check(
         "!Sub \"own-",
         "!Base64 \"own-",
         &[&format!(
-            "{variable}.SHARED: Fn::Base64 is not a function that is supported here: Ref, Fn::GetAtt, Fn::If"
+            "{variable}.SHARED: Fn::Base64 is not supported by the local stack; supported: Ref, Fn::GetAtt, Fn::If"
         )],
     );
     check("!Join [\":\",", "!Join [1,", &[&format!("{variable}.JOINED: Fn::Join takes")]);
@@ -210,7 +206,7 @@ fn an_unknown_function_is_not_passed_over() {
 }
 
 #[test]
-fn what_the_stack_does_not_know_is_named_with_what_it_knows() {
+fn an_unsupported_type_or_key_is_reported_with_the_supported_ones() {
     check(
         "AWS::Logs::LogGroup",
         "AWS::S3::Bucket",
@@ -229,7 +225,7 @@ fn what_the_stack_does_not_know_is_named_with_what_it_knows() {
 }
 
 #[test]
-fn a_table_must_be_one_that_dynamodb_would_make() {
+fn a_table_that_dynamodb_would_refuse_is_reported() {
     let orders = "Resources.Orders.Properties";
     check(
         "PAY_PER_REQUEST",
@@ -260,7 +256,7 @@ fn a_table_must_be_one_that_dynamodb_would_make() {
 }
 
 #[test]
-fn a_function_must_be_one_that_runs_the_same_locally() {
+fn a_function_that_would_run_differently_is_reported() {
     let place = "Resources.Place.Properties";
     check("      Role: !GetAtt PlaceRole.Arn\n", "", &[&format!("{place}: `Role` is missing")]);
     check("!GetAtt PlaceRole.Arn", "!GetAtt Orders.Arn", &[&format!("{place}.Role: `arn:aws:dynamodb")]);
@@ -281,7 +277,7 @@ fn a_function_must_be_one_that_runs_the_same_locally() {
 }
 
 #[test]
-fn what_cannot_be_delivered_goes_to_a_queue_of_the_template() {
+fn a_dead_letter_queue_must_be_one_of_the_template() {
     let place = "Resources.Place.Properties";
     let config = format!("{place}.EventInvokeConfig");
     check(
@@ -320,7 +316,7 @@ fn what_cannot_be_delivered_goes_to_a_queue_of_the_template() {
 }
 
 #[test]
-fn permissions_must_be_ones_that_can_be_judged() {
+fn a_policy_that_cannot_be_evaluated_is_reported() {
     let statement = "Resources.PlaceRole.Properties.Policies[0].PolicyDocument.Statement[0]";
     check("Sid: Read", "Condition: {}", &[&format!("{statement}.Condition: is not supported")]);
     check("                Action: dynamodb:Query\n", "", &[&format!("{statement}: `Action` is missing")]);
@@ -332,7 +328,7 @@ fn permissions_must_be_ones_that_can_be_judged() {
 }
 
 #[test]
-fn a_route_must_be_one_that_the_gateway_serves() {
+fn a_route_that_the_gateway_cannot_serve_is_reported() {
     let events = "Resources.Place.Properties.Events";
     check(
         "Method: GET, Path: /health",
@@ -382,7 +378,7 @@ fn a_route_must_be_one_that_the_gateway_serves() {
 }
 
 #[test]
-fn browsers_must_be_told_what_the_gateway_can_tell() {
+fn a_cors_configuration_that_the_gateway_cannot_serve_is_reported() {
     let cors = "Resources.Api.Properties.CorsConfiguration";
     let with = |cors: &str| format!("      CorsConfiguration: {cors}\n      Auth:\n");
     check("      Auth:\n", &with("true"), &[&format!("{cors}: expected a map, found `true`")]);
@@ -408,7 +404,7 @@ fn browsers_must_be_told_what_the_gateway_can_tell() {
 }
 
 #[test]
-fn a_state_machine_needs_its_definition_and_all_that_it_names() {
+fn a_state_machine_needs_its_definition_file_and_every_substitution() {
     let machine = "Resources.Machine.Properties";
     check("DefinitionUri: order", "DefinitionUri: gone", &[&format!("{machine}.DefinitionUri: ")]);
     check("Type: EXPRESS", "Type: STANDARD", &[&format!("{machine}.Type: `STANDARD` is not supported")]);
@@ -416,10 +412,10 @@ fn a_state_machine_needs_its_definition_and_all_that_it_names() {
         "{ PlaceArn:",
         "{ PlacesArn:",
         &[
+            &format!("{machine}: the definition uses ${{PlaceArn}}, which DefinitionSubstitutions lacks"),
             &format!(
-                "{machine}: the definition uses ${{PlaceArn}}, which DefinitionSubstitutions does not have"
+                "{machine}.DefinitionSubstitutions.PlacesArn: is not used: the definition has no ${{PlacesArn}}"
             ),
-            &format!("{machine}.DefinitionSubstitutions.PlacesArn: the definition has no ${{PlacesArn}}"),
         ],
     );
 }

@@ -1,4 +1,4 @@
-//! What a user pool describes, what is said of one that is not run locally, and what rules refuse.
+//! User pools: the resource that is read, the faults of an unsupported one, and the template's rules.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ Outputs:
   Admins: { Value: !Ref Admins }
 "#;
 
-/// Reads the pool with one thing changed: each fault must begin as expected, and there must be no other.
+/// Reads the pool's template with one change. Each fault must begin as expected, and no other fault may occur.
 #[track_caller]
 fn check(from: &str, to: &str, expected: &[&str]) {
     assert_eq!(POOL.matches(from).count(), 1, "`{from}` must be in the template once");
@@ -110,15 +110,18 @@ fn a_user_pool_has_its_clients_and_groups() {
 }
 
 #[test]
-fn a_rule_refuses_parameters_that_do_not_go_together() {
+fn a_rule_reports_parameters_that_do_not_go_together() {
     assert!(read(&[("Audience", "web")]).user_pool.is_some(), "the rule does not apply");
     read(&[("Issuer", "https://issuer.test"), ("Audience", "web")]);
     let faults = |overrides: &[_]| shop(POOL, overrides).expect_err("a rule");
     assert_eq!(
         faults(&[("Issuer", "https://issuer.test"), ("Group", "boss")]),
-        ["Rules.Both.Assertions[0]: an issuer needs an audience", "Rules.Both.Assertions[1]: is not so",]
+        [
+            "Rules.Both.Assertions[0]: an issuer needs an audience",
+            "Rules.Both.Assertions[1]: the assertion is false for these parameters",
+        ]
     );
-    // What a rule says is looked at, whether it applies or not.
+    // An assertion is checked even when its rule does not apply.
     check(
         "!Equals [!Ref Group, admin]",
         "!Equals [!Ref Team, admin]",
@@ -140,7 +143,7 @@ fn a_rule_refuses_parameters_that_do_not_go_together() {
 }
 
 #[test]
-fn a_pool_that_would_behave_otherwise_is_refused() {
+fn a_pool_that_would_behave_differently_is_reported() {
     let people = "Resources.People.Properties";
     check(
         "UsernameAttributes: [email]",
@@ -166,7 +169,7 @@ fn a_pool_that_would_behave_otherwise_is_refused() {
         "It is {####}.",
         "It is secret.",
         &[&format!(
-            "{people}.VerificationMessageTemplate.EmailMessage: has no {{####}}, where the code would stand"
+            "{people}.VerificationMessageTemplate.EmailMessage: must contain {{####}}, which the code replaces"
         )],
     );
     check(
@@ -183,7 +186,7 @@ fn a_pool_that_would_behave_otherwise_is_refused() {
         "  Web:\n",
         "  More:\n    Type: AWS::Cognito::UserPool\n  Web:\n",
         &[
-            "Resources.More.Properties: the local stack runs one user pool",
+            "Resources.More.Properties: is a second user pool; the local stack supports one",
             "Resources.More.Properties: `UsernameAttributes` is missing",
             "Resources.More.Properties: `AutoVerifiedAttributes` is missing",
             "Resources.More.Properties: `UsernameConfiguration` is missing",
@@ -194,7 +197,7 @@ fn a_pool_that_would_behave_otherwise_is_refused() {
 }
 
 #[test]
-fn a_client_that_would_behave_otherwise_is_refused() {
+fn a_client_that_would_behave_differently_is_reported() {
     let web = "Resources.Web.Properties";
     check(
         "PreventUserExistenceErrors: ENABLED",
@@ -219,7 +222,7 @@ fn a_client_that_would_behave_otherwise_is_refused() {
     check(
         "RefreshTokenValidity: 30",
         "RefreshTokenValidity: 3651",
-        &[&format!("{web}.RefreshTokenValidity: is longer than ten years")],
+        &[&format!("{web}.RefreshTokenValidity: must be at most ten years")],
     );
     check(
         "      UserPoolId: !Ref People\n",

@@ -48,11 +48,9 @@ fn the_states_of_branches_follow_their_parallel() {
     let both = definition.state("Both").unwrap();
     assert_eq!(both.state_type(), StateType::Parallel);
     assert_eq!(both.branches().collect::<Vec<_>>(), ["One", "Other"]);
-    assert_eq!(both.targets().collect::<Vec<_>>(), ["After", "After"]);
     assert_eq!((both.retriers().len(), both.catchers().len()), (1, 1));
     assert_eq!(both.arguments().unwrap(), &json!({"a": "{% $states.input %}"}));
     assert_eq!((both.resource(), both.timeout()), (None, None));
-    assert_eq!(definition.state("One").unwrap().targets().collect::<Vec<_>>(), ["Two"]);
     assert_eq!(definition.state("One").unwrap().branches().count(), 0);
     assert_eq!(definition.start_at(), "Set");
 }

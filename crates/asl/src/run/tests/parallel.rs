@@ -227,7 +227,7 @@ async fn limits_count_over_all_branches() {
     let wildcard = json!({"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Done"}]});
     let definition = machine_of(&[pass_branch("Other", &json!({})), circle], &wildcard);
     let execution = execute(&definition, &Scripted::failing(&[]), json!({})).await;
-    assert_eq!((error(&execution), execution.states.len()), ("States.Runtime", MOST_STATES));
+    assert_eq!((error(&execution), execution.states.len()), ("States.Runtime", MAX_STATES));
 
     let half = || json!("x".repeat(DATA_LIMIT_BYTES / 2));
     let services = Scripted::new(move |_| (0, Ok(half())));

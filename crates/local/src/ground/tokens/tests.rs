@@ -1,4 +1,4 @@
-//! Which tokens are issued, and which are taken for genuine.
+//! Tokens: their claims, and which of them the authorizer accepts.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ async fn an_issued_token_carries_the_claims_of_a_cognito_id_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_is_one_user_however_it_is_written_and_in_every_stack() {
+async fn an_address_has_one_user_id_in_any_case_and_in_every_stack() {
     let id = |email: &str| world().tokens.issue(&TokenRequest::new(email)).unwrap().user_id;
     assert_eq!(id("ana@example.com"), id(" ANA@Example.com"));
     assert_ne!(id("ana@example.com"), id("bob@example.com"));
@@ -72,11 +72,11 @@ async fn the_key_survives_reopening_the_file() {
     let store = || Store::open(Database::new(folder.path().join("d.db").to_str().unwrap()).unwrap()).unwrap();
     let token = open(&store()).tokens.issue(&TokenRequest::new("ana@example.com")).unwrap().id_token;
     open(&store()).verify(&token).unwrap();
-    assert!(world().verify(&token).is_err(), "another stack's token passed");
+    assert!(world().verify(&token).is_err(), "a stack accepted another stack's token");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_is_good_for_one_hour_to_the_second() {
+async fn a_token_is_valid_for_one_hour_to_the_second() {
     let world = world();
     let token = world.tokens.issue(&TokenRequest::new("ana@example.com")).unwrap().id_token;
     world.clock.advance(Duration::from_secs(3_599));
@@ -100,7 +100,7 @@ async fn every_forgery_is_refused() {
         (json!({"aud": "client-2"}), Signing::Genuine, "the audience is not the authorizer's"),
         (json!({"aud": ["client-2"]}), Signing::Genuine, "the audience is not the authorizer's"),
         (json!({"aud": null}), Signing::Genuine, "the audience is not the authorizer's"),
-        // `client_id` counts only where there is no `aud`.
+        // `client_id` counts only in a token without `aud`.
         (
             json!({"aud": "client-2", "client_id": "client-1"}),
             Signing::Genuine,
@@ -119,7 +119,7 @@ async fn every_forgery_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_authorizer_on_aws_lets_through_passes_here() {
+async fn a_token_that_an_authorizer_on_aws_accepts_is_accepted() {
     let world = world();
     let now = world.clock.unix_seconds();
     for overrides in [

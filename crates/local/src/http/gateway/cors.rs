@@ -1,17 +1,17 @@
-//! What a browser asks before a page of another origin may call the API, and what it is told, as "Configure CORS for
-//! HTTP APIs" has it: the gateway answers every preflight itself, and adds to what a function answers. Its own answers
-//! (401, 404 and such) it leaves as they are: there the documentation promises nothing.
+//! CORS: lets pages of other origins call the API, by the rules of "Configure CORS for HTTP APIs". The gateway answers
+//! every preflight itself, and adds headers to a function's response. Nothing here changes the gateway's own answers, such
+//! as 401 and 404, for which AWS documents no headers.
 
 use axum::{body::Body, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use sam_template::Cors;
 
-/// The answer to OPTIONS. It has no header of CORS where the request names no origin that may call, or no method.
+/// The answer to a preflight. It has no CORS headers unless the request names an allowed origin and a method.
 pub(super) fn preflight(cors: &Cors, request: &HeaderMap) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     if request.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-        && let Some(origin) = allowed(cors, request)
+        && let Some(origin) = allowed_origin(cors, request)
     {
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -23,22 +23,22 @@ pub(super) fn preflight(cors: &Cors, request: &HeaderMap) -> Response {
     response
 }
 
-/// Says on a function's answer who may read it. What the function says of that is ignored.
-pub(super) fn tell(cors: &Cors, request: &HeaderMap, response: &mut Response) {
+/// Adds the CORS headers to a function's response. The function's own CORS headers are dropped.
+pub(super) fn add_headers(cors: &Cors, request: &HeaderMap, response: &mut Response) {
     let headers = response.headers_mut();
     let told: Vec<HeaderName> =
         headers.keys().filter(|name| name.as_str().starts_with("access-control-")).cloned().collect();
     for name in told {
         headers.remove(name);
     }
-    if let Some(origin) = allowed(cors, request) {
+    if let Some(origin) = allowed_origin(cors, request) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         insert(headers, header::ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose_headers.join(","));
     }
 }
 
-/// The origin that a request names, if it may call; `*` where all may.
-fn allowed(cors: &Cors, request: &HeaderMap) -> Option<HeaderValue> {
+/// The value of `Access-Control-Allow-Origin`: the request's origin if it is allowed, or `*` if every origin is.
+fn allowed_origin(cors: &Cors, request: &HeaderMap) -> Option<HeaderValue> {
     let origin = request.get(header::ORIGIN)?;
     let named = origin.to_str().ok()?;
     if cors.allow_origins.iter().any(|one| one == "*") {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_may_call_that_is_named_or_matched() {
+    fn an_origin_is_allowed_by_its_name_or_by_a_wildcard() {
         for (origins, origin, expected) in [
             (&["https://a.example", "https://b.example"][..], "https://b.example", Some("https://b.example")),
             (&["https://a.example"], "https://a.example.evil", None),
@@ -98,10 +98,10 @@ mod tests {
             (&["*"], "http://any.example", Some("*")),
         ] {
             let request = HeaderMap::from_iter([(header::ORIGIN, HeaderValue::from_static(origin))]);
-            let found = allowed(&cors(origins), &request);
+            let found = allowed_origin(&cors(origins), &request);
             assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), expected, "{origins:?} {origin}");
         }
-        assert_eq!(allowed(&cors(&["*"]), &HeaderMap::new()), None);
+        assert_eq!(allowed_origin(&cors(&["*"]), &HeaderMap::new()), None);
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_function_says_of_cors_is_ignored() {
+    fn a_functions_own_cors_headers_are_dropped() {
         let answer = || {
             let mut response = Response::new(Body::empty());
             let said = [
@@ -142,14 +142,14 @@ mod tests {
             response
         };
         let mut ours = answer();
-        tell(&cors(&["https://a.example"]), &headers(&[("origin", "https://a.example")]), &mut ours);
+        add_headers(&cors(&["https://a.example"]), &headers(&[("origin", "https://a.example")]), &mut ours);
         assert_eq!(
             told(&ours),
             ["access-control-allow-origin: https://a.example", "access-control-expose-headers: etag"]
         );
         assert_eq!(ours.headers()["etag"], "1");
         let mut theirs = answer();
-        tell(&cors(&["https://a.example"]), &headers(&[("origin", "https://b.example")]), &mut theirs);
+        add_headers(&cors(&["https://a.example"]), &headers(&[("origin", "https://b.example")]), &mut theirs);
         assert_eq!(told(&theirs), Vec::<String>::new());
     }
 }

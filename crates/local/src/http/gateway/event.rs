@@ -1,5 +1,5 @@
-//! The event that a function gets: payload format 2.0 of "Create AWS Lambda proxy integrations for HTTP
-//! APIs". What is absent there is absent here, not null.
+//! The event that a function receives, in payload format 2.0 ("Create AWS Lambda proxy integrations for HTTP APIs"). As
+//! on AWS, a part that a request lacks is absent from the event, not null. Nothing here refuses a request.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -12,7 +12,7 @@ use time::{OffsetDateTime, UtcOffset, macros::format_description};
 use super::routes::decode;
 use crate::ground::ACCOUNT;
 
-/// What the gateway found out about a request.
+/// A request's id, route, path parameters and claims.
 pub(super) struct RoutedCall<'a> {
     pub(super) request_id: &'a str,
     pub(super) route_key: &'a str,
@@ -22,7 +22,7 @@ pub(super) struct RoutedCall<'a> {
 }
 
 pub(super) fn build(parts: &Parts, body: &[u8], call: RoutedCall<'_>) -> Value {
-    // An HTTP API hands the path over decoded, unlike a REST API.
+    // An HTTP API passes the path on decoded, unlike a REST API.
     let path = decode(parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();
     let host = text(&parts.headers, header::HOST).unwrap_or_else(|| "localhost".to_owned());
@@ -82,7 +82,7 @@ pub(super) fn build(parts: &Parts, body: &[u8], call: RoutedCall<'_>) -> Value {
     event
 }
 
-/// A claim as the authorizer hands it over: always one text, the way Go prints values.
+/// A claim as the authorizer passes it on: one text, in the format in which Go prints values.
 fn flattened(claim: &Value) -> String {
     match claim {
         Value::String(text) => text.clone(),
@@ -101,8 +101,8 @@ fn flattened(claim: &Value) -> String {
     }
 }
 
-/// Lower-cased names, repeated values joined; the cookies are elsewhere. API Gateway adds where the request
-/// came from.
+/// The headers, without cookies. Names are in lower case, and repeated values are joined. Like API Gateway, this adds the
+/// caller's address and protocol.
 fn headers(headers: &HeaderMap, source_ip: &str) -> BTreeMap<String, String> {
     let mut joined: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in headers.iter().filter(|(name, _)| **name != header::COOKIE) {
@@ -147,7 +147,7 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-/// The content types whose bodies reach a function as text.
+/// Whether the body is passed on as text, by its content type. Other bodies are passed on as base64.
 fn is_text(headers: &HeaderMap) -> bool {
     let content_type = text(headers, header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -161,10 +161,10 @@ fn is_text(headers: &HeaderMap) -> bool {
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// `12/Mar/2020:19:03:58 +0000`.
+/// The time in the form `12/Mar/2020:19:03:58 +0000`.
 fn common_log_time(now: OffsetDateTime) -> String {
     let format = format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
-    // Formatting these fields of a UTC time has no way to fail; an empty text would show at once.
+    // This format cannot fail for a date. An empty text would be noticed at once.
     now.to_offset(UtcOffset::UTC).format(format).unwrap_or_default()
 }
 
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn only_text_types_reach_a_function_as_text() {
+    fn only_bodies_of_text_types_are_passed_on_as_text() {
         let is_text = |content_type: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());

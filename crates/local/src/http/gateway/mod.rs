@@ -1,14 +1,15 @@
-//! The HTTP API in front of the functions, as API Gateway is on AWS: finds the route, lets the JWT authorizer
-//! judge the caller, turns the request into a payload 2.0 event and the function's reply into a response.
-//! What it answers itself has the words that AWS uses. It knows no function and no rule of the shop, and it
-//! never logs a body, a header or a token.
+//! The HTTP API in front of the functions, like API Gateway on AWS. It finds the route, checks the caller's token, turns
+//! the request into a payload 2.0 event, and turns the function's reply into a response. Its own answers have AWS's
+//! messages.
+//!
+//! Nothing here knows a function or a rule of the shop. Nothing here logs a body, a header or a token.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `routes` | which route a request takes |
-//! | `cors` | what browsers are told |
-//! | `event` | the event |
-//! | `reply` | the response |
+//! | `cors` | preflights and CORS headers |
+//! | `event` | the event that a function receives |
+//! | `reply` | the response from a function's reply |
 
 mod cors;
 mod event;
@@ -46,17 +47,16 @@ use crate::ground::{
     tokens::{Tokens, Unauthorized},
 };
 
-/// The largest request body, in bytes: 10 MB ("Quotas for HTTP APIs").
+/// The largest request body in bytes, from "Quotas for HTTP APIs": 10 MB.
 pub const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
-/// "Total combined size of request line and header values", in bytes ("Quotas for HTTP APIs").
+/// The largest size of request line and header values together, in bytes, from "Quotas for HTTP APIs".
 pub const MAX_HEADER_BYTES: usize = 10_240;
 
-/// Runs functions.
+/// Invokes functions.
 pub trait Invoker: Send + Sync {
-    /// Invokes a function, by the name that its route gives, and answers its reply.
+    /// Invokes the function that the route names, and returns its reply.
     ///
-    /// The future runs to its end even when the gateway stops waiting for it or the client leaves, as a
-    /// function on Lambda does.
+    /// As on Lambda, the gateway lets the future run to its end, even when it stops waiting or the client disconnects.
     fn invoke<'a>(
         &'a self,
         function: &'a str,
@@ -67,15 +67,12 @@ pub trait Invoker: Send + Sync {
 /// Why a function gave no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvokeFailure {
-    /// It answered an error, panicked or ran out of its own time: 500.
+    /// It returned an error, panicked or timed out: 500.
     #[error("the function failed")]
     FunctionError,
-    /// Lambda would not start another one of it now: 503.
-    #[error("the function is throttled")]
-    Throttled,
-    /// There is no such function, or the gateway may not call it: 500.
+    /// The function does not exist, or the gateway has no permission: 500.
     #[error("the function cannot be invoked")]
-    Refused,
+    NotInvocable,
 }
 
 struct Gateway {
@@ -84,12 +81,12 @@ struct Gateway {
     tokens: Arc<Tokens>,
     invoker: Arc<dyn Invoker>,
     clock: StackClock,
-    /// Request ids count up from a random number: unique in a run, and telling two runs apart in a log.
+    /// The next request id. It starts at a random number, so that ids from two runs differ in a log.
     requests: AtomicU64,
 }
 
-/// The API as a service. Whatever none of `routes` takes is answered 404, so the router can be merged with
-/// others that have no fallback.
+/// The API as a service. It answers 404 to a request that matches no route. So it can be merged with routers that have
+/// no fallback.
 pub fn router(
     routes: Vec<Route>,
     cors: Option<Cors>,
@@ -120,20 +117,22 @@ impl Gateway {
     async fn answer(&self, request: Request, request_id: &str) -> Response {
         let (parts, body) = request.into_parts();
         if header_bytes(&parts) > MAX_HEADER_BYTES {
-            return own(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+            return own_response(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
-        // The body is read before anything is refused: answering early would cut off a client that is still
-        // sending, and it would see a broken connection instead of the answer.
+        // The body is read before any refusal. An earlier answer would close the connection of a client that is still
+        // sending, and the client would report a broken connection instead of the answer.
         let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
             Ok(body) => body.to_bytes(),
-            Err(fault) if fault.is::<LengthLimitError>() => return own(StatusCode::PAYLOAD_TOO_LARGE),
-            Err(_broken) => return own(StatusCode::BAD_REQUEST),
+            Err(fault) if fault.is::<LengthLimitError>() => {
+                return own_response(StatusCode::PAYLOAD_TOO_LARGE);
+            }
+            Err(_broken) => return own_response(StatusCode::BAD_REQUEST),
         };
         let found = self.routes.find(&parts.method, parts.uri.path());
         if let (None, Some(cors), &Method::OPTIONS) = (&found, &self.cors, &parts.method) {
             return cors::preflight(cors, &parts.headers);
         }
-        let Some(found) = found else { return own(StatusCode::NOT_FOUND) };
+        let Some(found) = found else { return own_response(StatusCode::NOT_FOUND) };
         let claims = match &found.route.authorizer {
             None => None,
             Some(authorizer) => match self.authorize(&parts.headers, authorizer) {
@@ -170,38 +169,35 @@ impl Gateway {
 
     async fn invoke(&self, route: &Route, headers: &HeaderMap, event: Bytes) -> Response {
         let (invoker, function) = (Arc::clone(&self.invoker), route.function.clone());
-        // A task of its own: on Lambda a function goes on when nobody waits for it any more.
+        // A task of its own, because on Lambda a function goes on when its caller stops waiting.
         let running = tokio::spawn(async move { invoker.invoke(&function, event).await }.in_current_span());
-        let (status, why) = match tokio::time::timeout(route.timeout, running).await {
+        let (status, reason) = match tokio::time::timeout(route.timeout, running).await {
             Ok(Ok(Ok(reply))) => match reply::read(&reply) {
                 Ok(response) => {
                     let mut response = response.map(Body::from);
                     if let Some(cors) = &self.cors {
-                        cors::tell(cors, headers, &mut response);
+                        cors::add_headers(cors, headers, &mut response);
                     }
                     return response;
                 }
-                Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why.to_owned()),
+                Err(reason) => (StatusCode::INTERNAL_SERVER_ERROR, reason.to_owned()),
             },
-            Ok(Ok(Err(failure))) => {
-                let status = match failure {
-                    InvokeFailure::Throttled => StatusCode::SERVICE_UNAVAILABLE,
-                    InvokeFailure::FunctionError | InvokeFailure::Refused => {
-                        StatusCode::INTERNAL_SERVER_ERROR
-                    }
-                };
-                (status, failure.to_string())
-            }
+            Ok(Ok(Err(failure))) => (StatusCode::INTERNAL_SERVER_ERROR, failure.to_string()),
             Ok(Err(_panicked)) => (StatusCode::INTERNAL_SERVER_ERROR, "the function panicked".to_owned()),
             Err(_elapsed) => {
                 (StatusCode::SERVICE_UNAVAILABLE, format!("no reply within {:?}", route.timeout))
             }
         };
-        tracing::warn!(function = route.function, status = status.as_u16(), why, "no answer of the function");
-        own(status)
+        tracing::warn!(
+            function = route.function,
+            status = status.as_u16(),
+            reason,
+            "the function gave no response"
+        );
+        own_response(status)
     }
 
-    /// Sixteen characters, like AWS's.
+    /// A new request id, of sixteen characters as on AWS.
     fn next_id(&self) -> String {
         let n = self.requests.fetch_add(1, Ordering::Relaxed);
         let mut bytes = [0_u8; 11];
@@ -215,9 +211,9 @@ fn header_bytes(parts: &Parts) -> usize {
     line + parts.headers.values().map(HeaderValue::len).sum::<usize>()
 }
 
-/// An answer of the gateway's own.
-fn own(status: StatusCode) -> Response {
-    // "Payload Too Large" is what the `http` crate calls 413; AWS has the older name.
+/// An answer of the gateway itself, not of a function.
+fn own_response(status: StatusCode) -> Response {
+    // For 413 the `http` crate has "Payload Too Large", and AWS has this older name.
     let message = match status {
         StatusCode::PAYLOAD_TOO_LARGE => "Request Entity Too Large",
         status => status.canonical_reason().unwrap_or_default(),
@@ -231,11 +227,11 @@ fn own(status: StatusCode) -> Response {
 fn unauthorized(refused: Unauthorized) -> Response {
     let challenge = match refused {
         Unauthorized::Missing => "Bearer".to_owned(),
-        Unauthorized::Invalid(why) => {
-            format!("Bearer scope=\"\" error=\"invalid_token\" error_description=\"{why}\"")
+        Unauthorized::Invalid(reason) => {
+            format!("Bearer scope=\"\" error=\"invalid_token\" error_description=\"{reason}\"")
         }
     };
-    let mut response = own(StatusCode::UNAUTHORIZED);
+    let mut response = own_response(StatusCode::UNAUTHORIZED);
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }

@@ -1,5 +1,5 @@
-//! The response that a function's reply means, by the rules of payload format 2.0: an object with a
-//! `statusCode` is taken apart, anything else is the body of a 200.
+//! Turns a function's reply into a response, by the rules of payload format 2.0. An object with a `statusCode` gives
+//! status, headers and body. Any other reply becomes the body of a 200. Nothing here adds a header of CORS.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Headers that belong to the connection, not to the function.
+/// Headers of the connection, which a function cannot set.
 const CONNECTION: [HeaderName; 5] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -16,7 +16,7 @@ const CONNECTION: [HeaderName; 5] = [
     HeaderName::from_static("keep-alive"),
 ];
 
-/// `multiValueHeaders` belongs to payload format 1.0 and is ignored, as on AWS.
+/// A reply with a `statusCode`. As on AWS, `multiValueHeaders` of payload format 1.0 is ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct FunctionReply {
@@ -27,7 +27,7 @@ struct FunctionReply {
     is_base64_encoded: Option<bool>,
 }
 
-/// Reads a reply, or says what is wrong with it.
+/// Parses a reply. The error is a sentence for the log.
 pub(super) fn read(reply: &[u8]) -> Result<Response<Bytes>, &'static str> {
     let reply: Value = serde_json::from_slice(reply).map_err(|_any| "the reply is not JSON")?;
     if reply.get("statusCode").is_none() {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_makes_no_response_is_refused() {
+    fn a_reply_that_cannot_become_a_response_is_refused() {
         assert!(super::read(b"{").is_err());
         for reply in [
             json!({"statusCode": 99}),

@@ -1,25 +1,25 @@
-//! Which route a request takes. A literal segment wins over a variable, the leftmost difference deciding. What a path may
-//! look like, and what it matches, is known in `sam_template`.
+//! Finds the route of a request. A literal segment takes precedence over a variable; the leftmost difference decides.
+//! Nothing here knows the syntax of a path or what it matches: `sam_template` does.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
 use sam_template::Route;
 
-/// The routes, the most specific first.
+/// The routes, most specific first.
 pub(super) struct Routes(Vec<KeyedRoute>);
 
 struct KeyedRoute {
-    /// `GET /orders/{order_id}`.
+    /// The route key, such as `GET /orders/{order_id}`.
     key: String,
     route: Route,
 }
 
-/// The route that a request takes.
+/// The route that a request matches.
 pub(super) struct MatchedRoute<'a> {
     pub(super) route: &'a Route,
-    /// `GET /orders/{order_id}`.
+    /// The route key, such as `GET /orders/{order_id}`.
     pub(super) key: &'a str,
-    /// Path parameters, decoded.
+    /// The path parameters' names and decoded values.
     pub(super) parameters: Vec<(&'a str, String)>,
 }
 
@@ -41,7 +41,7 @@ impl Routes {
     }
 }
 
-/// Text of a path as the client meant it.
+/// A part of a path, percent-decoded.
 pub(super) fn decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn a_request_takes_the_most_specific_route() {
         let routes = routes(&[
-            // The least specific first: the order given must not matter.
+            // The least specific route comes first, to show that the given order does not matter.
             "GET /{kind}/{id}",
             "PATCH /orders/{order_id}",
             "GET /orders/{order_id}",

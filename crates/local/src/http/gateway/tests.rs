@@ -1,4 +1,4 @@
-//! The gateway as a service, in front of functions that a test makes up.
+//! The gateway as a service, in front of scripted functions.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::ground::{
 
 const ISSUER: &str = "https://issuer.example.com/pool";
 
-/// Answers by the name of the function, and keeps every event.
+/// Functions whose names say how they reply. Records every event.
 #[derive(Default)]
 struct ScriptedFunctions {
     events: Mutex<Vec<Value>>,
@@ -38,8 +38,7 @@ impl Invoker for ScriptedFunctions {
                     Ok(Bytes::from_static(br#"{"statusCode":201,"headers":{"etag":"1"},"body":"made"}"#))
                 }
                 "fails" => Err(InvokeFailure::FunctionError),
-                "throttled" => Err(InvokeFailure::Throttled),
-                "refused" => Err(InvokeFailure::Refused),
+                "refused" => Err(InvokeFailure::NotInvocable),
                 "babbles" => Ok(Bytes::from_static(b"not JSON")),
                 "panics" => panic!("as told"),
                 "slow" => {
@@ -81,7 +80,7 @@ impl GatewayWorld {
             route("POST", "/open/{name}", "echo", false),
             route("PATCH", "/orders/{order_id}", "echo", true),
         ];
-        for function in ["fails", "throttled", "refused", "babbles", "panics", "slow"] {
+        for function in ["fails", "refused", "babbles", "panics", "slow"] {
             routes.push(route("GET", &format!("/{function}"), function, false));
         }
         let invoker: Arc<dyn Invoker> = functions.clone();
@@ -123,7 +122,7 @@ struct GatewayAnswer {
 
 impl GatewayAnswer {
     #[track_caller]
-    fn is_own(&self, status: u16, message: &str) {
+    fn is_the_gateways(&self, status: u16, message: &str) {
         assert_eq!(
             (self.status, self.body.as_str()),
             (status, json!({ "message": message }).to_string().as_str())
@@ -204,7 +203,7 @@ async fn a_function_gets_the_event_of_payload_format_two() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_request_does_not_have_is_absent_from_its_event() {
+async fn a_missing_part_of_a_request_is_absent_from_its_event() {
     let world = GatewayWorld::open();
     world.get("/health").await;
     let event = &world.events()[0];
@@ -217,7 +216,7 @@ async fn what_a_request_does_not_have_is_absent_from_its_event() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_is_no_text_is_base64() {
+async fn a_body_that_is_not_text_is_base64() {
     let world = GatewayWorld::open();
     for (content_type, body, expected, base64) in [
         ("application/json", &b"{\"a\":1}"[..], "{\"a\":1}", false),
@@ -246,7 +245,7 @@ async fn only_a_good_token_reaches_a_guarded_function() {
         world.send(request, "{}")
     };
     let nobody = refused(vec![]).await;
-    nobody.is_own(401, "Unauthorized");
+    nobody.is_the_gateways(401, "Unauthorized");
     assert_eq!(nobody.headers["www-authenticate"], "Bearer");
     for headers in [
         vec!["Bearer nonsense".to_owned()],
@@ -258,7 +257,7 @@ async fn only_a_good_token_reaches_a_guarded_function() {
         vec![world.token(), world.token()],
     ] {
         let answer = refused(headers).await;
-        answer.is_own(401, "Unauthorized");
+        answer.is_the_gateways(401, "Unauthorized");
         assert!(answer.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer "));
     }
     assert!(world.events().is_empty(), "a function ran for a caller without a good token");
@@ -266,31 +265,33 @@ async fn only_a_good_token_reaches_a_guarded_function() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_gateway_answers_in_its_own_words() {
+async fn the_gateways_own_answers_have_awss_statuses_and_messages() {
     let world = GatewayWorld::open();
-    world.get("/nowhere").await.is_own(404, "Not Found");
-    world.send(http::Request::delete("/health"), "").await.is_own(404, "Not Found");
-    world.get("/fails").await.is_own(500, "Internal Server Error");
-    world.get("/panics").await.is_own(500, "Internal Server Error");
-    world.get("/refused").await.is_own(500, "Internal Server Error");
-    world.get("/babbles").await.is_own(500, "Internal Server Error");
-    world.get("/throttled").await.is_own(503, "Service Unavailable");
+    world.get("/nowhere").await.is_the_gateways(404, "Not Found");
+    world.send(http::Request::delete("/health"), "").await.is_the_gateways(404, "Not Found");
+    world.get("/fails").await.is_the_gateways(500, "Internal Server Error");
+    world.get("/panics").await.is_the_gateways(500, "Internal Server Error");
+    world.get("/refused").await.is_the_gateways(500, "Internal Server Error");
+    world.get("/babbles").await.is_the_gateways(500, "Internal Server Error");
 
     let header = |size: usize| http::Request::get("/health").header("x-large", "x".repeat(size));
     let line = "GET /health HTTP/1.1".len();
     assert_eq!(world.send(header(MAX_HEADER_BYTES - line), "").await.status, 201);
-    world.send(header(MAX_HEADER_BYTES - line + 1), "").await.is_own(431, "Request Header Fields Too Large");
+    world
+        .send(header(MAX_HEADER_BYTES - line + 1), "")
+        .await
+        .is_the_gateways(431, "Request Header Fields Too Large");
 
     let post = |size: usize| world.send(http::Request::post("/open/x"), vec![b'x'; size]);
     assert_eq!(post(MAX_BODY_BYTES).await.status, 201);
-    post(MAX_BODY_BYTES + 1).await.is_own(413, "Request Entity Too Large");
+    post(MAX_BODY_BYTES + 1).await.is_the_gateways(413, "Request Entity Too Large");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_function_that_takes_too_long_is_given_up_and_still_finishes() {
+async fn a_function_outlives_the_gateways_timeout() {
     let world = GatewayWorld::open();
     let started = tokio::time::Instant::now();
-    world.get("/slow").await.is_own(503, "Service Unavailable");
+    world.get("/slow").await.is_the_gateways(503, "Service Unavailable");
     assert_eq!(started.elapsed(), Duration::from_secs(30));
     tokio::time::sleep(Duration::from_secs(31)).await;
     assert_eq!(world.functions.finished.load(Ordering::Relaxed), 1);
@@ -307,7 +308,7 @@ async fn every_answer_has_an_id_of_its_own() {
 }
 
 #[tokio::test]
-async fn it_serves_a_socket_and_says_who_called() {
+async fn it_serves_a_socket_and_passes_on_the_callers_address() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let world = GatewayWorld::open();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,29 +1,30 @@
-//! The code that proves that an address is its owner's: made and mailed.
+//! The confirmation code: proves that a customer reads the mails of an address. This file issues and mails it. Nothing
+//! here checks one.
 
-use sam_template::CODE;
+use sam_template::CODE_PLACEHOLDER;
 use serde_json::{Value, json};
 
 use super::{
     Cognito,
-    passwords::fill,
+    passwords::fill_with_random_bytes,
     users::{Code, PoolUser},
 };
 use crate::ground::{AwsError, DeliveredMail, MailKind};
 
-/// Gives a user a new code, which replaces the one before.
+/// Gives a user a new code, which replaces the previous one.
 pub(super) fn issue(cognito: &Cognito, user: &mut PoolUser) -> Result<(), AwsError> {
     let mut bytes = [0; 8];
-    fill(&mut bytes)?;
+    fill_with_random_bytes(&mut bytes)?;
     let digits = format!("{:06}", u64::from_le_bytes(bytes) % 1_000_000);
     user.code = Some(Code::new(digits, cognito.clock.unix_seconds()));
     Ok(())
 }
 
-/// Mails a user their code, in the pool's words.
+/// Mails a user their code, in the user pool's mail template.
 pub(super) fn mail(cognito: &Cognito, user: &PoolUser) -> Result<(), AwsError> {
     let Some(code) = &user.code else { return Ok(()) };
     let pool = &cognito.pool;
-    let text = pool.mail_text.replace(CODE, code.digits());
+    let text = pool.mail_text.replace(CODE_PLACEHOLDER, code.digits());
     let at = cognito.clock.now();
     cognito.mailbox.deliver(DeliveredMail::new(
         MailKind::VerificationCode,
@@ -35,7 +36,7 @@ pub(super) fn mail(cognito: &Cognito, user: &PoolUser) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// The address that a code goes to, masked as AWS does it: `a***@e***`.
+/// The `CodeDeliveryDetails`. The address is masked as on AWS: `a***@e***`.
 pub(super) fn delivery(email: &str) -> Value {
     let first = |part: &str| part.chars().next().map(String::from).unwrap_or_default();
     let (name, domain) = email.split_once('@').unwrap_or((email, ""));

@@ -1,12 +1,13 @@
-//! `ConfirmSignUp` and `ResendConfirmationCode`: a customer sends the mailed code back, or asks for another one.
+//! `ConfirmSignUp` and `ResendConfirmationCode`: a customer confirms the address with the mailed code, or requests a new
+//! code. Nothing here issues a token.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Cognito, address,
+    Cognito, address, api_error,
     code::{delivery, issue, mail},
-    invalid, needed, refused,
+    invalid_parameter, required,
 };
 use crate::ground::AwsError;
 
@@ -28,22 +29,22 @@ pub(super) struct ResendConfirmationCode {
 pub(super) fn run(cognito: &Cognito, request: ConfirmSignUp) -> Result<Value, AwsError> {
     cognito.client(request.client_id)?;
     let username = address(request.username)?;
-    let given = needed(request.confirmation_code, "confirmationCode")?;
-    let expired = || refused("ExpiredCodeException", "Invalid code provided, please request a code again.");
+    let given = required(request.confirmation_code, "confirmationCode")?;
+    let expired = || api_error("ExpiredCodeException", "Invalid code provided, please request a code again.");
     let users = cognito.users();
-    // Who has no account is told the same as who has waited too long.
+    // An unknown address gets the answer of an expired code, so that the answer does not reveal who has an account.
     let mut user = users.get(&username)?.ok_or_else(expired)?;
     if user.confirmed {
-        return Err(refused(
+        return Err(api_error(
             "NotAuthorizedException",
             "User cannot be confirmed. Current status is CONFIRMED",
         ));
     }
     let now = cognito.clock.unix_seconds();
-    let code = user.code.as_ref().filter(|code| code.is_good_at(now)).ok_or_else(expired)?;
-    if !code.is(&given) {
+    let code = user.code.as_ref().filter(|code| code.is_valid_at(now)).ok_or_else(expired)?;
+    if !code.matches(&given) {
         let message = "Invalid verification code provided, please try again.";
-        return Err(refused("CodeMismatchException", message));
+        return Err(api_error("CodeMismatchException", message));
     }
     user.confirmed = true;
     user.code = None;
@@ -59,14 +60,14 @@ pub(super) fn resend(cognito: &Cognito, request: ResendConfirmationCode) -> Resu
         let mut found = users.get(&username)?;
         if let Some(user) = &mut found {
             if user.confirmed {
-                return Err(invalid("User is already confirmed."));
+                return Err(invalid_parameter("User is already confirmed."));
             }
             issue(cognito, user)?;
             users.put(user)?;
         }
         found
     };
-    // Who has no account is told of a mail too, and gets none.
+    // An unknown address gets the same answer and no mail, so that the answer does not reveal who has an account.
     if let Some(user) = found {
         mail(cognito, &user)?;
     }

@@ -1,4 +1,4 @@
-//! `InitiateAuth`: tokens for a password, and for a refresh token.
+//! `InitiateAuth`: issues tokens for a password or a refresh token. Nothing here changes an account.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,7 +6,7 @@ use sam_template::UserPoolClient;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Cognito, invalid, needed, passwords::Hashed, refused, users::PoolUser};
+use super::{Cognito, api_error, invalid_parameter, passwords::PasswordHash, required, users::PoolUser};
 use crate::ground::AwsError;
 
 #[derive(Deserialize)]
@@ -20,47 +20,50 @@ pub(super) struct InitiateAuth {
 
 pub(super) fn run(cognito: &Cognito, request: InitiateAuth) -> Result<Value, AwsError> {
     let client = cognito.client(request.client_id)?;
-    let flow = needed(request.auth_flow, "authFlow")?;
+    let flow = required(request.auth_flow, "authFlow")?;
     let by_password = match flow.as_str() {
         "USER_PASSWORD_AUTH" => true,
         "REFRESH_TOKEN_AUTH" | "REFRESH_TOKEN" => false,
         other => {
             let supported = "USER_PASSWORD_AUTH and REFRESH_TOKEN_AUTH";
-            return Err(invalid(&format!("the local stack has no {other}: it has {supported}")));
+            return Err(invalid_parameter(&format!(
+                "the local stack does not support {other}; it supports {supported}"
+            )));
         }
     };
     let allowed = if by_password { "ALLOW_USER_PASSWORD_AUTH" } else { "ALLOW_REFRESH_TOKEN_AUTH" };
     if !client.auth_flows.iter().any(|flow| flow == allowed) {
-        return Err(invalid(&format!("{flow} flow not enabled for this client")));
+        return Err(invalid_parameter(&format!("{flow} flow not enabled for this client")));
     }
-    let session = Session { cognito, client };
+    let sign_in = SignIn { cognito, client };
     if by_password {
-        session.by_password(&request.auth_parameters)
+        sign_in.by_password(&request.auth_parameters)
     } else {
-        session.by_refresh_token(&request.auth_parameters)
+        sign_in.by_refresh_token(&request.auth_parameters)
     }
 }
 
-struct Session<'a> {
+struct SignIn<'a> {
     cognito: &'a Cognito,
     client: &'a UserPoolClient,
 }
 
-impl Session<'_> {
+impl SignIn<'_> {
     fn by_password(&self, parameters: &BTreeMap<String, String>) -> Result<Value, AwsError> {
         let (username, password) = (parameter(parameters, "USERNAME")?, parameter(parameters, "PASSWORD")?);
-        // Who has no account and who has another password are told the same, after the same work.
-        let wrong = || refused("NotAuthorizedException", "Incorrect username or password.");
+        // An unknown address and a wrong password get the same answer in the same time, so that neither reveals who
+        // has an account.
+        let wrong = || api_error("NotAuthorizedException", "Incorrect username or password.");
         let found = self.cognito.users().get(username)?;
         let Some(user) = found else {
-            Hashed::of_nobody(password);
+            PasswordHash::hash_and_discard(password);
             return Err(wrong());
         };
-        if !user.password.is(password) {
+        if !user.password.matches(password) {
             return Err(wrong());
         }
         if !user.confirmed {
-            return Err(refused("UserNotConfirmedException", "User is not confirmed."));
+            return Err(api_error("UserNotConfirmedException", "User is not confirmed."));
         }
         let now = self.cognito.clock.unix_seconds();
         let mut result = self.tokens(&user, now)?;
@@ -69,7 +72,7 @@ impl Session<'_> {
     }
 
     fn by_refresh_token(&self, parameters: &BTreeMap<String, String>) -> Result<Value, AwsError> {
-        let invalid = || refused("NotAuthorizedException", "Invalid Refresh Token");
+        let invalid = || api_error("NotAuthorizedException", "Invalid Refresh Token");
         let claims = self
             .cognito
             .tokens
@@ -84,7 +87,7 @@ impl Session<'_> {
             return Err(invalid());
         }
         if time("exp") <= self.cognito.clock.unix_seconds() {
-            return Err(refused("NotAuthorizedException", "Refresh Token has expired"));
+            return Err(api_error("NotAuthorizedException", "Refresh Token has expired"));
         }
         let found = self.cognito.users().get(text("email"))?;
         let user = found.filter(|user| user.sub == text("sub")).ok_or_else(invalid)?;
@@ -92,7 +95,7 @@ impl Session<'_> {
         Ok(json!({ "ChallengeParameters": {}, "AuthenticationResult": result }))
     }
 
-    /// An ID token and an access token for somebody who signed in at this time.
+    /// An ID token and an access token for a user who signed in at this time.
     fn tokens(&self, user: &PoolUser, signed_in_at: i64) -> Result<Value, AwsError> {
         let now = self.cognito.clock.unix_seconds();
         let client = self.client;
@@ -115,7 +118,7 @@ impl Session<'_> {
         };
         let mut id = claims("id", client.id_token);
         id.insert("aud".to_owned(), json!(client.id));
-        // In such a pool the user name is the id, and the address an alias.
+        // A pool with e-mail sign-in sets the user name to the id, and makes the address an alias.
         id.insert("cognito:username".to_owned(), json!(user.sub));
         for (attribute, value) in [("email", json!(user.email)), ("email_verified", json!(user.confirmed))] {
             if client.read_attributes.iter().any(|readable| readable == attribute) {
@@ -134,8 +137,8 @@ impl Session<'_> {
         }))
     }
 
-    /// Opaque to clients, as on AWS, and no bearer token: it names neither an audience nor a client as an authorizer
-    /// looks for them.
+    /// A refresh token, opaque to clients as on AWS. An authorizer refuses it as a bearer token, because it has neither
+    /// `aud` nor `client_id`.
     fn refresh_token(&self, user: &PoolUser, now: i64) -> Result<String, AwsError> {
         let claims = json!({
             "sub": user.sub,
@@ -152,7 +155,7 @@ impl Session<'_> {
 
 fn parameter<'p>(parameters: &'p BTreeMap<String, String>, name: &str) -> Result<&'p str, AwsError> {
     let given = parameters.get(name).filter(|value| !value.is_empty());
-    given.map(String::as_str).ok_or_else(|| invalid(&format!("Missing required parameter {name}")))
+    given.map(String::as_str).ok_or_else(|| invalid_parameter(&format!("Missing required parameter {name}")))
 }
 
 fn seconds(duration: Duration) -> i64 {

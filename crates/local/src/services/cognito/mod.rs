@@ -1,18 +1,18 @@
-//! Cognito, as far as customers sign in with it: they sign up with an e-mail address and a password, send back the
-//! code that was mailed to them, and get tokens for their password. It answers as a user pool of the template does,
-//! with AWS's errors and messages, and refuses by name whatever else it is asked. Nothing here logs, and no password
-//! is kept, only what checks one.
+//! Cognito, as far as customers sign in with it. They sign up with an e-mail address and a password, confirm the address
+//! with a mailed code, and receive tokens for their password. Its errors and messages are AWS's. It refuses every other
+//! operation by name.
 //!
-//! Unlike AWS it does not slow down who guesses, and its refresh tokens cannot be revoked.
+//! Nothing here logs. Nothing here stores a password: it stores a salted hash. Unlike AWS it does not slow down guesses,
+//! and its refresh tokens cannot be revoked.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `sign_up` | `SignUp` |
 //! | `confirm_sign_up` | `ConfirmSignUp` and `ResendConfirmationCode` |
-//! | `code` | the code that is mailed |
+//! | `code` | issuing and mailing a confirmation code |
 //! | `initiate_auth` | `InitiateAuth` and the tokens' claims |
-//! | `users` | who has an account, in the [`Store`] |
-//! | `passwords` | the password policy, and how a password is kept |
+//! | `users` | the accounts, in the [`Store`] |
+//! | `passwords` | the password policy and the password's hash |
 
 mod code;
 mod confirm_sign_up;
@@ -30,7 +30,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::users::CODE_SECONDS;
-use self::{passwords::Hashed, users::PoolUsers};
+use self::{passwords::PasswordHash, users::PoolUsers};
 use crate::ground::{
     AwsError, Mailbox, StackClock, Store, is_address,
     tokens::{TokenError, Tokens},
@@ -38,7 +38,8 @@ use crate::ground::{
 
 const SUPPORTED: &str = "SignUp, ConfirmSignUp, ResendConfirmationCode and InitiateAuth";
 
-/// Members that do nothing without triggers, analytics and threat protection, and where an address is never an alias.
+/// Members without an effect in a pool like the template's, which has no triggers, analytics, threat protection or
+/// aliases.
 const WITHOUT_EFFECT: [&str; 5] =
     ["AnalyticsMetadata", "ClientMetadata", "ForceAliasCreation", "UserContextData", "ValidationData"];
 
@@ -47,9 +48,9 @@ pub struct Cognito {
     pool: UserPool,
     clock: StackClock,
     tokens: Arc<Tokens>,
-    /// Codes are delivered here.
+    /// Receives the mails with codes.
     mailbox: Arc<Mailbox>,
-    /// Held while a user is looked up and changed.
+    /// The lock makes reading and changing an account one step.
     users: Mutex<PoolUsers>,
 }
 
@@ -60,7 +61,7 @@ impl std::fmt::Debug for Cognito {
 }
 
 impl Cognito {
-    /// Opens the pool, with the accounts that `store` holds. Its mails go to `mailbox`.
+    /// Opens the pool with the accounts in `store`. It delivers its mails to `mailbox`.
     pub fn open(
         pool: UserPool,
         store: Store,
@@ -71,7 +72,7 @@ impl Cognito {
         Self { pool, clock, tokens, mailbox, users: Mutex::new(PoolUsers::new(store)) }
     }
 
-    /// One API call in its JSON form: members named as in the API reference.
+    /// Answers one call in its JSON form, with the API reference's member names.
     pub fn call(&self, operation: &str, request: &Value) -> Result<Value, AwsError> {
         let answer = match operation {
             "SignUp" => parse(request).and_then(|request| sign_up::run(self, request)),
@@ -82,8 +83,8 @@ impl Cognito {
             "InitiateAuth" => parse(request).and_then(|request| initiate_auth::run(self, request)),
             other => {
                 let message =
-                    format!("the local stack does not answer Cognito's {other}: it answers {SUPPORTED}");
-                Err(refused("UnknownOperationException", &message))
+                    format!("the local stack does not support Cognito's {other}; it supports {SUPPORTED}");
+                Err(api_error("UnknownOperationException", &message))
             }
         };
         answer.map_err(|error| {
@@ -95,65 +96,64 @@ impl Cognito {
         })
     }
 
-    /// Makes an account of these groups, already confirmed, as an operator does on AWS with `admin-create-user`,
-    /// `admin-set-user-password` and `admin-add-user-to-group`. Answers whether there is one of this address and
-    /// password: an account that is there stays as it is.
+    /// Creates a confirmed account in these groups, as an operator does on AWS with `admin-create-user`,
+    /// `admin-set-user-password` and `admin-add-user-to-group`. Leaves an existing account unchanged. Returns whether
+    /// the account is confirmed and has this password.
     ///
     /// # Errors
-    /// As `SignUp`; `ResourceNotFoundException` for a group that the pool does not have.
+    /// The errors of `SignUp`, and `ResourceNotFoundException` for a group that the pool lacks.
     pub fn ensure_user(&self, email: &str, password: &str, groups: &[&str]) -> Result<bool, AwsError> {
         if groups.iter().any(|group| !self.pool.groups.iter().any(|known| known == group)) {
-            return Err(refused("ResourceNotFoundException", "Group not found."));
+            return Err(api_error("ResourceNotFoundException", "Group not found."));
         }
         let users = self.users();
         if let Some(user) = users.get(email)? {
-            return Ok(user.confirmed && user.password.is(password));
+            return Ok(user.confirmed && user.password.matches(password));
         }
         sign_up::check(&self.pool, email, password)?;
-        let mut user = users::PoolUser::new(email, Hashed::new(password)?);
+        let mut user = users::PoolUser::new(email, PasswordHash::new(password)?);
         user.confirmed = true;
         user.groups = groups.iter().map(|group| (*group).to_owned()).collect();
         users.put(&user)?;
         Ok(true)
     }
 
-    /// The client that asks.
+    /// The client with this id.
     fn client(&self, id: Option<String>) -> Result<&UserPoolClient, AwsError> {
-        let id = needed(id, "clientId")?;
+        let id = required(id, "clientId")?;
         self.pool.clients.iter().find(|client| client.id == id).ok_or_else(|| {
-            refused("ResourceNotFoundException", &format!("User pool client {id} does not exist."))
+            api_error("ResourceNotFoundException", &format!("User pool client {id} does not exist."))
         })
     }
 
-    /// A panic under the lock leaves the accounts as of the last completed write, so a poisoned lock is still good.
+    /// The accounts. A poisoned lock is safe to use: a panic leaves the accounts as of the last completed write.
     fn users(&self) -> MutexGuard<'_, PoolUsers> {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The refusal of what a caller asked.
-fn refused(code: &str, message: &str) -> AwsError {
+/// An error that is the caller's fault.
+fn api_error(code: &str, message: &str) -> AwsError {
     AwsError::new(400, code, message.to_owned())
 }
 
-fn invalid(message: &str) -> AwsError {
-    refused("InvalidParameterException", message)
+fn invalid_parameter(message: &str) -> AwsError {
+    api_error("InvalidParameterException", message)
 }
 
-/// Reads a request. A member that has no field in its struct is refused rather than passed over, but for those that
-/// have no effect on AWS either.
+/// Parses a request. An unknown member is refused, except one of [`WITHOUT_EFFECT`], which is ignored.
 fn parse<T: DeserializeOwned>(request: &Value) -> Result<T, AwsError> {
     let mut request = request.clone();
     if let Some(members) = request.as_object_mut() {
         members.retain(|member, _| !WITHOUT_EFFECT.contains(&member.as_str()));
     }
-    T::deserialize(request).map_err(|fault| refused("SerializationException", &fault.to_string()))
+    T::deserialize(request).map_err(|fault| api_error("SerializationException", &fault.to_string()))
 }
 
-/// A member that must be there.
-fn needed(member: Option<String>, name: &str) -> Result<String, AwsError> {
+/// A required member's value, which must not be empty.
+fn required(member: Option<String>, name: &str) -> Result<String, AwsError> {
     let constraint = |constraint: &str| {
-        invalid(&format!(
+        invalid_parameter(&format!(
             "1 validation error detected: Value at '{name}' failed to satisfy constraint: Member must {constraint}"
         ))
     };
@@ -164,14 +164,14 @@ fn needed(member: Option<String>, name: &str) -> Result<String, AwsError> {
     }
 }
 
-/// A user name, which is an e-mail address.
+/// The user name, which must be an e-mail address.
 fn address(username: Option<String>) -> Result<String, AwsError> {
-    let username = needed(username, "username")?;
-    // Cognito's own limit for user names.
+    let username = required(username, "username")?;
+    // Cognito limits user names to 128 characters.
     if is_address(&username) && username.chars().count() <= 128 {
         Ok(username)
     } else {
-        Err(invalid("Username should be an email."))
+        Err(invalid_parameter("Username should be an email."))
     }
 }
 

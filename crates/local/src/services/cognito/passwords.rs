@@ -1,4 +1,5 @@
-//! What a password must be like, and how it is kept: as a salted PBKDF2 hash, from which it cannot be read back.
+//! The password policy, and the salted PBKDF2 hash under which a password is stored. Nothing here stores or logs a
+//! password.
 
 use std::num::NonZeroU32;
 
@@ -10,59 +11,60 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sam_template::PasswordPolicy;
 use serde::{Deserialize, Serialize};
 
-use super::refused;
+use super::api_error;
 use crate::ground::AwsError;
 
-/// How often a password is hashed: enough to make guessing dear for who gets hold of the data file, and little enough
-/// that nobody waits for it at sign-in. Kept with each hash, so that it can be raised.
+/// The rounds of PBKDF2. They slow down guesses against a stolen data file, and a sign-in is still fast. Each hash stores
+/// its own number, so that this one can be raised.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
-/// Of a SHA-256 hash.
+/// The length of a SHA-256 hash.
 const HASH_BYTES: usize = 32;
 const SALT_BYTES: usize = 16;
-/// What Cognito counts as symbols, the blank inside a password among them.
+/// The characters that Cognito counts as symbols, a blank included.
 const SYMBOLS: &str = "^$*.[]{}()?-\"!@#%&/\\,><':;|_~`+= ";
 
-/// What is kept of a password.
+/// A password's hash, as stored.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Hashed {
+pub(super) struct PasswordHash {
     rounds: NonZeroU32,
-    /// Base64, like the hash.
+    /// In base64, like the hash.
     salt: String,
     hash: String,
 }
 
-impl Hashed {
+impl PasswordHash {
     pub(super) fn new(password: &str) -> Result<Self, AwsError> {
         let mut salt = [0; SALT_BYTES];
-        fill(&mut salt)?;
+        fill_with_random_bytes(&mut salt)?;
         let mut hash = [0; HASH_BYTES];
         pbkdf2::derive(PBKDF2_HMAC_SHA256, ROUNDS, &salt, password.as_bytes(), &mut hash);
         Ok(Self { rounds: ROUNDS, salt: STANDARD.encode(salt), hash: STANDARD.encode(hash) })
     }
 
-    /// Whether this was made from that password. Takes as long either way.
-    pub(super) fn is(&self, password: &str) -> bool {
+    /// Whether this is the hash of `password`. The comparison takes constant time.
+    pub(super) fn matches(&self, password: &str) -> bool {
         let (Ok(salt), Ok(hash)) = (STANDARD.decode(&self.salt), STANDARD.decode(&self.hash)) else {
             return false;
         };
         pbkdf2::verify(PBKDF2_HMAC_SHA256, self.rounds, &salt, password.as_bytes(), &hash).is_ok()
     }
 
-    /// Does the work of [`is`](Self::is) for nobody, so that the time does not tell who has an account.
-    pub(super) fn of_nobody(password: &str) {
+    /// Takes as long as [`matches`](Self::matches). It runs when there is no account, so that the time does not reveal
+    /// who has one.
+    pub(super) fn hash_and_discard(password: &str) {
         let mut hash = [0; HASH_BYTES];
         pbkdf2::derive(PBKDF2_HMAC_SHA256, ROUNDS, &[0; SALT_BYTES], password.as_bytes(), &mut hash);
     }
 }
 
-/// Fills with random bytes.
-pub(super) fn fill(bytes: &mut [u8]) -> Result<(), AwsError> {
+/// Fills `bytes` from the system's random numbers.
+pub(super) fn fill_with_random_bytes(bytes: &mut [u8]) -> Result<(), AwsError> {
     rand::fill(bytes).map_err(|_unspecified| {
-        AwsError::new(500, "InternalErrorException", "the system has no random numbers")
+        AwsError::new(500, "InternalErrorException", "the system provides no random numbers")
     })
 }
 
-/// Refuses a password that breaks the policy, naming the first rule that it breaks, as on AWS.
+/// Refuses a password that breaks the policy. As on AWS, the error names the first rule that it breaks.
 pub(super) fn check(policy: PasswordPolicy, password: &str) -> Result<(), AwsError> {
     let has = |kind: fn(char) -> bool| password.chars().any(kind);
     let symbol = |c| SYMBOLS.contains(c);
@@ -85,7 +87,7 @@ pub(super) fn check(policy: PasswordPolicy, password: &str) -> Result<(), AwsErr
     } else {
         return Ok(());
     };
-    Err(refused("InvalidPasswordException", &format!("Password did not conform with policy: {broken}")))
+    Err(api_error("InvalidPasswordException", &format!("Password did not conform with policy: {broken}")))
 }
 
 #[cfg(test)]
@@ -93,18 +95,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_knows_its_password_and_no_other_and_is_salted() {
-        let hashed = Hashed::new("Tea-for-2-please").unwrap();
-        assert!(hashed.is("Tea-for-2-please"));
-        assert!(!hashed.is("Tea-for-2-pleasE"));
-        assert!(!hashed.is(""));
-        let again = Hashed::new("Tea-for-2-please").unwrap();
+    fn a_hash_matches_its_own_password_only_and_is_salted() {
+        let hashed = PasswordHash::new("Tea-for-2-please").unwrap();
+        assert!(hashed.matches("Tea-for-2-please"));
+        assert!(!hashed.matches("Tea-for-2-pleasE"));
+        assert!(!hashed.matches(""));
+        let again = PasswordHash::new("Tea-for-2-please").unwrap();
         assert_ne!((&hashed.salt, &hashed.hash), (&again.salt, &again.hash));
         assert!(!serde_json::to_string(&hashed).unwrap().contains("Tea-for"));
     }
 
     #[test]
-    fn a_rule_that_the_policy_does_not_have_is_none() {
+    fn a_rule_that_the_policy_leaves_out_is_not_checked() {
         let lax = PasswordPolicy {
             minimum_length: 6,
             lowercase: false,

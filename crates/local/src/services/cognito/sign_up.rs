@@ -1,13 +1,13 @@
-//! `SignUp`: somebody wants an account.
+//! `SignUp`: creates an unconfirmed account, and mails its code. Nothing here issues a token.
 
 use sam_template::{UserPool, UserPoolClient};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Cognito, address, code, invalid, needed,
-    passwords::{self, Hashed},
-    refused,
+    Cognito, address, api_error, code, invalid_parameter,
+    passwords::{self, PasswordHash},
+    required,
     users::PoolUser,
 };
 use crate::ground::{AwsError, is_address};
@@ -32,14 +32,14 @@ struct Attribute {
 pub(super) fn run(cognito: &Cognito, request: SignUp) -> Result<Value, AwsError> {
     let client = cognito.client(request.client_id)?;
     let username = address(request.username)?;
-    let password = needed(request.password, "password")?;
+    let password = required(request.password, "password")?;
     attributes(client, &username, &request.user_attributes)?;
     check(&cognito.pool, &username, &password)?;
-    let mut user = PoolUser::new(&username, Hashed::new(&password)?);
+    let mut user = PoolUser::new(&username, PasswordHash::new(&password)?);
     {
         let users = cognito.users();
         if users.get(&username)?.is_some() {
-            return Err(refused(
+            return Err(api_error(
                 "UsernameExistsException",
                 "An account with the given email already exists.",
             ));
@@ -55,25 +55,27 @@ pub(super) fn run(cognito: &Cognito, request: SignUp) -> Result<Value, AwsError>
     }))
 }
 
-/// Refuses what cannot be an account of the pool.
+/// Refuses an address or a password that the pool does not accept.
 pub(super) fn check(pool: &UserPool, email: &str, password: &str) -> Result<(), AwsError> {
     if !is_address(email) {
-        return Err(invalid("Username should be an email."));
+        return Err(invalid_parameter("Username should be an email."));
     }
     passwords::check(pool.password_policy, password)
 }
 
-/// The attributes may repeat the address, and say nothing else: nothing else is kept here.
+/// Refuses every attribute except `email`, which must repeat the user name. No other attribute is stored here.
 fn attributes(client: &UserPoolClient, username: &str, attributes: &[Attribute]) -> Result<(), AwsError> {
     for Attribute { name, value } in attributes {
         if !client.write_attributes.contains(name) {
-            return Err(refused(
+            return Err(api_error(
                 "NotAuthorizedException",
                 "A client attempted to write unauthorized attribute",
             ));
         }
         if name != "email" || value.as_deref().map(str::to_lowercase) != Some(username.to_lowercase()) {
-            return Err(invalid("the local stack keeps no attribute but email, which is the user name"));
+            return Err(invalid_parameter(
+                "the local stack supports only the attribute email, which must be the user name",
+            ));
         }
     }
     Ok(())

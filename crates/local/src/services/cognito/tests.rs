@@ -1,4 +1,4 @@
-//! What a caller who holds it wrong is told. Whole sign-ups are journeys of `tests/`.
+//! The errors of malformed and refused requests. Whole sign-ups are tested as journeys, in `tests/`.
 
 use dynoxide::Database;
 use sam_template::{PasswordPolicy, UserPoolClient};
@@ -53,7 +53,7 @@ fn check(cognito: &Cognito, operation: &str, request: &Value, code: &str, messag
     );
 }
 
-/// The request with a member changed, or taken out by null.
+/// The request with a member changed, or removed if `value` is null.
 fn with(request: &Value, member: &str, value: Value) -> Value {
     let mut request = request.clone();
     if value.is_null() {
@@ -65,7 +65,7 @@ fn with(request: &Value, member: &str, value: Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_missing_or_unknown_is_named() {
+async fn a_missing_or_unknown_member_is_named() {
     let cognito = cognito(pool());
     let sign_up = json!({ "ClientId": "web", "Username": "ada@example.com", "Password": PASSWORD });
     let refused = |member, value, code, message: &str| {
@@ -94,7 +94,7 @@ async fn what_is_missing_or_unknown_is_named() {
             "A client attempted to write unauthorized attribute",
         );
     }
-    let only = "the local stack keeps no attribute but email, which is the user name";
+    let only = "the local stack supports only the attribute email, which must be the user name";
     refused("UserAttributes", attribute("name", "Ada"), invalid, only);
     refused("UserAttributes", attribute("email", "eve@example.com"), invalid, only);
     let unknown = cognito.call("SignUp", &with(&sign_up, "SecretHash", json!("x"))).unwrap_err();
@@ -105,12 +105,12 @@ async fn what_is_missing_or_unknown_is_named() {
         "ForgotPassword",
         &json!({}),
         "UnknownOperationException",
-        "the local stack does not answer Cognito's ForgotPassword: \
-         it answers SignUp, ConfirmSignUp, ResendConfirmationCode and InitiateAuth",
+        "the local stack does not support Cognito's ForgotPassword; \
+         it supports SignUp, ConfirmSignUp, ResendConfirmationCode and InitiateAuth",
     );
-    // What has no effect is taken, and an attribute may say the user name again, in whatever case.
-    let said_twice = with(&sign_up, "UserAttributes", attribute("email", "ADA@example.com"));
-    cognito.call("SignUp", &with(&said_twice, "ClientMetadata", json!({ "from": "test" }))).unwrap();
+    // A member without an effect is accepted. An attribute may repeat the user name, in any case.
+    let with_address = with(&sign_up, "UserAttributes", attribute("email", "ADA@example.com"));
+    cognito.call("SignUp", &with(&with_address, "ClientMetadata", json!({ "from": "test" }))).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,7 +149,7 @@ async fn a_flow_that_the_client_does_not_have_is_refused() {
     refused(
         "AuthFlow",
         json!("USER_SRP_AUTH"),
-        "the local stack has no USER_SRP_AUTH: it has USER_PASSWORD_AUTH and REFRESH_TOKEN_AUTH",
+        "the local stack does not support USER_SRP_AUTH; it supports USER_PASSWORD_AUTH and REFRESH_TOKEN_AUTH",
     );
     refused("AuthFlow", json!("REFRESH_TOKEN_AUTH"), "REFRESH_TOKEN_AUTH flow not enabled for this client");
     refused(
@@ -161,7 +161,7 @@ async fn a_flow_that_the_client_does_not_have_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_id_token_has_what_the_client_may_read() {
+async fn an_id_token_holds_the_attributes_that_the_client_may_read() {
     let cognito = cognito(pool());
     assert_eq!(cognito.ensure_user("ada@example.com", PASSWORD, &["admin"]), Ok(true));
     let auth = json!({
@@ -176,7 +176,7 @@ async fn an_id_token_has_what_the_client_may_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_is_there_stays_as_it_is() {
+async fn an_existing_account_is_left_unchanged() {
     let cognito = cognito(pool());
     assert_eq!(cognito.ensure_user("boss@example.com", PASSWORD, &["admin"]), Ok(true));
     assert_eq!(cognito.ensure_user("Boss@example.com", PASSWORD, &["admin"]), Ok(true));

@@ -1,26 +1,26 @@
-//! Who has an account: one row each in the store, by the address in lower case, since user names know no case.
-//! Nothing here decides what may be done with one.
+//! The accounts: one row in the store for each, by the address in lower case, because user names ignore case. Nothing
+//! here decides what an account may do.
 
 use serde::{Deserialize, Serialize};
 
-use super::passwords::Hashed;
+use super::passwords::PasswordHash;
 use crate::ground::{Store, StoreError, tokens::user_id_of};
 
 const KIND: &str = "cognito_user";
 
-/// How long a code is good for, in seconds: 24 hours, as on AWS ("Signing up and confirming user accounts").
+/// How long a code is valid, in seconds: 24 hours, as on AWS ("Signing up and confirming user accounts").
 pub const CODE_SECONDS: i64 = 24 * 60 * 60;
 
-/// A code as it was mailed.
+/// A confirmation code.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Code {
     digits: String,
-    /// In seconds since the epoch.
+    /// The time of the mail, in seconds since the Unix epoch.
     sent_at: i64,
 }
 
 impl Code {
-    /// A code that is mailed at this time, in seconds since the epoch.
+    /// A code that is mailed at `sent_at`, in seconds since the Unix epoch.
     pub(super) fn new(digits: String, sent_at: i64) -> Self {
         Self { digits, sent_at }
     }
@@ -30,13 +30,13 @@ impl Code {
         &self.digits
     }
 
-    /// Whether the code can still be used at this time, in seconds since the epoch.
-    pub(super) fn is_good_at(&self, now: i64) -> bool {
+    /// Whether the code is still valid at `now`, in seconds since the Unix epoch.
+    pub(super) fn is_valid_at(&self, now: i64) -> bool {
         now - self.sent_at < CODE_SECONDS
     }
 
-    /// Whether these are its digits.
-    pub(super) fn is(&self, given: &str) -> bool {
+    /// Whether `given` is this code.
+    pub(super) fn matches(&self, given: &str) -> bool {
         self.digits == given
     }
 }
@@ -44,21 +44,21 @@ impl Code {
 /// An account.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct PoolUser {
-    /// The id: the same as `POST /local/token` gives the address.
+    /// The user's id, derived from the address. `POST /local/token` issues tokens with the same id.
     pub(super) sub: String,
-    /// The address as it was first written.
+    /// The address, in the case of the sign-up.
     pub(super) email: String,
-    pub(super) password: Hashed,
-    /// Whether the address was proven.
+    pub(super) password: PasswordHash,
+    /// Whether the customer has confirmed the address.
     pub(super) confirmed: bool,
-    /// What proves it, until it did.
+    /// The code that confirms the address; `None` for a confirmed account.
     pub(super) code: Option<Code>,
     pub(super) groups: Vec<String>,
 }
 
 impl PoolUser {
-    /// Somebody who has proven nothing yet.
-    pub(super) fn new(email: &str, password: Hashed) -> Self {
+    /// An unconfirmed account without a code or groups.
+    pub(super) fn new(email: &str, password: PasswordHash) -> Self {
         Self {
             sub: user_id_of(email),
             email: email.to_owned(),
@@ -79,12 +79,12 @@ impl PoolUsers {
         Self { store }
     }
 
-    /// The account of an address, in whatever case.
+    /// The account of an address, in any case.
     pub(super) fn get(&self, email: &str) -> Result<Option<PoolUser>, StoreError> {
         self.store.get(KIND, &email.to_lowercase())
     }
 
-    /// Writes an account.
+    /// Writes or replaces an account.
     pub(super) fn put(&self, user: &PoolUser) -> Result<(), StoreError> {
         self.store.put(KIND, &user.email.to_lowercase(), user)
     }

@@ -1,0 +1,118 @@
+//! What a customer asks for: the lines, their own reference, and the total that they expect. A request that is repeated
+//! under one Idempotency-Key is recognised by its fingerprint.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Fingerprint, InvalidField, MAX_LINES, Money, Reference, RequestedLine, line::merge};
+
+/// A request for an order. Its lines are merged and sorted by SKU, so that two requests that mean the same look the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RequestRecord")]
+pub struct OrderRequest {
+    lines: Vec<RequestedLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<Reference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_total: Option<Money>,
+}
+
+/// A request as JSON spells it.
+#[derive(Deserialize)]
+struct RequestRecord {
+    lines: Vec<RequestedLine>,
+    #[serde(default)]
+    reference: Option<Reference>,
+    #[serde(default)]
+    expected_total: Option<Money>,
+}
+
+impl TryFrom<RequestRecord> for OrderRequest {
+    type Error = Error;
+
+    fn try_from(record: RequestRecord) -> Result<Self, Error> {
+        Self::new(record.lines, record.reference, record.expected_total)
+    }
+}
+
+impl OrderRequest {
+    /// Merges the lines of one SKU and sorts them.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there are no lines, more than [`MAX_LINES`], or too many units of one SKU.
+    pub fn new(
+        lines: Vec<RequestedLine>,
+        reference: Option<Reference>,
+        expected_total: Option<Money>,
+    ) -> Result<Self, Error> {
+        if !(1..=MAX_LINES).contains(&lines.len()) {
+            return Err(Error::Invalid(vec![InvalidField::new("lines", lines_expected())]));
+        }
+        Ok(Self { lines: merge(lines)?, reference, expected_total })
+    }
+
+    /// The lines, each SKU once, in SKU order.
+    pub fn lines(&self) -> &[RequestedLine] {
+        &self.lines
+    }
+
+    /// The total that the customer expects to pay, if they said.
+    pub fn expected_total(&self) -> Option<Money> {
+        self.expected_total
+    }
+
+    /// The customer's own name for the order, if they gave one.
+    pub fn reference(&self) -> Option<&Reference> {
+        self.reference.as_ref()
+    }
+
+    /// What remains of the request in the order: the reference.
+    pub(crate) fn into_reference(self) -> Option<Reference> {
+        self.reference
+    }
+
+    /// The request as 64 hexadecimal digits. Two requests have the same fingerprint when they ask for the same.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of_order(self)
+    }
+}
+
+/// How many lines an order has, in words.
+pub fn lines_expected() -> String {
+    format!("must be an array of 1 to {MAX_LINES} lines")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Quantity, Sku};
+
+    fn line(sku: &str, quantity: i64) -> RequestedLine {
+        RequestedLine {
+            sku: Sku::try_from(sku.to_owned()).unwrap(),
+            quantity: Quantity::try_from(quantity).unwrap(),
+        }
+    }
+
+    #[test]
+    fn two_requests_that_mean_the_same_have_one_fingerprint() {
+        let reference = |text: &str| Some(Reference::try_from(text.to_owned()).unwrap());
+        let request = |lines, reference| OrderRequest::new(lines, reference, None).unwrap().fingerprint();
+        let plain = request(vec![line("A", 1), line("B", 3)], None);
+        assert_eq!(plain, request(vec![line("B", 1), line("A", 1), line("B", 2)], None));
+        assert_ne!(plain, request(vec![line("A", 1), line("B", 2)], None));
+        assert_ne!(plain, request(vec![line("A", 1), line("B", 3)], reference("PO-1")));
+    }
+
+    #[test]
+    fn a_request_is_checked_whoever_spells_it() {
+        let read = |text: &str| serde_json::from_str::<OrderRequest>(text);
+        assert!(read(r#"{"lines": [{"sku": "A", "quantity": 1}], "command": "place"}"#).is_ok());
+        for bad in [
+            r#"{"lines": []}"#,
+            r#"{"lines": [{"sku": "a", "quantity": 1}]}"#,
+            r#"{"lines": [{"sku": "A", "quantity": 600}, {"sku": "A", "quantity": 600}]}"#,
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

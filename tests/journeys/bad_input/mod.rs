@@ -1,0 +1,4 @@
+//! Bad input is refused with a problem that names every fault. It changes nothing and appears in no log.
+
+mod orders;
+mod requests;

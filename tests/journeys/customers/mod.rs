@@ -1,0 +1,5 @@
+//! Customers register, change their address and leave. Only their own row and SNS hold their name or address.
+
+mod leaving;
+mod privacy;
+mod registering;

@@ -1,0 +1,5 @@
+//! No unit and no order is lost when AWS calls fail, when a request is cut off, or when the process is killed.
+
+mod interrupts;
+mod kill;
+mod outages;

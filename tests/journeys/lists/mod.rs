@@ -1,0 +1,4 @@
+//! Lists show each row once, page by page, to callers who may see it.
+
+mod cursors;
+mod pages;

@@ -1,0 +1,215 @@
+//! The cost of an order: its AWS calls, the capacity units that they consume, and the size of its row.
+//!
+//! The local DynamoDB charges as AWS does
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>, and `dynoxide`'s
+//! `actions/index_capacity.rs`, whose rules were captured from the real service):
+//!
+//! - A write is one unit for each KB begun, and twice that in a transaction.
+//! - A write to an index is charged only if its entry changes. It is not doubled in a transaction.
+//! - A consistent read is one unit for each 4 KB begun of each row.
+
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+
+use local::aws::{Fault, Recorded};
+use serde_json::{Value, json};
+
+use crate::world::{Customer, Shop, faults::counts, gestures::product};
+
+/// The longest SKU, name and reference in ASCII.
+const LONGEST: (usize, usize, usize) = (64, 100, 64);
+
+#[tokio::test(start_paused = true)]
+async fn a_placed_order_makes_these_calls_and_no_others() {
+    let (shop, ada) = open().await;
+
+    let (placed, recorded) = shop.recording(shop.place(&ada, "key-1", &[("TEA-1", 1)])).await;
+
+    assert_eq!(placed.status, 201, "{placed:?}");
+    let expected = [
+        ("states StartSyncExecution", 1),
+        ("lambda Invoke", 3),
+        ("dynamodb BatchGetItem", 1),
+        ("dynamodb TransactWriteItems", 1),
+        ("dynamodb UpdateItem", 2),
+        ("sns Publish", 1),
+    ];
+    assert_eq!(Shop::counted(&recorded), counts(&expected), "{}", bill(&recorded));
+    assert_eq!(units(&recorded), (10, 2), "(write, read) units\n{}", bill(&recorded));
+}
+
+/// A new index, or another attribute in a key, changes this bill.
+#[tokio::test(start_paused = true)]
+async fn the_bill_of_a_placed_order_names_each_table_and_index() {
+    let (shop, ada) = open().await;
+
+    let (placed, recorded) = shop.recording(shop.place(&ada, "key-1", &[("TEA-1", 1)])).await;
+
+    assert_eq!(placed.status, 201, "{placed:?}");
+    insta::assert_snapshot!(bill(&recorded), @"
+    BatchGetItem orderflow-InventoryTable: 1
+    BatchGetItem orderflow-UsersTable: 1
+    TransactWriteItems orderflow-InventoryTable: 2
+    TransactWriteItems orderflow-OrdersTable: 2
+    TransactWriteItems orderflow-OrdersTable/by_due: 1
+    TransactWriteItems orderflow-OrdersTable/by_user: 1
+    UpdateItem orderflow-OrdersTable: 1
+    UpdateItem orderflow-OrdersTable/by_status: 1
+    UpdateItem orderflow-OrdersTable: 1
+    UpdateItem orderflow-OrdersTable/by_due: 1
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_a_rejection_and_a_refusal_cost_less() {
+    let (shop, ada) = open().await;
+    assert_eq!(shop.place(&ada, "key-1", &[("TEA-1", 1)]).await.status, 201);
+
+    // The order's row cancels the transaction of a repeat, so nothing is written, mailed or noted.
+    let (repeat, calls) = shop.recording(shop.place(&ada, "key-1", &[("TEA-1", 1)])).await;
+    let expected = [
+        ("states StartSyncExecution", 1),
+        ("lambda Invoke", 2),
+        ("dynamodb BatchGetItem", 1),
+        ("dynamodb TransactWriteItems", 1),
+    ];
+    assert_eq!((repeat.status, Shop::counted(&calls)), (200, counts(&expected)), "{}", bill(&calls));
+
+    // A rejection moves no stock, so it needs no transaction and no confirmation.
+    let (rejected, calls) = shop.recording(shop.place(&ada, "key-2", &[("TEA-1", 100)])).await;
+    let expected = [
+        ("states StartSyncExecution", 1),
+        ("lambda Invoke", 2),
+        ("dynamodb BatchGetItem", 1),
+        ("dynamodb PutItem", 1),
+        ("sns Publish", 1),
+        ("dynamodb UpdateItem", 1),
+    ];
+    assert_eq!((rejected.status, Shop::counted(&calls)), (409, counts(&expected)), "{}", bill(&calls));
+    assert_eq!(units(&calls), (6, 2), "(write, read) units\n{}", bill(&calls));
+
+    // The order's row is read first, since a repeat is answered even when its SKU is unknown by now.
+    let (refused, calls) = shop.recording(shop.place(&ada, "key-3", &[("TEA-9", 1)])).await;
+    let expected = [
+        ("states StartSyncExecution", 1),
+        ("lambda Invoke", 1),
+        ("dynamodb BatchGetItem", 1),
+        ("dynamodb GetItem", 1),
+    ];
+    assert_eq!((refused.status, Shop::counted(&calls)), (422, counts(&expected)), "{}", bill(&calls));
+    assert_eq!(units(&calls).0, 0, "{}", bill(&calls));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_of_ten_lines_makes_one_read_one_transaction_and_one_e_mail() {
+    let mut shop = Shop::open().await;
+    let skus: Vec<String> = (0..10).map(|n| format!("TEA-{n}")).collect();
+    for sku in &skus {
+        shop = shop.stocked(sku, 5).await;
+    }
+    let ada = shop.customer("Ada").await;
+    let lines: Vec<(&str, i64)> = skus.iter().map(|sku| (sku.as_str(), 1)).collect();
+
+    let (placed, recorded) = shop.recording(shop.place(&ada, "key-1", &lines)).await;
+
+    assert_eq!(placed.status, 201, "{placed:?}");
+    let calls = Shop::counted(&recorded);
+    for once in ["dynamodb BatchGetItem", "dynamodb TransactWriteItems", "sns Publish"] {
+        assert_eq!(calls[once], 1, "{once}\n{}", bill(&recorded));
+    }
+    assert_eq!(calls["dynamodb UpdateItem"], 2, "{}", bill(&recorded));
+    assert_eq!(
+        units(&recorded).1,
+        11,
+        "a read unit for each SKU and one for the customer\n{}",
+        bill(&recorded)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_row_of_a_one_line_order_stays_below_one_kilobyte_with_the_longest_texts() {
+    let (sku_length, name_length, reference_length) = LONGEST;
+    let sku = "T".repeat(sku_length);
+    let shop = Shop::open().await.stocked(&sku, 5).await;
+    let dearest = product(&"N".repeat(name_length), 1_000_000_000, "EUR");
+    assert_eq!(shop.describe(&shop.admin, &sku, &dearest).await.status, 200);
+    let ada = shop.customer("Ada").await;
+    // The row is largest while it is unsent. A write is charged by the larger row of before and after.
+    shop.fail_mails();
+
+    let body = json!({ "lines": [{ "sku": sku, "quantity": 5 }], "reference": "R".repeat(reference_length) });
+    let (placed, recorded) = shop.recording(shop.order(&ada, "key-1", body)).await;
+
+    assert_eq!(placed.status, 201, "{placed:?}");
+    let row = shop.row(placed.order_id()).await;
+    assert!(row.get("unsent").is_some(), "{row}");
+    let bytes = item_bytes(&row);
+    assert!(bytes < 1_024, "{bytes} bytes: {row}");
+    // Without `MarkNotified` it is two units less than a placed order.
+    assert_eq!(units(&recorded), (8, 2), "(write, read) units\n{}", bill(&recorded));
+}
+
+async fn open() -> (Shop, Customer) {
+    let shop = Shop::open().await.stocked("TEA-1", 5).await;
+    let ada = shop.customer("Ada").await;
+    // Time passes between calls, as on AWS. Otherwise an index entry by time would not change.
+    shop.plant(|_| Some(Fault::Delay(Duration::from_millis(10))));
+    (shop, ada)
+}
+
+/// Write and read units, of tables and indexes together.
+fn units(recorded: &[Recorded]) -> (u64, u64) {
+    let mut sums = (0, 0);
+    for one in recorded {
+        let units: u64 = one.consumed.iter().map(|table| whole(&table["CapacityUnits"])).sum();
+        let read = ["BatchGetItem", "GetItem", "Query"].contains(&one.call.operation.as_str());
+        *if read { &mut sums.1 } else { &mut sums.0 } += units;
+    }
+    sums
+}
+
+/// The units of each call, by table and index.
+fn bill(recorded: &[Recorded]) -> String {
+    let mut bill = String::new();
+    for one in recorded {
+        let mut tables: Vec<&Value> = one.consumed.iter().collect();
+        tables.sort_by_key(|table| table["TableName"].to_string());
+        for table in tables {
+            let name = table["TableName"].as_str().unwrap_or_default();
+            let mut line = |of: &str, units: &Value| {
+                writeln!(bill, "{} {name}{of}: {}", one.call.operation, whole(units))
+                    .expect("a text takes text");
+            };
+            line("", &table["Table"]["CapacityUnits"]);
+            let indexes: BTreeMap<&String, &Value> =
+                table["GlobalSecondaryIndexes"].as_object().into_iter().flatten().collect();
+            for (index, units) in indexes {
+                line(&format!("/{index}"), &units["CapacityUnits"]);
+            }
+        }
+    }
+    bill
+}
+
+/// DynamoDB writes units as `1.0`. Consistent reads and writes are charged in whole units.
+fn whole(units: &Value) -> u64 {
+    let text = units.to_string();
+    text.strip_suffix(".0").unwrap_or(&text).parse().unwrap_or_else(|_fraction| panic!("{text} units"))
+}
+
+/// A row's size by DynamoDB's rules, with the largest size, 21 bytes, for each number
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
+fn item_bytes(row: &Value) -> usize {
+    let members = row.as_object().expect("a row");
+    members.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+}
+
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Number(_) => 21,
+        Value::Bool(_) | Value::Null => 1,
+        // Three bytes for a list or a map, and one for each of its elements.
+        Value::Array(elements) => 3 + elements.iter().map(|element| 1 + value_bytes(element)).sum::<usize>(),
+        Value::Object(members) => 3 + members.len() + item_bytes(value),
+    }
+}

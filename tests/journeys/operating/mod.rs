@@ -1,0 +1,9 @@
+//! Operators can rely on the first start, on clear refusals to start, on the shipped programs, the audit, traces and
+//! costs.
+
+mod broken_setup;
+mod cost;
+mod first_start;
+mod processes;
+mod reconcile;
+mod traces;
