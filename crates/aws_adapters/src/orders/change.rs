@@ -36,7 +36,7 @@ pub enum DueTime {
 
 /// The values of a transition's expressions. A type of its own, since an update and an action of a transaction take
 /// the same ones through different builders.
-struct Transition {
+struct StatusUpdate {
     update: String,
     values: Vec<(&'static str, AttributeValue)>,
 }
@@ -50,7 +50,7 @@ impl Orders {
         let entry =
             HistoryEntry { status: Status::Confirmed, version: 2, at, actor: Actor::Workflow, reason: None };
         let due = (due == DueTime::Renew).then_some(order_id);
-        let transition = Transition::new(Status::Pending, entry, due)?;
+        let transition = StatusUpdate::new(Status::Pending, entry, due)?;
         self.update(order_id, transition).await
     }
 
@@ -58,7 +58,7 @@ impl Orders {
     /// sweeper from a minute later on.
     pub async fn advance(&self, before: &Order, after: &Order, stocks: &Stocks) -> Result<Advanced, Error> {
         const DOING: &str = "changing an order";
-        let transition = Transition::new(before.status(), after.latest().clone(), Some(before.order_id))?;
+        let transition = StatusUpdate::new(before.status(), after.latest().clone(), Some(before.order_id))?;
         let Some(effect) = after.status().stock_effect() else {
             return self.update(before.order_id, transition).await;
         };
@@ -91,7 +91,7 @@ impl Orders {
         }
     }
 
-    async fn update(&self, order_id: OrderId, transition: Transition) -> Result<Advanced, Error> {
+    async fn update(&self, order_id: OrderId, transition: StatusUpdate) -> Result<Advanced, Error> {
         const DOING: &str = "changing an order";
         let update = self.client.update_item().table_name(&self.table);
         let answer = transition
@@ -119,7 +119,7 @@ impl Orders {
     }
 }
 
-impl Transition {
+impl StatusUpdate {
     /// From `from` to the status of `entry`. With `due` the sweeper is to look after the order anew.
     fn new(from: Status, entry: HistoryEntry, due: Option<OrderId>) -> Result<Self, Error> {
         let text = |value: String| AttributeValue::S(value);
