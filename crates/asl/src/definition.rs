@@ -40,7 +40,7 @@ impl Definition {
         self.states.get(self.start_at).map_or("", State::name)
     }
 
-    /// Every state, in the definition's order.
+    /// Every state, in the definition's order. A Parallel is followed by the states of its branches.
     pub fn states(&self) -> &[State] {
         &self.states
     }
@@ -80,6 +80,7 @@ impl State {
             StateKind::Succeed(_) => StateType::Succeed,
             StateKind::Fail(_) => StateType::Fail,
             StateKind::Wait(_) => StateType::Wait,
+            StateKind::Parallel(_) => StateType::Parallel,
         }
     }
 
@@ -88,9 +89,15 @@ impl State {
         self.task().map(|task| task.resource.as_str())
     }
 
-    /// A Task's `Arguments` as written in the definition, with the expressions unevaluated.
+    /// The name of the first state of each of a Parallel's branches.
+    pub fn branches(&self) -> impl Iterator<Item = &str> {
+        let branches = if let StateKind::Parallel(parallel) = &self.kind { &*parallel.branches } else { &[] };
+        branches.iter().map(String::as_str)
+    }
+
+    /// The `Arguments` of a Task or a Parallel as written in the definition, with the expressions unevaluated.
     pub fn arguments(&self) -> Option<&Value> {
-        self.task().and_then(|task| task.raw_arguments.as_ref())
+        self.retryable().and_then(|state| state.raw_arguments.as_ref())
     }
 
     /// The longest that one attempt of a Task may take.
@@ -98,18 +105,30 @@ impl State {
         self.task().and_then(|task| task.timeout)
     }
 
-    /// A Task's retriers, in order.
+    /// The retriers of a Task or a Parallel, in order.
     pub fn retriers(&self) -> &[Retrier] {
-        self.task().map_or(&[], |task| &task.retry)
+        self.retryable().map_or(&[], |state| &state.retry)
     }
 
-    /// A Task's catchers, in order.
+    /// The catchers of a Task or a Parallel, in order.
     pub fn catchers(&self) -> &[Catcher] {
-        self.task().map_or(&[], |task| &task.catch)
+        self.retryable().map_or(&[], |state| &state.catch)
     }
 
     fn task(&self) -> Option<&Task> {
         if let StateKind::Task(task) = &self.kind { Some(task) } else { None }
+    }
+
+    fn retryable(&self) -> Option<&Retryable> {
+        match &self.kind {
+            StateKind::Task(task) => Some(&task.retryable),
+            StateKind::Parallel(parallel) => Some(&parallel.retryable),
+            StateKind::Choice(_)
+            | StateKind::Pass(_)
+            | StateKind::Succeed(_)
+            | StateKind::Fail(_)
+            | StateKind::Wait(_) => None,
+        }
     }
 }
 
@@ -128,11 +147,13 @@ pub enum StateType {
     Fail,
     /// Waits a number of seconds.
     Wait,
+    /// Runs branches of states at the same time.
+    Parallel,
 }
 
 impl StateType {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Task, Self::Choice, Self::Pass, Self::Succeed, Self::Fail, Self::Wait];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Task, Self::Choice, Self::Pass, Self::Succeed, Self::Fail, Self::Wait, Self::Parallel];
 
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.to_string() == name)
@@ -148,11 +169,12 @@ impl fmt::Display for StateType {
             Self::Succeed => "Succeed",
             Self::Fail => "Fail",
             Self::Wait => "Wait",
+            Self::Parallel => "Parallel",
         })
     }
 }
 
-/// One entry of `Retry`: the errors after which a Task is tried again, and the waits between the attempts.
+/// One entry of `Retry`: the errors after which a state is tried again, and the waits between the attempts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retrier {
     /// `ErrorEquals`: the names of the errors that this entry retries.
@@ -189,7 +211,7 @@ pub enum Jitter {
     Full,
 }
 
-/// One entry of `Catch`: the state that follows when a Task fails with one of these errors.
+/// One entry of `Catch`: the state that follows when another fails with one of these errors.
 #[derive(Debug)]
 pub struct Catcher {
     /// `ErrorEquals`: the names of the errors that this entry catches.
@@ -207,6 +229,7 @@ pub(super) enum StateKind {
     Succeed(DataEffect),
     Fail(Fail),
     Wait(Wait),
+    Parallel(Parallel),
 }
 
 /// `Assign` and `Output`. Both are evaluated before either takes effect.
@@ -226,9 +249,22 @@ pub(super) struct Transition {
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) resource: String,
+    pub(super) timeout: Option<Duration>,
+    pub(super) retryable: Retryable,
+}
+
+#[derive(Debug)]
+pub(super) struct Parallel {
+    /// The name of each branch's first state.
+    pub(super) branches: Vec<String>,
+    pub(super) retryable: Retryable,
+}
+
+/// The fields of a state that can be tried again and caught: a Task or a Parallel.
+#[derive(Debug)]
+pub(super) struct Retryable {
     pub(super) raw_arguments: Option<Value>,
     pub(super) arguments: Option<JsonTemplate>,
-    pub(super) timeout: Option<Duration>,
     pub(super) retry: Vec<Retrier>,
     pub(super) catch: Vec<Catcher>,
     pub(super) transition: Transition,

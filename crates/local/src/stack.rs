@@ -12,7 +12,7 @@ use asl::Definition;
 use axum::{Router, extract::State, response::Response};
 use bytes::Bytes;
 use dynoxide::{Database, DynoxideError};
-use sam_template::{Schedule, TableResource, Template};
+use sam_template::{Schedule, SubscriptionResource, TableResource, Template};
 use serde_json::{Value, json};
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     services::{
         cognito::Cognito,
         lambda::{Functions, Invocation},
-        sns::Sns,
+        sns::{DeclaredSubscription, Sns},
         states::{Machine, RESOURCES, States},
     },
 };
@@ -91,7 +91,7 @@ pub enum StackError {
     /// The token key cannot be used.
     #[error(transparent)]
     Tokens(#[from] crate::ground::tokens::TokenError),
-    /// A topic cannot be created.
+    /// A topic or a subscription cannot be created.
     #[error(transparent)]
     Topic(#[from] crate::ground::AwsError),
 }
@@ -134,6 +134,7 @@ impl Stack {
         for topic in &template.topics {
             sns.ensure_topic(&topic.arn, topic.key_id.as_deref())?;
         }
+        sns.declare(&declared(template))?;
         let states = Arc::new(States::new(machines(template)?, clock.clone()));
         let aws = Arc::new(Aws::new(
             database,
@@ -301,6 +302,15 @@ fn key_schemas(table: &Value) -> BTreeMap<String, Value> {
         keys.insert(name, json!([index["KeySchema"], index["Projection"]["ProjectionType"]]));
     }
     keys
+}
+
+/// The template's subscriptions, by logical id.
+fn declared(template: &Template) -> BTreeMap<String, DeclaredSubscription> {
+    let declared = template.subscriptions.iter().cloned().map(|one| {
+        let SubscriptionResource { logical_id, topic_arn, endpoint, filter_policy, dead_letters } = one;
+        (logical_id, DeclaredSubscription { topic_arn, endpoint, filter_policy, dead_letters })
+    });
+    declared.collect()
 }
 
 fn machines(template: &Template) -> Result<HashMap<String, Machine>, StackError> {

@@ -24,6 +24,7 @@ mod roles;
 mod rules;
 mod schedules;
 mod state_machines;
+mod subscriptions;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub use self::{
     roles::{Effect, Statement, permits},
     schedules::Schedule,
     state_machines::StateMachineResource,
+    subscriptions::SubscriptionResource,
     tables::TableResource,
     topics::TopicResource,
     user_pools::{CODE_PLACEHOLDER, PasswordPolicy, UserPool, UserPoolClient},
@@ -62,6 +64,8 @@ pub struct Template {
     pub tables: Vec<TableResource>,
     /// SNS topics, with the keys that encrypt them.
     pub topics: Vec<TopicResource>,
+    /// E-mail subscriptions to those topics, with their filter policies.
+    pub subscriptions: Vec<SubscriptionResource>,
     /// Lambda functions, with their environments and permissions.
     pub functions: Vec<FunctionResource>,
     /// Step Functions state machines, with their definitions' texts.
@@ -167,8 +171,11 @@ fn build_resources(resources: &[Resource], dir: &Path, faults: &FaultList) -> Te
         of_type(names::TOPIC).map(|r| topics::read(&r.logical_id, &r.identity, &r.properties(faults)));
     let roles = of_type(names::ROLE).map(|r| roles::read(&r.logical_id, &r.identity, &r.properties(faults)));
     let queues = of_type(names::QUEUE).map(|r| queues::read(&r.identity, &r.properties(faults)));
-    let (tables, topics, roles) = (tables.collect(), topics.collect(), roles.collect::<Vec<_>>());
+    let (tables, topics, roles) = (tables.collect(), topics.collect::<Vec<_>>(), roles.collect::<Vec<_>>());
     let queues: Vec<_> = queues.collect();
+    let subscriptions = of_type(names::SUBSCRIPTION)
+        .filter_map(|r| subscriptions::read(&r.logical_id, &r.properties(faults), &topics, &queues))
+        .collect();
 
     let mut apis: Vec<_> = of_type(names::HTTP_API)
         .map(|r| apis::read(&r.logical_id, &r.identity, &r.properties(faults)))
@@ -192,6 +199,7 @@ fn build_resources(resources: &[Resource], dir: &Path, faults: &FaultList) -> Te
     Template {
         tables,
         topics,
+        subscriptions,
         functions,
         state_machines: state_machines.collect(),
         apis: apis.into_iter().map(|builder| builder.api).collect(),

@@ -50,6 +50,7 @@ const TYPES: &[(&str, Option<&str>)] = &[
     (USER_POOL, Some("UserPoolName")),
     (USER_POOL_CLIENT, Some("ClientName")),
     (USER_POOL_GROUP, Some("GroupName")),
+    (SUBSCRIPTION, None),
     (ROLE, Some("RoleName")),
     (LOG_GROUP, Some("LogGroupName")),
     (METRIC_FILTER, Some("FilterName")),
@@ -57,7 +58,6 @@ const TYPES: &[(&str, Option<&str>)] = &[
     (COMPOSITE_ALARM, Some("AlarmName")),
     (DASHBOARD, Some("DashboardName")),
     (TOPIC_POLICY, None),
-    (SUBSCRIPTION, None),
     (QUEUE, Some("QueueName")),
     (QUEUE_POLICY, None),
     (KEY, None),
@@ -71,6 +71,7 @@ pub(super) const HTTP_API: &str = "AWS::Serverless::HttpApi";
 pub(super) const USER_POOL: &str = "AWS::Cognito::UserPool";
 pub(super) const USER_POOL_CLIENT: &str = "AWS::Cognito::UserPoolClient";
 pub(super) const USER_POOL_GROUP: &str = "AWS::Cognito::UserPoolGroup";
+pub(super) const SUBSCRIPTION: &str = "AWS::SNS::Subscription";
 pub(super) const ROLE: &str = "AWS::IAM::Role";
 const LOG_GROUP: &str = "AWS::Logs::LogGroup";
 const METRIC_FILTER: &str = "AWS::Logs::MetricFilter";
@@ -78,7 +79,6 @@ const ALARM: &str = "AWS::CloudWatch::Alarm";
 const COMPOSITE_ALARM: &str = "AWS::CloudWatch::CompositeAlarm";
 const DASHBOARD: &str = "AWS::CloudWatch::Dashboard";
 const TOPIC_POLICY: &str = "AWS::SNS::TopicPolicy";
-const SUBSCRIPTION: &str = "AWS::SNS::Subscription";
 pub(super) const QUEUE: &str = "AWS::SQS::Queue";
 const QUEUE_POLICY: &str = "AWS::SQS::QueuePolicy";
 const KEY: &str = "AWS::KMS::Key";

@@ -2,6 +2,7 @@
 //! exist. It continues after a fault, so that one attempt reports all of them. Nothing here runs a state.
 
 mod fields;
+mod parallel;
 mod policies;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,8 @@ use serde_json::{Map, Value};
 
 use super::{
     definition::{
-        Choice, Definition, DefinitionError, Fail, Rule, State, StateKind, StateType, Task, Transition, Wait,
+        Choice, Definition, DefinitionError, Fail, Retryable, Rule, State, StateKind, StateType, Task,
+        Transition, Wait,
     },
     expression::{Expression, StatesFields, StringKind},
     substitute::{placeholders, substitute},
@@ -95,8 +97,12 @@ pub(super) struct Reader<'a> {
     pub(super) faults: Vec<String>,
     /// The part that is being parsed, which begins each fault: `the definition` or `state "X"`.
     subject: String,
-    /// Every name in an `Assign` of the definition.
+    /// Every name in an `Assign` of the states beside the one that is being parsed, or of those around it.
     pub(super) variables: BTreeSet<String>,
+    /// The parsed states.
+    states: Vec<State>,
+    /// The names of all states, also of those in branches.
+    names: BTreeSet<String>,
 }
 
 type Object = Map<String, Value>;
@@ -118,22 +124,36 @@ impl Reader<'_> {
             self.fault("Version must be \"1.0\"");
         }
         let timeout = self.seconds(machine, "", "TimeoutSeconds", 1);
+        let start = self.states(machine)?;
+        let states = std::mem::take(&mut self.states);
+        let start_at = states.iter().position(|state| state.name == start)?;
+        Some(Definition { start_at, states, timeout, arn: DEFAULT_ARN.to_owned() })
+    }
+
+    /// Parses `StartAt` and `States`, of the machine or of a branch. Returns the name of the first state.
+    fn states(&mut self, fields: &Object) -> Option<String> {
         let Some(Value::Object(states)) =
-            machine.get("States").filter(|states| *states != &Value::Object(Map::new()))
+            fields.get("States").filter(|states| *states != &Value::Object(Map::new()))
         else {
             self.fault("States must be an object that holds at least one state");
             return None;
         };
-        self.variables = assigned_variables(states);
-        let read: Vec<State> = states.iter().filter_map(|(name, state)| self.state(name, state)).collect();
-        "the definition".clone_into(&mut self.subject);
-        let start = machine.get("StartAt").and_then(Value::as_str);
+        let (subject, outer_variables) = (self.subject.clone(), self.variables.clone());
+        self.variables.extend(assigned_variables(states));
+        for (name, state) in states {
+            // Parsing a Parallel adds the states of its branches. They come after it.
+            let place = self.states.len();
+            if let Some(state) = self.state(name, state) {
+                self.states.insert(place, state);
+            }
+        }
+        (self.subject, self.variables) = (subject, outer_variables);
+        let start = fields.get("StartAt").and_then(Value::as_str);
         if start.is_none() {
             self.fault("StartAt must name the first state");
         }
         self.check_graph(start, states);
-        let start_at = read.iter().position(|state| Some(state.name.as_str()) == start)?;
-        Some(Definition { start_at, states: read, timeout, arn: DEFAULT_ARN.to_owned() })
+        start.map(str::to_owned)
     }
 
     /// Checks that every target exists, every state is reachable, and some state ends the execution.
@@ -144,14 +164,15 @@ impl Reader<'_> {
             if states.contains_key(start) {
                 next.push(start);
             } else {
-                self.fault(format!("StartAt names {start:?}, which is not a state"));
+                self.fault(format!("StartAt names {start:?}, which is not a state in its States"));
             }
         }
         for (name, state) in states {
             for (field, target) in targets(state) {
                 if !states.contains_key(target) {
-                    self.faults
-                        .push(format!("state {name:?}: {field} names {target:?}, which is not a state"));
+                    self.faults.push(format!(
+                        "state {name:?}: {field} names {target:?}, which is not a state in the same States"
+                    ));
                 }
             }
         }
@@ -179,11 +200,17 @@ impl Reader<'_> {
         if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
             self.fault(format!("a state's name has 1 to {MAX_NAME_CHARS} characters"));
         }
+        // "State names MUST be unique within the scope of the whole state machine"
+        // (<https://states-language.net/spec.html#states-fields>).
+        if !self.names.insert(name.to_owned()) {
+            self.fault("another branch has a state of this name; names are unique in the whole machine");
+        }
         let Value::Object(fields) = state else {
             self.fault("must be an object");
             return None;
         };
-        self.report_placeholders(fields, &[]);
+        // Each branch reports its own placeholders.
+        self.report_placeholders(fields, &["Branches"]);
         if fields.get("QueryLanguage").is_some_and(|language| language != "JSONata") {
             self.fault("QueryLanguage must be \"JSONata\", the only query language that is supported");
         }
@@ -203,6 +230,7 @@ impl Reader<'_> {
                 Some(StateKind::Fail(Fail { error, cause }))
             }
             StateType::Wait => self.wait(fields).map(StateKind::Wait),
+            StateType::Parallel => self.parallel(fields).map(StateKind::Parallel),
         }?;
         Some(State { name: name.to_owned(), kind })
     }
@@ -228,21 +256,24 @@ impl Reader<'_> {
             let supported = self.resources.join(", ");
             self.fault(format!("Resource {resource:?} is not supported (supported: {supported})"));
         }
+        let timeout = self.seconds(fields, "", "TimeoutSeconds", 1);
+        Some(Task { resource: resource.to_owned(), timeout, retryable: self.retryable(fields)? })
+    }
+
+    fn retryable(&mut self, fields: &Object) -> Option<Retryable> {
         let arguments = fields.get("Arguments");
         if !arguments.is_none_or(|arguments| arguments.is_object() || is_expression(arguments)) {
             self.fault("Arguments must be an object or a {% %} expression");
         }
         let transition = self.transition(fields, StatesFields::Result);
-        let task = Task {
-            resource: resource.to_owned(),
+        let retryable = Retryable {
             raw_arguments: arguments.cloned(),
             arguments: arguments.map(|arguments| self.template(arguments, "Arguments", StatesFields::Input)),
-            timeout: self.seconds(fields, "", "TimeoutSeconds", 1),
             retry: self.retriers(fields),
             catch: self.catchers(fields),
             transition: transition?,
         };
-        Some(task)
+        Some(retryable)
     }
 
     fn choice(&mut self, fields: &Object) -> Choice {
@@ -357,6 +388,9 @@ fn fields_of(kind: StateType) -> Vec<&'static str> {
         StateType::Succeed => &["Output"],
         StateType::Fail => &["Error", "Cause"],
         StateType::Wait => &["Seconds", "Assign", "Output", "Next", "End"],
+        StateType::Parallel => {
+            &["Branches", "Arguments", "Retry", "Catch", "Assign", "Output", "Next", "End"]
+        }
     };
     EVERY_STATE.iter().chain(own).copied().collect()
 }
@@ -380,7 +414,7 @@ fn targets(state: &Value) -> Vec<(String, &str)> {
     found
 }
 
-/// Every name in an `Assign`, of a state, a choice rule or a catcher.
+/// Every name in an `Assign`, of a state, a choice rule or a catcher. A branch has variables of its own.
 fn assigned_variables(states: &Object) -> BTreeSet<String> {
     let names = |value: &Value| {
         let assign = value.get("Assign").and_then(Value::as_object);

@@ -1,3 +1,5 @@
+mod parallel;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
@@ -157,8 +159,8 @@ fn faults_of_the_machine_are_refused() {
 fn faults_of_a_states_fields_are_refused() {
     check(
         r#"
-        /States/Shape/Type              | "Map"      | state "Shape": Type "Map" is not supported (supported: Task, Choice, Pass, Succeed, Fail, Wait)
-        /States/Shape/Type              | "Parallel" | state "Shape": Type "Parallel" is not supported (supported: Task,
+        /States/Shape/Type              | "Map"      | state "Shape": Type "Map" is not supported (supported: Task, Choice, Pass, Succeed, Fail, Wait, Parallel)
+        /States/Shape/Type              | "parallel" | state "Shape": Type "parallel" is not supported (supported: Task,
         /States/Shape/Type              |            | state "Shape": Type must be one of Task, Choice
         /States/Shape/QueryLanguage     | "JSONPath" | state "Shape": QueryLanguage must be "JSONata"
         /States/Shape/Retry             | []         | state "Shape": Retry is not supported here (supported: Type,

@@ -1,11 +1,17 @@
 //! Runs an execution from state to state, with the retries, catches, timeouts and data limit of an Express workflow.
 //! Nothing here calls a service except through [`Services`], and nothing here reads a clock except its caller's.
 
+mod parallel;
 mod report;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, pin::Pin, time::Duration};
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -13,7 +19,8 @@ use time::OffsetDateTime;
 pub use self::report::{Execution, ExecutionStatus, StateRun};
 use super::{
     definition::{
-        Choice, DataEffect, Definition, Fail, Jitter, Retrier, State, StateKind, Task, Transition, Wait,
+        Catcher, Choice, DataEffect, Definition, Fail, Jitter, Retrier, Retryable, State, StateKind, Task,
+        Transition, Wait,
     },
     jsonata::Scope,
     parse::MAX_SECONDS,
@@ -70,66 +77,100 @@ pub async fn run(
     let started = now();
     let arn = report::execution_arn(definition.arn(), name, started);
     let execution = json!({"Id": arn, "Name": name, "Input": input, "StartTime": rfc3339(started)});
-    let mut runner =
-        Runner { definition, services, now, execution, variables: BTreeMap::new(), states: Vec::new() };
+    let shared = Shared { definition, services, now, execution, entered: Mutex::default() };
+    let mut runner = Runner::new(&shared, BTreeMap::new());
     let limit = definition.timeout().map_or(EXPRESS_LIMIT, |timeout| timeout.min(EXPRESS_LIMIT));
-    let status = match tokio::time::timeout(limit, runner.run_states(input.clone())).await {
+    let whole_run = async {
+        within_limit(&input, "the execution's input")?;
+        runner.run_states(definition.start_at(), input.clone()).await
+    };
+    let status = match tokio::time::timeout(limit, whole_run).await {
         Ok(Ok(output)) => ExecutionStatus::Succeeded { output },
         Ok(Err(TaskFailure { error, cause })) => ExecutionStatus::Failed { error, cause },
         Err(_elapsed) => ExecutionStatus::TimedOut,
     };
-    let mut entered = runner.states;
-    if let (ExecutionStatus::TimedOut, Some(last)) = (&status, entered.last_mut()) {
-        last.error = Some(report::TIMEOUT.to_owned());
-        last.cause = Some(format!("the execution did not end within its {} s", limit.as_secs()));
+    if status == ExecutionStatus::TimedOut {
+        runner.entry(|last| {
+            last.error = Some(report::TIMEOUT.to_owned());
+            last.cause = Some(format!("the execution did not end within its {} s", limit.as_secs()));
+        });
     }
+    let entered = shared.entered.into_inner().unwrap_or_else(PoisonError::into_inner);
     Execution { arn, name: name.to_owned(), status, started, stopped: now(), input, states: entered }
 }
 
 /// A state's output, and the next state unless the execution ends.
 type NextState<'a> = (Value, Option<&'a str>);
 
-struct Runner<'a> {
+/// The part of an execution that all its branches share.
+struct Shared<'a> {
     definition: &'a Definition,
     services: &'a dyn Services,
     now: &'a Now<'a>,
     /// `$states.context.Execution`.
     execution: Value,
+    /// Every state that any branch entered. It is never locked across an await.
+    entered: Mutex<Vec<StateRun>>,
+}
+
+/// Runs the states of the machine, or those of one branch.
+struct Runner<'a> {
+    shared: &'a Shared<'a>,
     variables: BTreeMap<String, Value>,
-    states: Vec<StateRun>,
+    /// The index in `entered` of the current state; `None` before the first.
+    current: Option<usize>,
 }
 
 impl<'a> Runner<'a> {
-    async fn run_states(&mut self, mut input: Value) -> Result<Value, TaskFailure> {
-        within_limit(&input, "the execution's input")?;
-        let mut next = Some(self.definition.start_at());
+    fn new(shared: &'a Shared<'a>, variables: BTreeMap<String, Value>) -> Self {
+        Self { shared, variables, current: None }
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        (self.shared.now)()
+    }
+
+    /// Reads or changes the report of the current state.
+    fn entry<T>(&self, look: impl FnOnce(&mut StateRun) -> T) -> Option<T> {
+        let mut entered = self.shared.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        entered.get_mut(self.current?).map(look)
+    }
+
+    /// Adds the report of a state. Returns false when the execution has entered too many.
+    fn enter(&mut self, state: &State, input: &Value) -> bool {
+        let report = StateRun::entered(state, input.clone(), self.now());
+        let mut entered = self.shared.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        if entered.len() >= MAX_STATES {
+            return false;
+        }
+        self.current = Some(entered.len());
+        entered.push(report);
+        true
+    }
+
+    async fn run_states(&mut self, start_at: &'a str, mut input: Value) -> Result<Value, TaskFailure> {
+        let mut next = Some(start_at);
         while let Some(name) = next {
-            let Some(state) = self.definition.state(name) else {
+            let Some(state) = self.shared.definition.state(name) else {
                 return Err(runtime_failure(format!("there is no state {name:?}")));
             };
-            if self.states.len() == MAX_STATES {
+            if !self.enter(state, &input) {
                 return Err(runtime_failure(format!(
                     "the execution entered {MAX_STATES} states, the most that this interpreter allows"
                 )));
             }
-            self.states.push(StateRun::entered(state, input.clone(), (self.now)()));
             let step = match self.run_state(state, &input).await {
                 Ok(step) => within_limit(&step.0, &format!("the output of state {name:?}")).map(|()| step),
                 Err(failure) => Err(failure),
             };
-            let now = (self.now)();
-            let entry = self.states.last_mut();
+            let now = self.now();
             match step {
                 Ok((output, following)) => {
-                    if let Some(entry) = entry {
-                        entry.left(output.clone(), now);
-                    }
+                    self.entry(|entry| entry.left(output.clone(), now));
                     (input, next) = (output, following);
                 }
                 Err(failure) => {
-                    if let Some(entry) = entry {
-                        entry.failed(&failure, now);
-                    }
+                    self.entry(|entry| entry.failed(&failure, now));
                     return Err(failure);
                 }
             }
@@ -139,7 +180,8 @@ impl<'a> Runner<'a> {
 
     async fn run_state(&mut self, state: &'a State, input: &Value) -> Result<NextState<'a>, TaskFailure> {
         match &state.kind {
-            StateKind::Task(task) => self.run_task(state, task, input).await,
+            StateKind::Task(task) => self.run_retryable(state, &task.retryable, input).await,
+            StateKind::Parallel(parallel) => self.run_retryable(state, &parallel.retryable, input).await,
             StateKind::Choice(choice) => self.run_choice(state, choice, input),
             StateKind::Pass(transition) => self.follow(state, transition, input),
             StateKind::Succeed(effect) => {
@@ -156,22 +198,22 @@ impl<'a> Runner<'a> {
         }
     }
 
-    // Task
+    // Task and Parallel
 
-    async fn run_task(
+    async fn run_retryable(
         &mut self,
         state: &'a State,
-        task: &'a Task,
+        retryable: &'a Retryable,
         input: &Value,
     ) -> Result<NextState<'a>, TaskFailure> {
-        let mut retries_used = vec![0; task.retry.len()];
+        let mut retries_used = vec![0; retryable.retry.len()];
         loop {
-            let failure = match self.attempt_task(state, task, input).await {
+            let failure = match self.attempt(state, retryable, input).await {
                 Ok(step) => return Ok(step),
                 Err(failure) => failure,
             };
             // Only the first retrier that matches counts, even when it has no retries left.
-            let retrier = task
+            let retrier = retryable
                 .retry
                 .iter()
                 .zip(&mut retries_used)
@@ -182,45 +224,49 @@ impl<'a> Runner<'a> {
                     *retries_used += 1;
                     tokio::time::sleep(delay).await;
                 }
-                _ => return self.catch_failure(state, task, input, failure),
+                _ => return self.catch_failure(state, &retryable.catch, input, failure),
             }
         }
     }
 
-    async fn attempt_task(
+    async fn attempt(
         &mut self,
         state: &'a State,
-        task: &'a Task,
+        retryable: &'a Retryable,
         input: &Value,
     ) -> Result<NextState<'a>, TaskFailure> {
-        if let Some(entry) = self.states.last_mut() {
-            entry.attempts += 1;
-        }
-        let arguments = self.arguments(state, task, input)?;
+        self.entry(|entry| entry.attempts += 1);
+        let arguments = self.arguments(state, retryable, input)?;
         within_limit(&arguments, &format!("the Arguments of state {:?}", state.name))?;
-        let call = self.services.call(&task.resource, arguments);
-        let result = match task.timeout {
+        let result = match &state.kind {
+            StateKind::Task(task) => self.call(state, task, arguments).await,
+            StateKind::Parallel(parallel) => self.run_branches(&parallel.branches, &arguments).await,
+            StateKind::Choice(_)
+            | StateKind::Pass(_)
+            | StateKind::Succeed(_)
+            | StateKind::Fail(_)
+            | StateKind::Wait(_) => Err(runtime_failure(format!("state {:?} has no attempts", state.name))),
+        }?;
+        within_limit(&result, &format!("the result of state {:?}", state.name))?;
+        let mut states = self.states_value(state, input);
+        states.insert("result".to_owned(), result.clone());
+        let Transition { effect, next } = &retryable.transition;
+        self.leave_state(state, effect, "", &states, &result, next.as_deref())
+    }
+
+    async fn call(&self, state: &State, task: &'a Task, arguments: Value) -> Result<Value, TaskFailure> {
+        let call = self.shared.services.call(&task.resource, arguments);
+        match task.timeout {
             None => call.await,
             Some(timeout) => tokio::time::timeout(timeout, call).await.unwrap_or_else(|_elapsed| {
                 let cause = format!("state {:?} did not end within its {} s", state.name, timeout.as_secs());
                 Err(TaskFailure::new(report::TIMEOUT, cause))
             }),
-        }?;
-        within_limit(&result, &format!("the result of state {:?}", state.name))?;
-        let mut states = self.states_value(state, input);
-        states.insert("result".to_owned(), result.clone());
-        self.leave_state(
-            state,
-            &task.transition.effect,
-            "",
-            &states,
-            &result,
-            task.transition.next.as_deref(),
-        )
+        }
     }
 
-    fn arguments(&self, state: &State, task: &Task, input: &Value) -> Result<Value, TaskFailure> {
-        match &task.arguments {
+    fn arguments(&self, state: &State, retryable: &Retryable, input: &Value) -> Result<Value, TaskFailure> {
+        match &retryable.arguments {
             None => Ok(input.clone()),
             Some(template) => {
                 let scope = self.scope(&self.states_value(state, input));
@@ -232,17 +278,15 @@ impl<'a> Runner<'a> {
     fn catch_failure(
         &mut self,
         state: &'a State,
-        task: &'a Task,
+        catchers: &'a [Catcher],
         input: &Value,
         failure: TaskFailure,
     ) -> Result<NextState<'a>, TaskFailure> {
-        let catcher = task.catch.iter().enumerate().find(|(_, catcher)| handles(&catcher.errors, &failure));
+        let catcher = catchers.iter().enumerate().find(|(_, catcher)| handles(&catcher.errors, &failure));
         let Some((index, catcher)) = catcher else {
             return Err(failure);
         };
-        if let Some(entry) = self.states.last_mut() {
-            entry.caught(&failure);
-        }
+        self.entry(|entry| entry.caught(&failure));
         let caught = json!({"Error": failure.error, "Cause": failure.cause});
         let mut states = self.states_value(state, input);
         states.insert("errorOutput".to_owned(), caught.clone());
@@ -352,19 +396,18 @@ impl<'a> Runner<'a> {
     }
 
     fn scope(&self, states: &Map<String, Value>) -> Scope {
-        Scope::new(Value::Object(states.clone()), &self.variables, (self.now)())
+        Scope::new(Value::Object(states.clone()), &self.variables, self.now())
     }
 
     /// The fields of `$states` that every state has: `input` and `context`.
     fn states_value(&self, state: &State, input: &Value) -> Map<String, Value> {
-        let entry = self.states.last();
-        let arn = self.definition.arn();
+        let arn = self.shared.definition.arn();
         let context = json!({
-            "Execution": self.execution,
+            "Execution": self.shared.execution,
             "State": {
                 "Name": state.name,
-                "EnteredTime": entry.map(|entry| rfc3339(entry.entered)),
-                "RetryCount": entry.map_or(0, |entry| entry.attempts.saturating_sub(1)),
+                "EnteredTime": self.entry(|entry| rfc3339(entry.entered)),
+                "RetryCount": self.entry(|entry| entry.attempts.saturating_sub(1)).unwrap_or_default(),
             },
             "StateMachine": {"Id": arn, "Name": arn.rsplit(':').next().unwrap_or(arn)},
         });

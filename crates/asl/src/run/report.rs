@@ -28,7 +28,7 @@ pub struct Execution {
     pub stopped: OffsetDateTime,
     /// The first state's input.
     pub input: Value,
-    /// Each state that it entered, in the order of entry.
+    /// Each state that it entered, in the order of entry, over all branches.
     pub states: Vec<StateRun>,
 }
 
@@ -106,7 +106,7 @@ pub struct StateRun {
     /// The data that it passed on; absent if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
-    /// The number of attempts of a Task; 0 for the other types.
+    /// The number of attempts of a Task or a Parallel; 0 for the other types.
     pub attempts: u32,
     /// The name of the error that failed the state or that a catcher handled.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +139,12 @@ impl StateRun {
     pub(super) fn caught(&mut self, failure: &TaskFailure) {
         self.error = Some(failure.error.clone());
         self.cause = Some(failure.cause.clone());
+    }
+
+    /// Notes that the branch was stopped, by the failure of another branch or by the execution's timeout.
+    pub(super) fn stopped(&mut self, now: OffsetDateTime) {
+        self.cause = Some("its Parallel state was stopped".to_owned());
+        self.left = Some(now);
     }
 
     pub(super) fn failed(&mut self, failure: &TaskFailure, now: OffsetDateTime) {

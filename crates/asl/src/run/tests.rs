@@ -1,3 +1,5 @@
+mod parallel;
+
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},

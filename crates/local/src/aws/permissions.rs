@@ -73,7 +73,9 @@ impl Operation {
             // Signing in needs no permission.
             Self::Cognito { .. } => Vec::new(),
             Self::Sns { action, parameters } => {
-                vec![RequiredPermission::new(format!("sns:{action}"), topic(parameters))]
+                let need = |action: &str| RequiredPermission::new(format!("sns:{action}"), topic(parameters));
+                let tags = parameters["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
+                std::iter::once(need(action)).chain(tags.then(|| need("TagResource"))).collect()
             }
             Self::StartSyncExecution { body } => {
                 vec![RequiredPermission::new("states:StartSyncExecution", text(body, "stateMachineArn"))]
@@ -188,5 +190,21 @@ mod tests {
             let operation = Operation::Sns { action: "Any".to_owned(), parameters };
             assert_eq!(operation.required_permissions(), [RequiredPermission::new("sns:Any", resource)]);
         }
+    }
+
+    #[test]
+    fn a_topic_that_is_made_with_tags_needs_the_permission_to_tag() {
+        let topic = ACCOUNT.arn("sns", "orders");
+        let needs = |tags: Value| {
+            let parameters = json!({"Name": "orders", "Tags": tags});
+            Operation::Sns { action: "CreateTopic".to_owned(), parameters }.required_permissions()
+        };
+        let create = RequiredPermission::new("sns:CreateTopic", &topic);
+        assert_eq!(needs(json!([])), [create]);
+        let create = RequiredPermission::new("sns:CreateTopic", &topic);
+        assert_eq!(
+            needs(json!([{"Key": "k", "Value": "v"}])),
+            [create, RequiredPermission::new("sns:TagResource", &topic)]
+        );
     }
 }

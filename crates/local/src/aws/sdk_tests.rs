@@ -7,7 +7,7 @@ use aws_sdk_sns::{
     config::{BehaviorVersion, Credentials, Region, SharedHttpClient},
     error::ProvideErrorMetadata,
     operation::{RequestId, subscribe::SubscribeError},
-    types::MessageAttributeValue,
+    types::{MessageAttributeValue, Tag},
 };
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
@@ -151,4 +151,22 @@ async fn the_sdk_receives_each_error_under_its_own_type() {
     let unsupported = client.list_topics().send().await.unwrap_err().into_service_error();
     assert_eq!(unsupported.code(), Some("InvalidAction"));
     assert!(unsupported.message().unwrap().contains("ListTopics"));
+}
+
+#[tokio::test]
+async fn the_sdk_makes_a_topic_of_its_own_and_deletes_it() {
+    let (_, client) = world();
+    let tag = Tag::builder().key("orderflow:stack").value("orderflow").build().unwrap();
+    let make = |name: &str| {
+        let wish = client.create_topic().name("customer-1").attributes("DisplayName", name).tags(tag.clone());
+        wish.attributes("KmsMasterKeyId", "alias/aws/sns").send()
+    };
+    let topic = make("Shop").await.unwrap().topic_arn.unwrap();
+    assert_eq!(make("Shop").await.unwrap().topic_arn.as_ref(), Some(&topic));
+    let other = make("Other").await.unwrap_err().into_service_error();
+    assert!(other.is_invalid_parameter_exception(), "{other:?}");
+    client.delete_topic().topic_arn(&topic).send().await.unwrap();
+    client.delete_topic().topic_arn(&topic).send().await.unwrap();
+    let gone = client.publish().topic_arn(&topic).message("x").send().await.unwrap_err();
+    assert!(gone.into_service_error().is_not_found_exception());
 }

@@ -19,7 +19,7 @@ pub const TABLE: &str = "orderflow-local";
 
 /// The format of the rows that this version reads and writes. Raise it with a change that an older version would
 /// misread.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 const FORMAT_KIND: &str = "format";
 const FORMAT_ID: &str = "orderflow";
@@ -245,7 +245,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         Store::open(file(&folder)).unwrap().put(FORMAT_KIND, FORMAT_ID, &7).unwrap();
         let refused = Store::open(file(&folder)).err().unwrap().to_string();
-        assert!(refused.contains("has format 7, and this version of orderflow reads format 2"), "{refused}");
+        assert!(refused.contains("has format 7, and this version of orderflow reads format 3"), "{refused}");
         assert!(refused.contains("data.db") && refused.contains("--data-dir"), "{refused}");
     }
 

@@ -42,6 +42,7 @@ pub fn router(tokens: Arc<Tokens>, mailbox: Arc<Mailbox>, sns: Arc<Sns>, executi
         .route("/local/mailbox", get(list_mails).fallback(wrong_method))
         .route("/local/mailbox/confirm-all", post(confirm_all).fallback(wrong_method))
         .route("/local/executions", get(executions_of).fallback(wrong_method))
+        .route("/local/feed", get(feed).fallback(wrong_method))
         .with_state(Arc::new(LocalApi { tokens, mailbox, sns, executions }))
 }
 
@@ -105,6 +106,14 @@ async fn executions_of(
 ) -> Result<Response, LocalRouteError> {
     parameters(query.as_deref(), &[])?;
     Ok(json_response(StatusCode::OK, &json!({ "items": (api.executions)() })))
+}
+
+async fn feed(
+    State(api): State<Arc<LocalApi>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, LocalRouteError> {
+    parameters(query.as_deref(), &[])?;
+    Ok(json_response(StatusCode::OK, &json!({ "items": api.sns.feed() })))
 }
 
 async fn wrong_method() -> LocalRouteError {
@@ -243,6 +252,8 @@ mod tests {
             ("GET /local/mailbox?to=a&to=b", "", 422, &["to"]),
             ("POST /local/mailbox/confirm-all?to=a", "", 422, &["to"]),
             ("GET /local/executions?limit=1", "", 422, &["limit"]),
+            ("GET /local/feed?limit=1", "", 422, &["limit"]),
+            ("POST /local/feed", "", 405, &[]),
         ] {
             let (method, path) = call.split_once(' ').unwrap();
             let (answered, problem) = world.call(method, path, body).await;
@@ -280,6 +291,17 @@ mod tests {
             let (status, mails) = world.call("GET", &format!("/local/mailbox{query}"), "").await;
             assert_eq!((status, mails["items"].as_array().unwrap().len()), (200, count), "{query}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_feed_shows_what_was_published() {
+        let world = world();
+        assert_eq!(world.call("GET", "/local/feed", "").await, (200, json!({"items": []})));
+        let message = json!({"TopicArn": TOPIC, "Message": "{\"version\": 1}"});
+        world.sns.call("Publish", &message).unwrap();
+        let item = json!({"topic": TOPIC, "message": {"version": 1}, "attributes": {},
+                          "at": "2026-03-01T12:00:00.000Z"});
+        assert_eq!(world.call("GET", "/local/feed", "").await, (200, json!({"items": [item]})));
     }
 
     #[tokio::test(start_paused = true)]

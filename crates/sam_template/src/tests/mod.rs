@@ -1,6 +1,7 @@
 //! The resources that a small template describes.
 
 mod faults;
+mod subscriptions;
 mod user_pools;
 
 use std::{collections::BTreeMap, fs, time::Duration};

@@ -7,11 +7,15 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{FilterPolicy, Limits, TopicSubscription, invalid_parameter, not_found, state::SnsState};
+use super::{
+    FilterPolicy, Limits, TopicSubscription,
+    feed::FeedItem,
+    invalid_parameter, not_found,
+    state::{SnsState, TopicSettings},
+};
 use crate::ground::{ACCOUNT, AwsError, DeliveredMail, MailKind, is_address, timestamp};
 
-const SUPPORTED: &str =
-    "CreateTopic, Subscribe, Unsubscribe, GetSubscriptionAttributes, ConfirmSubscription, Publish";
+const SUPPORTED: &str = "CreateTopic, DeleteTopic, Subscribe, Unsubscribe, GetSubscriptionAttributes, ConfirmSubscription, Publish";
 /// The largest message with its attributes, in bytes, as on AWS.
 const MAX_MESSAGE_BYTES: usize = 262_144;
 /// Subjects are shorter than this, as on AWS.
@@ -19,6 +23,10 @@ const SUBJECT_LIMIT: usize = 100;
 const PENDING: &str = "pending confirmation";
 /// The attribute that names a topic's key.
 const KEY: &str = "KmsMasterKeyId";
+/// The attribute that names a topic to those whom it mails.
+const DISPLAY_NAME: &str = "DisplayName";
+/// The longest display name, in characters.
+const MOST_DISPLAY_NAME_CHARS: usize = 100;
 
 /// Runs one action.
 pub(super) fn call(
@@ -28,7 +36,8 @@ pub(super) fn call(
     now: OffsetDateTime,
 ) -> Result<Value, AwsError> {
     match action {
-        "CreateTopic" => create_topic(state, &parse(action, parameters)?),
+        "CreateTopic" => create_topic(state, parse(action, parameters)?, now),
+        "DeleteTopic" => delete_topic(state, &parse(action, parameters)?),
         "Subscribe" => subscribe(state, parse(action, parameters)?, now),
         "Unsubscribe" => unsubscribe(state, &parse(action, parameters)?, now),
         "GetSubscriptionAttributes" => attributes_of(state, &parse(action, parameters)?, now),
@@ -47,30 +56,80 @@ struct CreateTopic {
     name: String,
     #[serde(default)]
     attributes: BTreeMap<String, String>,
-    /// Tags have no effect here; any are taken.
-    #[serde(default, rename = "Tags")]
-    _tags: Value,
+    #[serde(default)]
+    tags: Vec<TopicTag>,
 }
 
-fn create_topic(state: &mut SnsState, topic: &CreateTopic) -> Result<Value, AwsError> {
-    let arn = ACCOUNT.arn("sns", &topic.name);
-    if let Some(name) = topic.attributes.keys().find(|name| *name != KEY) {
-        return Err(invalid_parameter(&format!(
-            "Attributes Reason: {name} is not supported, the local SNS supports {KEY}"
-        )));
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct TopicTag {
+    key: String,
+    value: String,
+}
+
+fn create_topic(state: &mut SnsState, wish: CreateTopic, now: OffsetDateTime) -> Result<Value, AwsError> {
+    let arn = topic_arn(&wish.name)?;
+    let wanted = topic_settings(wish)?;
+    let invalid = |reason: &str| Err(invalid_parameter(reason));
+    // What the caller leaves out is not compared.
+    if let Some(there) = state.settings_of(&arn) {
+        let differs = |wanted: &Option<String>, there: &Option<String>| wanted.is_some() && wanted != there;
+        if differs(&wanted.key, &there.key) || differs(&wanted.display_name, &there.display_name) {
+            return invalid("Attributes Reason: Topic already exists with different attributes");
+        }
+        if !wanted.tags.is_empty() && wanted.tags != there.tags {
+            return invalid("Tags Reason: Topic already exists with different tags");
+        }
+        return Ok(json!({ "TopicArn": arn }));
     }
-    let key = topic.attributes.get(KEY).map(String::as_str);
-    if key == Some("") {
-        return Err(invalid_parameter(&format!("Attributes Reason: {KEY} names no key")));
+    let most = state.quotas().topics;
+    if state.topic_count() >= most {
+        return Err(AwsError::new(
+            403,
+            "TopicLimitExceeded",
+            format!("The account has {most} topics already"),
+        ));
     }
-    // An attribute that the caller leaves out is not compared.
-    if state.has_topic(&arn) && key.is_some() && key != state.key_of(&arn) {
-        return Err(invalid_parameter("Attributes Reason: Topic already exists with different attributes"));
-    }
-    if !state.has_topic(&arn) {
-        ensure_topic(state, &arn, key)?;
-    }
+    state.add_topic(&arn, wanted, now)?;
     Ok(json!({ "TopicArn": arn }))
+}
+
+fn topic_settings(wish: CreateTopic) -> Result<TopicSettings, AwsError> {
+    let mut settings = TopicSettings::default();
+    for (name, value) in wish.attributes {
+        match name.as_str() {
+            KEY if value.is_empty() => {
+                return Err(invalid_parameter(&format!("Attributes Reason: {KEY} names no key")));
+            }
+            KEY => settings.key = Some(value),
+            DISPLAY_NAME if value.chars().count() > MOST_DISPLAY_NAME_CHARS => {
+                return Err(invalid_parameter(&format!(
+                    "Attributes Reason: {DISPLAY_NAME} has more than {MOST_DISPLAY_NAME_CHARS} characters"
+                )));
+            }
+            DISPLAY_NAME => settings.display_name = Some(value),
+            _ => {
+                return Err(invalid_parameter(&format!(
+                    "Attributes Reason: {name} is not supported, the local SNS supports {KEY} and {DISPLAY_NAME}"
+                )));
+            }
+        }
+    }
+    settings.tags = wish.tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
+    Ok(settings)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct DeleteTopic {
+    topic_arn: String,
+}
+
+/// "This action is idempotent, so deleting a topic that does not exist does not result in an error" (SNS API
+/// reference, `DeleteTopic`).
+fn delete_topic(state: &mut SnsState, topic: &DeleteTopic) -> Result<Value, AwsError> {
+    state.delete_topic(&topic.topic_arn)?;
+    Ok(json!({}))
 }
 
 /// Creates the topic unless it exists, and gives it this key.
@@ -79,6 +138,11 @@ pub(super) fn ensure_topic(state: &mut SnsState, arn: &str, key: Option<&str>) -
     let name = arn
         .strip_prefix(&prefix)
         .ok_or_else(|| invalid_parameter(&format!("TopicArn Reason: {arn} does not start with {prefix}")))?;
+    topic_arn(name)?;
+    Ok(state.ensure_own_topic(arn, key)?)
+}
+
+fn topic_arn(name: &str) -> Result<String, AwsError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > 256 || !name.chars().all(allowed) {
         return Err(invalid_parameter(&format!(
@@ -86,7 +150,7 @@ pub(super) fn ensure_topic(state: &mut SnsState, arn: &str, key: Option<&str>) -
              (the local SNS has no FIFO topics)"
         )));
     }
-    Ok(state.add_topic(arn, key)?)
+    Ok(ACCOUNT.arn("sns", name))
 }
 
 #[derive(Deserialize)]
@@ -113,7 +177,7 @@ fn subscribe(state: &mut SnsState, wish: Subscribe, now: OffsetDateTime) -> Resu
         return Err(invalid_parameter("Email address"));
     }
     let Policies { filter: policy, redrive } = policies(wish.attributes)?;
-    topic_exists(state, &wish.topic_arn)?;
+    topic_exists(state, &wish.topic_arn, now)?;
 
     let existing =
         state.of_topic(&wish.topic_arn, seconds).find(|one| one.endpoint == wish.endpoint).cloned();
@@ -140,14 +204,32 @@ fn subscribe(state: &mut SnsState, wish: Subscribe, now: OffsetDateTime) -> Resu
                 let on_topic = state.of_topic(&wish.topic_arn, seconds).filter(filtered).count();
                 within_limits(state.limits(), on_topic, state.live(seconds).filter(filtered).count())?;
             }
-            let made = state.subscribe(&wish.topic_arn, &wish.endpoint, policy, redrive, seconds)?;
-            state.deliver(confirmation_mail(&made, now))?;
-            made
+            make_subscription(state, &wish.topic_arn, &wish.endpoint, policy, redrive, now)?
         }
     };
     let arn =
         if subscription.confirmed || wish.return_subscription_arn { &subscription.arn } else { PENDING };
     Ok(json!({ "SubscriptionArn": arn }))
+}
+
+/// Adds a pending subscription and mails its confirmation.
+pub(super) fn make_subscription(
+    state: &mut SnsState,
+    topic_arn: &str,
+    endpoint: &str,
+    policy: Option<FilterPolicy>,
+    redrive: Option<String>,
+    now: OffsetDateTime,
+) -> Result<TopicSubscription, AwsError> {
+    let seconds = now.unix_timestamp();
+    let most = state.quotas().pending_subscriptions;
+    if state.live(seconds).filter(|one| !one.confirmed).count() >= most {
+        let message = format!("The account has {most} pending subscriptions already");
+        return Err(AwsError::new(403, "SubscriptionLimitExceeded", message));
+    }
+    let made = state.subscribe(topic_arn, endpoint, policy, redrive, seconds)?;
+    state.deliver(confirmation_mail(&made, now))?;
+    Ok(made)
 }
 
 /// What the attributes of a subscription say.
@@ -163,10 +245,7 @@ fn policies(attributes: BTreeMap<String, String>) -> Result<Policies, AwsError> 
     for (name, value) in attributes {
         match (name.as_str(), value.as_str()) {
             ("FilterPolicy", _) => {
-                let parsed = FilterPolicy::try_from(value).map_err(|reason| {
-                    invalid_parameter(&format!("Attributes Reason: FilterPolicy: {reason}"))
-                })?;
-                policies.filter = Some(parsed);
+                policies.filter = Some(FilterPolicy::try_from(value).map_err(|reason| bad_filter(&reason))?);
             }
             ("RedrivePolicy", policy) => policies.redrive = Some(dead_letters(policy)?),
             ("FilterPolicyScope", "MessageAttributes") => {}
@@ -179,6 +258,10 @@ fn policies(attributes: BTreeMap<String, String>) -> Result<Policies, AwsError> 
         }
     }
     Ok(policies)
+}
+
+pub(super) fn bad_filter(reason: &str) -> AwsError {
+    invalid_parameter(&format!("Attributes Reason: FilterPolicy: {reason}"))
 }
 
 #[derive(Deserialize)]
@@ -216,6 +299,29 @@ fn within_limits(limits: Limits, on_topic: usize, in_account: usize) -> Result<(
     Ok(())
 }
 
+/// What comes before the topic, and before the token, in a confirmation mail.
+const CONFIRM: &str = "aws sns confirm-subscription --topic-arn ";
+const TOKEN: &str = " --token ";
+
+/// What a confirmation mail asks for: in place of the link of a real one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailedConfirmation {
+    /// The address that was asked.
+    pub to: String,
+    /// The ARN of the topic that it was asked to confirm.
+    pub topic_arn: String,
+    /// What confirms the subscription.
+    pub token: String,
+}
+
+impl MailedConfirmation {
+    pub(super) fn of(mail: &DeliveredMail) -> Option<Self> {
+        let (_, command) = mail.body.split_once(CONFIRM)?;
+        let (topic_arn, token) = command.trim_end().split_once(TOKEN)?;
+        Some(Self { to: mail.to.clone(), topic_arn: topic_arn.to_owned(), token: token.to_owned() })
+    }
+}
+
 fn confirmation_mail(subscription: &TopicSubscription, now: OffsetDateTime) -> DeliveredMail {
     let TopicSubscription { topic_arn, token, .. } = subscription;
     DeliveredMail {
@@ -225,7 +331,7 @@ fn confirmation_mail(subscription: &TopicSubscription, now: OffsetDateTime) -> D
         body: format!(
             "You have chosen to subscribe to the topic:\n{topic_arn}\n\n\
              To confirm this subscription: POST /local/mailbox/confirm-all, which confirms every pending one, or\n\
-             aws sns confirm-subscription --topic-arn {topic_arn} --token {token}\n"
+             {CONFIRM}{topic_arn}{TOKEN}{token}\n"
         ),
         order_id: None,
         status: None,
@@ -301,7 +407,7 @@ struct Confirm {
 }
 
 fn confirm(state: &mut SnsState, wish: &Confirm, now: OffsetDateTime) -> Result<Value, AwsError> {
-    topic_exists(state, &wish.topic_arn)?;
+    topic_exists(state, &wish.topic_arn, now)?;
     let mut of_topic = state.of_topic(&wish.topic_arn, now.unix_timestamp());
     let Some(subscription) = of_topic.find(|one| one.token == wish.token) else {
         return Err(invalid_parameter("Token"));
@@ -344,24 +450,34 @@ fn publish(state: &mut SnsState, message: &Publish, now: OffsetDateTime) -> Resu
             "Message too long: {size} bytes, at most {MAX_MESSAGE_BYTES}"
         )));
     }
-    topic_exists(state, &message.topic_arn)?;
+    topic_exists(state, &message.topic_arn, now)?;
 
     let reaches = |one: &&TopicSubscription| {
         one.confirmed && one.filter_policy.as_ref().is_none_or(|policy| policy.matches(&attributes))
     };
-    let to: Vec<String> = state
+    let to: Vec<(String, String)> = state
         .of_topic(&message.topic_arn, now.unix_timestamp())
         .filter(reaches)
-        .map(|one| one.endpoint.clone())
+        .map(|one| (one.arn.clone(), one.endpoint.clone()))
         .collect();
-    for to in to {
-        state.deliver(DeliveredMail {
+    for (subscription_arn, to) in to {
+        let mail = DeliveredMail {
             kind: MailKind::OrderStatus,
             to,
             subject: message.subject.clone().unwrap_or_else(|| "AWS Notification Message".to_owned()),
             body: message.message.clone(),
             order_id: attributes.get("order_id").cloned(),
             status: attributes.get("status").cloned(),
+            at: timestamp(now),
+        };
+        state.deliver_to(&subscription_arn, mail, now)?;
+    }
+    if state.is_own(&message.topic_arn) {
+        let text = &message.message;
+        state.feed_mut().push(FeedItem {
+            topic: message.topic_arn.clone(),
+            message: serde_json::from_str(text).unwrap_or_else(|_text| Value::from(text.as_str())),
+            attributes,
             at: timestamp(now),
         })?;
     }
@@ -398,8 +514,8 @@ fn message_attributes(message: &Publish) -> Result<BTreeMap<String, String>, Aws
     Ok(attributes)
 }
 
-fn topic_exists(state: &SnsState, arn: &str) -> Result<(), AwsError> {
-    if state.has_topic(arn) { Ok(()) } else { Err(not_found("Topic")) }
+fn topic_exists(state: &mut SnsState, arn: &str, now: OffsetDateTime) -> Result<(), AwsError> {
+    if state.finds_topic(arn, now) { Ok(()) } else { Err(not_found("Topic")) }
 }
 
 /// Parameters that an action does not have are refused with those it has.

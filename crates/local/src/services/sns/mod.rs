@@ -7,20 +7,36 @@
 //! | `actions` | the API: each action's parameters, checks and effect |
 //! | `state` | topics and subscriptions, in memory and in the [`Store`] |
 //! | `filter` | filter policies |
+//! | `quotas` | the account's quotas, and the faults that a test plants |
+//! | `declared` | the subscriptions that the template declares |
+//! | `feed` | what was published to the template's own topics |
 
 mod actions;
+mod declared;
+mod feed;
 mod filter;
+mod quotas;
 mod state;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::state::SnsState;
-pub use self::{filter::FilterPolicy, state::TopicSubscription};
-use crate::ground::{AwsError, Mailbox, StackClock, Store, StoreError};
+pub use self::{
+    actions::MailedConfirmation,
+    declared::DeclaredSubscription,
+    feed::FeedItem,
+    filter::FilterPolicy,
+    quotas::{NewTopicDelay, Quotas},
+    state::TopicSubscription,
+};
+use crate::ground::{AwsError, MailKind, Mailbox, StackClock, Store, StoreError};
 
 /// The most subscriptions with a filter policy on one topic, as on AWS.
 pub const FILTER_POLICIES_PER_TOPIC: usize = 200;
@@ -69,12 +85,65 @@ impl Sns {
         actions::call(&mut self.state(), action, parameters, now)
     }
 
-    /// Creates the topic with this ARN unless it exists, and gives it this key.
+    /// Creates the template's topic with this ARN unless it exists, and gives it this key. Quotas and planted delays do
+    /// not touch it.
     ///
     /// # Errors
     /// `InvalidParameter` when it is not the ARN of a standard topic in the stack's account and region.
     pub fn ensure_topic(&self, arn: &str, key: Option<&str>) -> Result<(), AwsError> {
         actions::ensure_topic(&mut self.state(), arn, key)
+    }
+
+    /// Makes the subscriptions that the template declares, by logical id, and ends those that it no longer does.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for a filter policy that is not supported, `NotFound` for a topic that is not there.
+    pub fn declare(&self, declared: &BTreeMap<String, DeclaredSubscription>) -> Result<(), AwsError> {
+        let now = self.clock.now();
+        declared::declare(&mut self.state(), declared, now)
+    }
+
+    /// What every confirmation mail that was ever delivered holds, oldest first.
+    pub fn confirmations(&self) -> Vec<MailedConfirmation> {
+        let mails = self.state().mailbox().mails(Some(MailKind::SubscriptionConfirmation), None);
+        mails.iter().filter_map(MailedConfirmation::of).collect()
+    }
+
+    /// Clicks the link with this token in a confirmation mail. Answers the subscription's ARN.
+    ///
+    /// # Errors
+    /// Those of `ConfirmSubscription`: `NotFound` when the topic is gone, `InvalidParameter` when the subscription is
+    /// gone or the token was never mailed.
+    pub fn click(&self, token: &str) -> Result<String, AwsError> {
+        let mailed = self.confirmations().into_iter().find(|mailed| mailed.token == token);
+        let mailed = mailed.ok_or_else(|| invalid_parameter("Token"))?;
+        let confirmed =
+            self.call("ConfirmSubscription", &json!({ "TopicArn": mailed.topic_arn, "Token": token }))?;
+        Ok(confirmed["SubscriptionArn"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Clicks the link at the foot of a mail that was delivered to this subscription, which needs no sign-in. The mail
+    /// with which AWS offers to undo that is not sent here.
+    ///
+    /// # Errors
+    /// Those of `Unsubscribe`: `InvalidParameter` while the subscription is pending again.
+    pub fn unsubscribe_by_link(&self, subscription_arn: &str) -> Result<(), AwsError> {
+        self.call("Unsubscribe", &json!({ "SubscriptionArn": subscription_arn })).map(drop)
+    }
+
+    /// The last messages that were published to the template's own topics, newest last.
+    pub fn feed(&self) -> Vec<FeedItem> {
+        self.state().feed().items().cloned().collect()
+    }
+
+    /// Sets other quotas than those of AWS, from now until the stack ends. What there is stays.
+    pub fn set_quotas(&self, quotas: Quotas) {
+        self.state().set_quotas(quotas);
+    }
+
+    /// Hides each topic that is made from now on for a while; `None` stops that.
+    pub fn delay_new_topics(&self, delay: Option<NewTopicDelay>) {
+        self.state().delay_new_topics(delay);
     }
 
     /// Clicks the link in every confirmation mail that is still good. Answers how many subscriptions that
@@ -89,12 +158,12 @@ impl Sns {
         self.state().set_limits(limits);
     }
 
-    /// The ARN of every topic.
+    /// The ARN of every topic, hidden ones too.
     pub fn topics(&self) -> Vec<String> {
         self.state().topics().map(str::to_owned).collect()
     }
 
-    /// Every subscription, by topic and in the order they were made.
+    /// Every subscription, by topic and in the order they were made. Pending ones of a deleted topic are among them.
     pub fn subscriptions(&self) -> Vec<TopicSubscription> {
         let now = self.clock.unix_seconds();
         self.state().live(now).cloned().collect()

@@ -1,5 +1,10 @@
 //! The rules of the local SNS, through its JSON form.
 
+mod declared;
+mod feed;
+mod quotas;
+mod topics;
+
 use std::{sync::Arc, time::Duration};
 
 use dynoxide::Database;
