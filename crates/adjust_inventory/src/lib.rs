@@ -46,8 +46,10 @@ impl AdjustInventory {
     async fn describe(&self, request: &Request) -> Result<Response, Error> {
         let mut body = request.body()?;
         let (name, unit_price) = (body.text::<Name>("name"), body.unit_price("unit_price"));
-        let (sku, name, unit_price) = body.finish((sku(request)?, name, unit_price))?;
-        let (stock, new) = self.stocks.describe(&Product { sku, name, unit_price }).await?;
+        let max_per_order = body.optional_integer("max_per_order");
+        let (sku, name, unit_price, max_per_order) =
+            body.finish((sku(request)?, name, unit_price, max_per_order))?;
+        let (stock, new) = self.stocks.describe(&Product { sku, name, unit_price, max_per_order }).await?;
         let status = if new { 201 } else { 200 };
         let response = Response::json(status, &stock)?;
         Ok(if new { response.header("location", location(&stock)) } else { response })

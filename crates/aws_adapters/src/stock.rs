@@ -148,7 +148,7 @@ impl Stocks {
         Ok(Page { items, next })
     }
 
-    /// Lists a product, with nothing available, or changes its name and price. Says whether it is new.
+    /// Lists a product, with nothing available, or changes its name, price and limit. Says whether it is new.
     pub async fn describe(&self, product: &Product) -> Result<(Stock, bool), Error> {
         const DOING: &str = "describing a product";
         let new = Stock { product: product.clone(), available: 0, reserved: 0 };
@@ -172,12 +172,15 @@ impl Stocks {
             },
         }
         let price = serde_dynamo::to_attribute_value(product.unit_price).map_err(unreadable(DOING))?;
-        let changed = self
-            .client
-            .update_item()
-            .table_name(&self.table)
+        let update = self.client.update_item().table_name(&self.table);
+        let update = match product.max_per_order {
+            Some(most) => update
+                .update_expression("SET #name = :name, unit_price = :price, max_per_order = :most")
+                .expression_attribute_values(":most", AttributeValue::N(most.get().to_string())),
+            None => update.update_expression("SET #name = :name, unit_price = :price REMOVE max_per_order"),
+        };
+        let changed = update
             .set_key(Some(key(&product.sku, STOCK)))
-            .update_expression("SET #name = :name, unit_price = :price")
             .condition_expression("attribute_exists(sku)")
             .expression_attribute_names("#name", "name")
             .expression_attribute_values(":name", AttributeValue::S(product.name.as_str().to_owned()))

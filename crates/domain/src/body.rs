@@ -77,6 +77,11 @@ impl Body {
         self.named(field, T::try_from(value.as_i64().unwrap_or(i64::MAX)))
     }
 
+    /// An integer that makes a `T`, and may be left out.
+    pub fn optional_integer<T: TryFrom<i64, Error = Error>>(&mut self, field: &str) -> Field<Option<T>> {
+        if self.object.contains_key(field) { self.integer(field).map(Some) } else { Ok(None) }
+    }
+
     /// A unit price, `{amount, currency}`.
     pub fn unit_price(&mut self, field: &str) -> Field<UnitPrice> {
         let value = self.required(field)?;

@@ -26,7 +26,7 @@ pub use line::{MAX_LINES, MAX_QUANTITY, PricedLine, Quantity, RequestedLine, Sho
 pub use mail::Mail;
 pub use money::{Currency, MAX_UNIT_PRICE, Money, UnitPrice};
 pub use order::{Actor, HistoryEntry, Order, Placement, Status, StockEffect};
-pub use quote::{Quote, Quoted, Refusal, quote};
+pub use quote::{OrderLimit, Quote, Quoted, Refusal, quote};
 pub use request::{OrderRequest, lines_expected};
 pub use stock::{Adjustment, Delta, MAX_AVAILABLE, MAX_DELTA, Movement, Product, Stock};
 pub use text::{EmailAddress, IdempotencyKey, Name, Reason, Reference};

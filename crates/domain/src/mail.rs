@@ -118,6 +118,7 @@ mod tests {
                         .unwrap()
                         .try_into()
                         .unwrap(),
+                    max_per_order: None,
                 },
                 available: 9,
                 reserved: 0,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Money, OrderRequest, PricedLine, Shortage, Sku, Stock};
+use crate::{Error, Money, OrderRequest, PricedLine, Product, Quantity, RequestedLine, Shortage, Sku, Stock};
 
 /// Priced lines. With shortages the order can only be rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,11 @@ pub enum Refusal {
         /// The codes.
         currencies: Vec<String>,
     },
+    /// Some lines hold more units than one order may hold of their product.
+    AboveMaxPerOrder {
+        /// The products, in SKU order.
+        limits: Vec<OrderLimit>,
+    },
     /// The total is not the one that the customer saw.
     PriceChanged {
         /// What the customer expected.
@@ -50,6 +55,15 @@ pub enum Refusal {
     },
     /// The caller has no user row.
     UserNotRegistered,
+}
+
+/// The most units of a product that one order may hold, as its admin set it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLimit {
+    /// The product.
+    pub sku: Sku,
+    /// The most units.
+    pub max_per_order: Quantity,
 }
 
 /// Prices a request. `stock` holds the rows of those of the SKUs that exist.
@@ -78,6 +92,11 @@ pub fn quote(request: &OrderRequest, stock: &[Stock]) -> Result<Quote, Error> {
         let currencies = currencies.into_iter().map(str::to_owned).collect();
         return Ok(Quote::Refused(Refusal::MixedCurrencies { currencies }));
     }
+    let limits: Vec<OrderLimit> =
+        priced.iter().filter_map(|(line, product)| exceeded(line, product)).collect();
+    if !limits.is_empty() {
+        return Ok(Quote::Refused(Refusal::AboveMaxPerOrder { limits }));
+    }
     let Some(currency) = priced.first().map(|(_, product)| product.unit_price.money().currency()) else {
         return Err(Error::Invalid(vec![crate::InvalidField::new("lines", "must hold at least one line")]));
     };
@@ -103,10 +122,16 @@ pub fn quote(request: &OrderRequest, stock: &[Stock]) -> Result<Quote, Error> {
     })
 }
 
+/// The limit that a line exceeds.
+fn exceeded(line: &RequestedLine, product: &Product) -> Option<OrderLimit> {
+    let max_per_order = product.max_per_order.filter(|max| line.quantity > *max)?;
+    Some(OrderLimit { sku: line.sku.clone(), max_per_order })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Currency, Name, Product, Quantity, RequestedLine};
+    use crate::{Currency, Name};
 
     fn stock(sku: &str, price: u64, currency: &str, available: u64) -> Stock {
         let money = Money::new(price, Currency::try_from(currency.to_owned()).unwrap()).unwrap();
@@ -115,6 +140,7 @@ mod tests {
                 sku: Sku::try_from(sku.to_owned()).unwrap(),
                 name: Name::try_from(format!("The {sku}")).unwrap(),
                 unit_price: money.try_into().unwrap(),
+                max_per_order: None,
             },
             available,
             reserved: 0,
@@ -160,6 +186,23 @@ mod tests {
         assert!(
             matches!(of(&[("A", 1)]), Quote::Refused(Refusal::PriceChanged { quoted, .. }) if quoted == eur(250))
         );
+    }
+
+    #[test]
+    fn a_line_above_its_products_limit_is_refused_with_every_other_one() {
+        let mut shop = [stock("A", 250, "EUR", 9), stock("B", 99, "EUR", 9), stock("C", 99, "EUR", 9)];
+        for (row, limit) in shop.iter_mut().zip([2, 3, 4]) {
+            row.product.max_per_order = Some(Quantity::try_from(limit).unwrap());
+        }
+        let Quote::Refused(Refusal::AboveMaxPerOrder { limits }) =
+            quote(&request(&[("A", 3), ("B", 3), ("C", 5)], None), &shop).unwrap()
+        else {
+            panic!()
+        };
+        let limits: Vec<_> =
+            limits.iter().map(|limit| (limit.sku.as_str(), limit.max_per_order.get())).collect();
+        assert_eq!(limits, [("A", 2), ("C", 4)]);
+        assert!(matches!(quote(&request(&[("A", 2)], None), &shop), Ok(Quote::Priced(_))));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Fingerprint, InvalidField, MovementId, Name, Reason, Sku, Timestamp, UnitPrice, UserId};
+use crate::{
+    Error, Fingerprint, InvalidField, MovementId, Name, Quantity, Reason, Sku, Timestamp, UnitPrice, UserId,
+};
 
 /// The most units of one SKU that may be available.
 pub const MAX_AVAILABLE: u64 = 1_000_000_000;
@@ -19,6 +21,9 @@ pub struct Product {
     pub name: Name,
     /// What one costs.
     pub unit_price: UnitPrice,
+    /// The most units that one order may hold; no limit of its own without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_per_order: Option<Quantity>,
 }
 
 /// A product and how many of it there are. On hand = available + reserved; neither is ever negative.

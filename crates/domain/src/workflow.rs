@@ -286,6 +286,12 @@ mod tests {
             Refusal::UserNotRegistered,
             Refusal::UnknownSku { skus: vec!["TEA-1".to_owned().try_into().unwrap()] },
             Refusal::MixedCurrencies { currencies: vec!["EUR".into(), "USD".into()] },
+            Refusal::AboveMaxPerOrder {
+                limits: vec![crate::OrderLimit {
+                    sku: "TEA-1".to_owned().try_into().unwrap(),
+                    max_per_order: 2.try_into().unwrap(),
+                }],
+            },
             Refusal::PriceChanged { expected: eur(1), quoted: eur(2) },
         ] {
             let (checked, outcome) = (Checked::Refused(refusal.clone()), Outcome::Refused(refusal));

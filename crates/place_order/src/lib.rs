@@ -12,7 +12,7 @@ use domain::{
 };
 use lambda_shell::{Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault, trace_header};
 
-use crate::request::read;
+use crate::request::{above_limit, read};
 
 /// The function behind `POST /orders`.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Door for PlaceOrder {
         let ran = self.workflow.run(&command, trace_header()).await;
         lambda_shell::time(self.clock.now().since(asked));
         match ran {
-            Ok(outcome) => self.answer(outcome, order_id, &fingerprint).await,
+            Ok(outcome) => self.answer(outcome, &request, order_id, &fingerprint).await,
             Err(unknown @ Error::Unavailable { .. }) => self.recover(order_id, &fingerprint, unknown).await,
             Err(certain) => Err(certain),
         }
@@ -64,6 +64,7 @@ impl PlaceOrder {
     async fn answer(
         &self,
         outcome: Outcome,
+        request: &Request,
         order_id: OrderId,
         fingerprint: &Fingerprint,
     ) -> Result<Response, Error> {
@@ -82,6 +83,9 @@ impl PlaceOrder {
             Outcome::Refused(Refusal::MixedCurrencies { currencies }) => {
                 let reason = format!("are priced in {}: an order has one currency", currencies.join(" and "));
                 Error::Invalid(vec![InvalidField::new("lines", reason)])
+            }
+            Outcome::Refused(Refusal::AboveMaxPerOrder { limits }) => {
+                Error::Invalid(limits.iter().flat_map(|limit| above_limit(request, limit)).collect())
             }
             Outcome::Refused(Refusal::PriceChanged { expected, quoted }) => {
                 Error::PriceChanged { expected, quoted }

@@ -1,8 +1,8 @@
 //! What `POST /orders` takes: `{lines: [{sku, quantity}], reference?, expected_total?}` and an `Idempotency-Key`.
 
 use domain::{
-    Body, Error, Field, IdempotencyKey, MAX_LINES, OrderRequest, Quantity, RequestedLine, Sku, field,
-    lines_expected,
+    Body, Error, Field, IdempotencyKey, InvalidField, MAX_LINES, OrderLimit, OrderRequest, Quantity,
+    RequestedLine, Sku, field, lines_expected,
 };
 use lambda_shell::Request;
 use serde_json::Value;
@@ -61,4 +61,17 @@ fn line_of(index: usize, line: Value) -> Field<RequestedLine> {
     let (sku, quantity) = (line.text::<Sku>("sku"), line.integer::<Quantity>("quantity"));
     let (sku, quantity) = line.read((sku, quantity))?;
     Ok(RequestedLine { sku, quantity })
+}
+
+/// The faults of a request that holds more of a product than one order may: each line of that product, by its place in
+/// the body. The body is read again for it, since only a refusal needs the places.
+pub(crate) fn above_limit(request: &Request, limit: &OrderLimit) -> Vec<InvalidField> {
+    let OrderLimit { sku, max_per_order } = limit;
+    let Ok(Ok(Value::Array(lines))) = request.body().map(|mut body| body.required("lines")) else {
+        return Vec::new();
+    };
+    let of_product = |line: &Value| line["sku"] == sku.as_str();
+    let places = lines.iter().enumerate().filter(|(_, line)| of_product(line));
+    let reason = format!("is too much: one order may hold {} units of {sku}", max_per_order.get());
+    places.map(|(at, _)| InvalidField::new(format!("lines[{at}].quantity"), reason.clone())).collect()
 }

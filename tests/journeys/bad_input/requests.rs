@@ -99,6 +99,11 @@ async fn a_product_that_breaks_a_rule_is_not_listed() {
     for price in [json!(null), json!(450), json!("4.50 EUR"), json!([450, "EUR"])] {
         cases.push((json!({ "name": "Chai", "unit_price": price }), invalid(of_price)));
     }
+    for most in [json!(0), json!(1_001), json!(-1), json!(1.5), json!("5"), json!(null)] {
+        let mut limited = product(json!(450), json!("EUR"));
+        limited["max_per_order"] = most;
+        cases.push((limited, invalid(&["max_per_order"])));
+    }
     cases.extend([
         (json!({}), invalid(&["name", "unit_price"])),
         (
