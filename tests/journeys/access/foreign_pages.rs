@@ -31,11 +31,12 @@ const CONTENT_TYPES: [&str; 3] =
     ["application/json", "application/x-www-form-urlencoded", "text/plain;charset=UTF-8"];
 
 /// Every local route, with a body that it takes.
-const LOCAL_ROUTES: [(&str, &str); 4] = [
+const LOCAL_ROUTES: [(&str, &str); 5] = [
     ("POST /local/token", r#"{"email": "eve@example.com", "groups": ["admin"]}"#),
     ("GET /local/mailbox", ""),
     ("POST /local/mailbox/confirm-all", ""),
     ("GET /local/executions", ""),
+    ("GET /local/feed", ""),
 ];
 
 /// A stack on two real ports, as the program serves it.
