@@ -8,7 +8,7 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Write as _},
     iter,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
@@ -17,6 +17,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use local::{
     ground::{ACCOUNT, StackClock},
+    http::port_guard::{HostName, PortGuard},
     stack::{Options, Stack, parameters},
 };
 use sam_template::Template;
@@ -50,6 +51,9 @@ struct Flags {
     /// The address to listen on. Keep it on this machine: there is no TLS.
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
+    /// One more name of this machine for the local routes and the AWS port. Repeat the flag to give several.
+    #[arg(long)]
+    allow_host: Vec<HostName>,
     /// The folder of the data file. The data survives a restart.
     #[arg(long, default_value = ".orderflow")]
     data_dir: PathBuf,
@@ -125,19 +129,21 @@ async fn run(flags: Flags, started: Instant) -> Result<(), BoxError> {
         Stack::start(&template, Options { file: file.clone(), clock: StackClock::system(), seed: None })
             .await?;
     stack.start_schedules();
-    let router = stack.router();
     let admin = stack.cognito().map(demo::ensure_admin).transpose()?.unwrap_or(false);
     if !flags.no_demo {
-        demo::stock_catalog(&router).await?;
+        demo::stock_catalog(&stack.router()).await?;
     }
     let api_address = api.local_addr()?;
     let aws_address = aws.as_ref().map(TcpListener::local_addr).transpose()?;
+    // The bound ports: a flag may have said 0.
+    let ports = [Some(api_address), aws_address].into_iter().flatten().map(|address| address.port());
+    let guard = PortGuard::new(flags.allow_host, ports);
     if let Some(aws) = aws {
-        tokio::spawn(axum::serve(aws, stack.aws_router()).into_future());
+        tokio::spawn(axum::serve(aws, stack.aws_port(&guard)).into_future());
     }
     let ready_ms = started.elapsed().as_millis();
-    print_welcome(api_address, aws_address, file.as_deref(), admin, ready_ms)?;
-    axum::serve(api, router).with_graceful_shutdown(ctrl_c_pressed()).await?;
+    print_welcome(api_address, aws_address, &guard, file.as_deref(), admin, ready_ms)?;
+    axum::serve(api, stack.api_port(&guard)).with_graceful_shutdown(ctrl_c_pressed()).await?;
     Ok(())
 }
 
@@ -200,26 +206,63 @@ async fn ctrl_c_pressed() {
     let _unavailable = tokio::signal::ctrl_c().await;
 }
 
+/// The address for clients of this machine. Of a listener on every address it is the loopback address.
+fn client_address(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    SocketAddr::new(ip, listener.port())
+}
+
 fn print_welcome(
     api: SocketAddr,
     aws: Option<SocketAddr>,
+    guard: &PortGuard,
     file: Option<&Path>,
     admin: bool,
     ready_ms: u128,
 ) -> io::Result<()> {
+    let api = client_address(api);
     let url = format!("http://{api}");
     let kept = file.map_or_else(|| "in memory".to_owned(), |file| file.display().to_string());
-    let aws = aws.map_or_else(|| "off".to_owned(), |aws| format!("http://{aws}"));
+    let aws = aws.map_or_else(|| "off".to_owned(), |aws| format!("http://{}", client_address(aws)));
     let mut out = io::stdout().lock();
     writeln!(out, "Orderflow is ready after {ready_ms} ms.\n\n  API   {url}\n  AWS   {aws}\n  data  {kept}")?;
     if admin {
         writeln!(out, "  admin {}, password {}", demo::ADMIN.0, demo::ADMIN.1)?;
     }
     writeln!(out)?;
+    if let Ok(name) = api.ip().to_string().parse::<HostName>()
+        && !guard.allows(&name)
+    {
+        writeln!(
+            out,
+            "The routes under /local and the AWS port refuse the host {name}: add --allow-host {name}\n"
+        )?;
+    }
     writeln!(out, "Try it, in another terminal:\n")?;
     for line in demo::commands(&url) {
         writeln!(out, "{line}")?;
     }
     writeln!(out, "\nEvery run of the workflow, state by state: {url}/local/executions\nStop with Ctrl-C.")?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_welcome_names_an_address_that_a_client_can_use() {
+        for (listener, named) in [
+            ("0.0.0.0:3000", "127.0.0.1:3000"),
+            ("[::]:3000", "[::1]:3000"),
+            ("127.0.0.1:1", "127.0.0.1:1"),
+            ("192.168.1.7:3000", "192.168.1.7:3000"),
+        ] {
+            assert_eq!(client_address(listener.parse().unwrap()).to_string(), named);
+        }
+    }
 }

@@ -21,6 +21,7 @@ use crate::{
     http::{
         gateway::{self, InvokeFailure, Invoker},
         local_routes,
+        port_guard::PortGuard,
     },
     services::{
         cognito::Cognito,
@@ -105,7 +106,8 @@ pub struct Stack {
     cognito: Option<Arc<Cognito>>,
     tokens: Arc<Tokens>,
     clock: StackClock,
-    router: Router,
+    api: Router,
+    local_routes: Router,
     schedules: Arc<[Schedule]>,
 }
 
@@ -151,8 +153,8 @@ impl Stack {
             functions.deploy(function, &config).await.map_err(failed)?;
         }
         aws.deploy(functions);
-        let router =
-            api_router(template, &tokens, &aws, &clock).merge(local_router(&tokens, &mailbox, &sns, &aws));
+        let api = api_router(template, &tokens, &aws, &clock);
+        let local_routes = local_router(&tokens, &mailbox, &sns, &aws);
         Ok(Self {
             aws,
             mailbox,
@@ -160,19 +162,30 @@ impl Stack {
             cognito,
             tokens,
             clock,
-            router,
+            api,
+            local_routes,
             schedules: template.schedules.clone().into(),
         })
     }
 
-    /// The HTTP service: the API and the routes under `/local`.
+    /// The HTTP service for callers in this process: the API and the routes under `/local`.
     pub fn router(&self) -> Router {
-        self.router.clone()
+        self.api.clone().merge(self.local_routes.clone())
     }
 
-    /// The HTTP service for AWS calls, from `aws --endpoint-url` and from functions in other processes.
+    /// The HTTP service for AWS calls from this process.
     pub fn aws_router(&self) -> Router {
         Router::new().fallback(aws_call).with_state(Arc::clone(&self.aws))
+    }
+
+    /// The HTTP service for the API's port. Web pages reach a port, so the guard protects the routes under `/local`.
+    pub fn api_port(&self, guard: &PortGuard) -> Router {
+        self.api.clone().merge(guard.local_routes(self.local_routes.clone()))
+    }
+
+    /// The HTTP service for the AWS port, behind the guard: for `aws --endpoint-url` and functions in other processes.
+    pub fn aws_port(&self, guard: &PortGuard) -> Router {
+        guard.aws_port(self.aws_router())
     }
 
     /// Runs every scheduled function once, now, and returns how each invocation ended.

@@ -4,4 +4,5 @@
 mod accounts;
 mod browsers;
 mod doors;
+mod foreign_pages;
 mod tokens;

@@ -25,9 +25,17 @@ fn help_lists_every_flag() {
     let help = command().arg("--help").output().expect("orderflow runs");
     assert!(help.status.success());
     let help = String::from_utf8(help.stdout).expect("text");
-    for flag in
-        ["--port", "--aws-port", "--host", "--data-dir", "--ephemeral", "--template", "--parameter", "--help"]
-    {
+    for flag in [
+        "--port",
+        "--aws-port",
+        "--host",
+        "--allow-host",
+        "--data-dir",
+        "--ephemeral",
+        "--template",
+        "--parameter",
+        "--help",
+    ] {
         assert!(
             help.lines().any(
                 |line| line.trim_start().contains(&format!("{flag} ")) || line.trim_end().ends_with(flag)

@@ -12,6 +12,7 @@ use http::Request;
 use local::{
     aws::{Call, Fault},
     ground::StackClock,
+    http::port_guard::PortGuard,
 };
 use sam_template::FunctionResource;
 use serde_json::{Value, json};
@@ -45,7 +46,8 @@ impl Cloud {
         let stack = start(&TEMPLATE, None, clock).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let aws = listener.local_addr().expect("its address");
-        tokio::spawn(axum::serve(listener, stack.aws_router()).into_future());
+        let guard = PortGuard::new([], [aws.port()]);
+        tokio::spawn(axum::serve(listener, stack.aws_port(&guard)).into_future());
         Self { shop: Shop::on(stack), aws }
     }
 

@@ -3,7 +3,7 @@
 //! operation instead, because callers make them before they have credentials. Nothing here verifies a signature.
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::query;
@@ -213,6 +213,10 @@ fn unsigned(request: &Request<Bytes>) -> Option<(&'static str, &'static str)> {
 }
 
 fn invocation(request: &Request<Bytes>) -> Option<Operation> {
+    // An image's address makes a browser send a GET without an Origin.
+    if request.method() != Method::POST {
+        return None;
+    }
     let function = request.uri().path().strip_prefix(INVOCATIONS)?.strip_suffix("/invocations")?;
     let function = percent_encoding::percent_decode_str(function).decode_utf8().ok()?.into_owned();
     let payload = String::from_utf8(request.body().to_vec()).ok()?;
