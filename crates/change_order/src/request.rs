@@ -3,9 +3,6 @@
 use domain::{Error, Reason, Status};
 use lambda_shell::Request;
 
-/// The statuses that a person may ask for; the others are the workflow's own.
-const BY_REQUEST: [Status; 3] = [Status::Shipped, Status::Delivered, Status::Cancelled];
-
 /// Reads a cancellation, whose body may be left out.
 pub(crate) fn cancel(request: &Request) -> Result<Option<Reason>, Error> {
     if request.has_no_body() {
@@ -22,10 +19,11 @@ pub(crate) fn patch(request: &Request) -> Result<(Status, Option<u32>), Error> {
     let if_match = request.header("if-match").ok_or(Error::IfMatchMissing)?;
     let mut body = request.body()?;
     let status = body.text("status").and_then(|status: Status| {
-        if BY_REQUEST.contains(&status) {
+        if status.is_given_on_request() {
             return Ok(status);
         }
-        let names = BY_REQUEST.map(Status::as_str).join(", ");
+        let on_request = Status::ALL.into_iter().filter(|status| status.is_given_on_request());
+        let names = on_request.map(Status::as_str).collect::<Vec<_>>().join(", ");
         Err(body.fault("status", format!("must be one of {names}: the others are the workflow's own")))
     });
     let (status,) = body.finish((status,))?;

@@ -55,6 +55,14 @@ impl Status {
         }
     }
 
+    /// Whether a person may ask for this status. The workflow alone gives the others.
+    pub fn is_given_on_request(self) -> bool {
+        match self {
+            Self::Cancelled | Self::Shipped | Self::Delivered => true,
+            Self::Pending | Self::Confirmed | Self::Rejected => false,
+        }
+    }
+
     /// As it is written in JSON and in the table.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -131,16 +131,14 @@ fn replayed(order: Order) -> Result<Response, Error> {
     Ok(respond(order, 200)?.header("idempotent-replayed", "true"))
 }
 
-/// An order's answer, when it stands where it stands; `settled` is the status code of one that is not PENDING.
+/// The answer for an order in its present status. `settled` is the HTTP status for an order that the workflow has left.
 fn respond(order: Order, settled: u16) -> Result<Response, Error> {
     let location = format!("/orders/{}", order.order_id);
-    match order.status() {
-        Status::Rejected => Err(Error::InsufficientStock(Box::new(order))),
-        Status::Pending => {
-            Ok(Response::json(202, &order)?.header("location", location).header("retry-after", "1"))
-        }
-        Status::Confirmed | Status::Cancelled | Status::Shipped | Status::Delivered => {
-            Ok(Response::json(settled, &order)?.header("location", location))
-        }
+    if order.status() == Status::Rejected {
+        Err(Error::InsufficientStock(Box::new(order)))
+    } else if order.status() == Status::Pending {
+        Ok(Response::json(202, &order)?.header("location", location).header("retry-after", "1"))
+    } else {
+        Ok(Response::json(settled, &order)?.header("location", location))
     }
 }

@@ -84,14 +84,14 @@ fn listed(house: &House, all: &[&str], entered: &[&str]) -> Result<Complaints, S
     for status in all {
         if !cells.iter().any(|line| line[0] == *status) {
             found.push(format!(
-                "{matrix} has no line for {status}: add it to the statuses of every_command.rs"
+                "{matrix} has no line for {status}: add the lines that the failing test prints"
             ));
         }
         if entered.contains(status)
             && !cells.iter().any(|line| line.get(1) == Some(&&*format!("to {status}")))
         {
             found.push(format!(
-                "{matrix} has no command `to {status}`: add it to the commands of every_command.rs"
+                "{matrix} has no command `to {status}`: add the lines that the failing test prints"
             ));
         }
         let mail = format!("\nStatus:    {status} since ");
