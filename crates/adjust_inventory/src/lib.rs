@@ -1,5 +1,5 @@
-//! `PUT /inventory/{sku}` lists a product or changes its name and price; `POST /inventory/{sku}/adjustments` changes
-//! how many are available, with a ledger row. For admins.
+//! `PUT /inventory/{sku}` adds a product or changes its name and price. `POST /inventory/{sku}/adjustments` changes
+//! its available units and writes a row of the ledger. Both are for admins only.
 
 use aws_adapters::{Adjusted, Stocks, database};
 use domain::{
@@ -7,7 +7,7 @@ use domain::{
 };
 use lambda_shell::{AdminRule, Caller, Clock, Door, Env, Request, Response, SdkConfig, SetupFault};
 
-/// The function behind the inventory's writing routes.
+/// The function of the routes that write the inventory.
 #[derive(Debug)]
 pub struct AdjustInventory {
     stocks: Stocks,
@@ -19,7 +19,7 @@ impl AdjustInventory {
     /// Makes the function from its environment: `INVENTORY_TABLE`, `ADMIN_CLAIM` and `ADMIN_VALUE`.
     #[allow(clippy::unused_async, reason = "every function is made the same way")]
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
-        // Asked for first and judged last, so that a fault names all that is missing.
+        // Read first and checked last, so that the fault names every missing variable.
         let admins = AdminRule::from_env(env);
         let [inventory_table] = env.read(["INVENTORY_TABLE"])?;
         Ok(Self {
@@ -76,7 +76,7 @@ impl AdjustInventory {
     }
 }
 
-/// The SKU in the path, to be judged together with the body.
+/// The SKU in the path. Its faults are reported with the body's.
 fn sku(request: &Request) -> Result<Field<Sku>, Error> {
     field(Sku::try_from(request.path("sku").to_owned()))
 }

@@ -1,4 +1,4 @@
-//! Consistent batch reads, over one table or several, asked again for what DynamoDB leaves unprocessed.
+//! Consistent batch reads from one table or several. DynamoDB may leave keys unprocessed, so these are read again.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,25 +12,25 @@ use crate::failure::{failed, incomplete};
 
 type Item = HashMap<String, AttributeValue>;
 
-/// Rounds, when keys are left unprocessed.
+/// The most reads for one batch, when DynamoDB leaves keys unprocessed.
 const MAX_ROUNDS: u32 = 5;
 
-/// What to read of one table.
+/// The rows to read from one table.
 pub(crate) struct Wanted {
-    /// The rows' keys.
+    /// The rows' primary keys, each once.
     pub(crate) keys: Vec<Item>,
-    /// The attributes to read; all of them without.
+    /// The attributes to read. `None` reads all of them.
     pub(crate) projection: Option<&'static str>,
 }
 
-/// Whole rows.
+/// Reads whole rows.
 impl From<Vec<Item>> for Wanted {
     fn from(keys: Vec<Item>) -> Self {
         Self { keys, projection: None }
     }
 }
 
-/// Reads rows by key, 100 at most, consistently. Answers what is there, by table.
+/// Reads rows by key, 100 at most, consistently. Answers the rows that exist, by table and in no order.
 pub(crate) async fn read_batch<const N: usize>(
     client: &Client,
     wanted: [(String, Wanted); N],

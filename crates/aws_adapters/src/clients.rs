@@ -1,6 +1,8 @@
-//! The SDK clients and how long each waits. The times nest (milliseconds and seconds, worst-case retries
-//! included): gateway 30 s > door function 28 s > an operation on the workflow 21.5 s > state machine 20 s > task 5 s >
-//! step function 4 s > an operation on a table or topic 3 s > one attempt at it 1.5 s.
+//! The SDK clients and their timeouts.
+//!
+//! Every timeout exceeds that of each call it waits for. For a command that runs through the workflow they are, from
+//! the outside in: gateway 30 s, door function 28 s, call of the workflow 21.5 s, state machine 20 s, task 5 s, step
+//! function 4 s, call of a table or topic with its retries 3 s, one attempt 1.5 s.
 
 use std::time::Duration;
 
@@ -18,27 +20,28 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 
-/// How long calls may take, for whoever checks that the times nest.
+/// The limits of the calls. They are public so that a test can compare them with the template's timeouts.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts;
 
 impl Timeouts {
-    /// One attempt at a call of a table or a topic.
+    /// The limit of one attempt at a call of a table or a topic.
     pub const ATTEMPT: Duration = Duration::from_millis(1_500);
-    /// A call of a table or a topic, all attempts and the waits between them.
+    /// The limit of a call of a table or a topic, with all attempts and the waits between them.
     pub const OPERATION: Duration = Duration::from_secs(3);
-    /// How long after its first try a transaction may still be tried anew, when other transactions hold its rows.
+    /// A transaction whose rows are held by others is not tried again later than this after its first try.
     pub const CONTENTION: Duration = Duration::from_millis(500);
-    /// A run of the workflow, as its caller waits for it. Short enough for a call of the table before and one after it.
+    /// The limit of a call of the workflow. It leaves a door function time for a call of a table before and after it.
     pub const WORKFLOW: Duration = Duration::from_millis(21_500);
     /// How long a run of the sweeper claims orders. The last claim and its execution must end before the function's own
     /// timeout.
     pub const CLAIMING: Duration = Duration::from_secs(30);
-    /// Attempts at one call; the SDK waits between them.
+    /// The most attempts at one call, the first included.
     pub const MAX_ATTEMPTS: u32 = 3;
 }
 
-/// The first wait of the SDK's exponential backoff. Its default of a second is meant for batch jobs.
+/// The first wait of the SDK's exponential backoff. The SDK's default of one second would use up much of
+/// [`Timeouts::OPERATION`].
 const INITIAL_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_millis(400);
 
@@ -49,9 +52,9 @@ fn retries() -> RetryConfig {
         .with_max_backoff(MAX_BACKOFF)
 }
 
-/// A quota of retries for one client alone. The SDK's default is one quota for a service and a process, which on Lambda
-/// is the same: a process makes one client of a service there. Where many functions, or many stacks, live in one process,
-/// the failures of one must not cost the others their retries.
+/// A quota of retries for one client alone. By default, all clients of a service in one process share a quota. On
+/// Lambda that makes no difference, because a process has one client of each service. Locally, many functions run in
+/// one process, and the failures of one must not use up the retries of the others.
 fn own_quota() -> RetryPartition {
     RetryPartition::custom("orderflow").build()
 }
@@ -64,7 +67,7 @@ fn short_timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// The client of the tables. Make it once, in init.
+/// Makes the client of the tables. Call this once, in init: each client opens connections of its own.
 pub fn database(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::config::Builder::from(config)
         .retry_config(retries())
@@ -74,7 +77,7 @@ pub fn database(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::from_conf(config)
 }
 
-/// The client of the topics. Make it once, in init.
+/// Makes the client of the topics. Call this once, in init: each client opens connections of its own.
 pub fn notifications(config: &SdkConfig) -> aws_sdk_sns::Client {
     let config = aws_sdk_sns::config::Builder::from(config)
         .retry_config(retries())
@@ -84,7 +87,7 @@ pub fn notifications(config: &SdkConfig) -> aws_sdk_sns::Client {
     aws_sdk_sns::Client::from_conf(config)
 }
 
-/// The client of the workflow. Make it once, in init.
+/// Makes the client of the workflow. Call this once, in init: each client opens connections of its own.
 pub fn workflows(config: &SdkConfig) -> aws_sdk_sfn::Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Timeouts::ATTEMPT)
@@ -94,13 +97,13 @@ pub fn workflows(config: &SdkConfig) -> aws_sdk_sfn::Client {
         .retry_config(retries())
         .retry_partition(own_quota())
         .timeout_config(timeouts)
-        // An execution answers nothing for seconds, which this protection takes for a stalled download.
+        // An execution sends nothing for seconds, and this protection would mistake that for a stalled download.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     let builder = if config.endpoint_url().is_some() { builder.interceptor(PlainHost) } else { builder };
     aws_sdk_sfn::Client::from_conf(builder.build())
 }
 
-/// `StartSyncExecution` is sent to `sync-<host>`, which a custom endpoint does not have.
+/// The SDK sends `StartSyncExecution` to `sync-<host>`. A custom endpoint has no such host, so the prefix is removed.
 #[derive(Debug)]
 struct PlainHost;
 

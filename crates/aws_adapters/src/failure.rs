@@ -1,10 +1,10 @@
-//! What a failed call means. Made once here, so that no caller invents "not found" out of a timeout.
+//! Turns failed calls into errors. All calls use this, so no timeout is ever reported as "not found".
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use domain::Error;
 
-/// A call that failed for another reason than its condition. Refusals that no repeat can mend are broken set-ups;
-/// everything else may have happened.
+/// The error of a call that failed for another reason than its condition. A refusal that every repeat would meet again
+/// is [`Error::Internal`]. Every other failure is [`Error::Unavailable`], since the write may have happened.
 pub(crate) fn failed<E, R>(doing: &'static str) -> impl Fn(SdkError<E, R>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -29,9 +29,9 @@ where
     }
 }
 
-/// A row that cannot be read as what it should be.
+/// The error of a row that cannot be read or written as its type.
 pub(crate) fn unreadable(doing: &'static str) -> impl Fn(serde_dynamo::Error) -> Error {
-    // The message could repeat a value out of the row: only the fact is kept.
+    // The message is dropped, because it could repeat a value of the row.
     move |_message| Error::Internal {
         doing,
         source: Failure {
@@ -42,14 +42,14 @@ pub(crate) fn unreadable(doing: &'static str) -> impl Fn(serde_dynamo::Error) ->
     }
 }
 
-/// An answer without something that it always has.
+/// The error of an answer that lacks a part, and of a request that cannot be built.
 pub(crate) fn incomplete(doing: &'static str) -> Error {
     let source =
         Failure { code: Some("IncompleteAnswer".to_owned()), kind: "the answer lacks a part" }.into();
     Error::Internal { doing, source }
 }
 
-/// The code and kind of a failure. Never its message: those repeat keys and values.
+/// The code and the kind of a failure. It never holds the service's message, because that can repeat keys and values.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind} ({})", code.as_deref().unwrap_or("no code"))]
 struct Failure {

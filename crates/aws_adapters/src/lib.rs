@@ -1,8 +1,8 @@
-//! What Orderflow does with AWS: the only crate that names an AWS service client.
+//! The shop's operations on DynamoDB, SNS and Step Functions. No other crate of the functions names an AWS service.
 //!
-//! One function for each thing the shop does, noun first: `orders.place`, `stock.adjust`. Nothing here reads,
-//! decides and then writes: every write carries its condition. A failed condition is a known no; any other failure
-//! may have happened, so each of these functions is safe to repeat.
+//! Each operation is one function, named noun first: `orders.place`, `stock.adjust`. No write to a table relies on an
+//! earlier read: every one carries its condition. When a condition fails, the write certainly did not happen. After
+//! any other failure it may have happened, so every function is safe to repeat.
 
 mod batch;
 mod clients;

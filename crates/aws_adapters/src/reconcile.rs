@@ -1,5 +1,6 @@
-//! Whether the books balance: what is reserved of each SKU against what the open orders hold. Reads, without a Scan, and
-//! writes nothing: what to do about a difference is for a person to decide.
+//! Compares the reserved units of each SKU with the units that the open orders hold.
+//!
+//! Nothing here writes, and nothing here scans a table. A person decides how to repair a difference.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -10,40 +11,41 @@ use domain::{Error, OrderId, Sku};
 
 use crate::{Orders, Stocks};
 
-/// How long to wait before a difference is looked at again: longer than an index lags behind its table, as a rule, and
-/// than an order takes to be stored and confirmed.
+/// The wait before the second read. As a rule, it is longer than an index lags behind its table, and longer than it
+/// takes to store and confirm an order.
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// SKUs that are read at a time.
+/// The number of SKUs in one read: one batch takes at most 100 keys.
 const PAGE: u16 = 100;
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reconciled {
-    /// How many SKUs there are.
+    /// The number of SKUs that have a stock row.
     pub skus: usize,
-    /// How many orders hold stock.
+    /// The number of PENDING and CONFIRMED orders.
     pub open_orders: usize,
-    /// Where the two differ, by SKU. None: the books balance.
+    /// The differences, in SKU order. Without any, stock and orders agree.
     pub differences: Vec<Difference>,
 }
 
-/// A SKU of which more or less is reserved than the open orders hold.
+/// A SKU whose reserved units differ from the units that the open orders hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Which.
+    /// The SKU to look at.
     pub sku: Sku,
-    /// Units that its stock row says are reserved; none where there is no row.
+    /// The reserved units in the stock row. 0 when there is no row.
     pub reserved: u64,
-    /// Units that PENDING and CONFIRMED orders hold.
+    /// The units that PENDING and CONFIRMED orders hold.
     pub held: u64,
 }
 
-/// Recomputes what is reserved of every SKU from the open orders, and says where the stock rows say otherwise.
+/// Adds up the open orders for every SKU, and reports the stock rows that differ.
 ///
-/// Orders and stock are read one after the other while the shop goes on, so an order that moves meanwhile looks like a
-/// difference. Where there is one, both are read again a second later, and only what differs both times is told. In a
-/// busy shop even that can be an order on its way: what is still told by the next run is not.
+/// Orders and stock are read one after the other while the shop is open. So an order that changes in between looks
+/// like a difference. After a difference, both are read again one second later, and only SKUs that differ both times
+/// are reported. In a busy shop this can still happen by chance. Run it again and act only on differences that
+/// persist.
 pub async fn reconcile(orders: &Orders, stocks: &Stocks) -> Result<Reconciled, Error> {
     let first = read(orders, stocks).await?;
     if first.differences.is_empty() {
@@ -84,7 +86,7 @@ async fn read(orders: &Orders, stocks: &Stocks) -> Result<Reconciled, Error> {
             None => break,
         };
     }
-    // What is left is held of SKUs that have no row.
+    // The SKUs that are left have no stock row.
     differences.extend(held.into_iter().map(|(sku, held)| Difference { sku, reserved: 0, held }));
     differences.sort_by(|a, b| a.sku.cmp(&b.sku));
     Ok(Reconciled { skus, open_orders: seen.len(), differences })

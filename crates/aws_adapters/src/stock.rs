@@ -23,63 +23,63 @@ use crate::{
 
 type Item = HashMap<String, AttributeValue>;
 
-/// The sort key of a SKU's own row.
+/// The sort key of a SKU's stock row.
 const STOCK: &str = "STOCK";
 
-/// What the sort keys of its ledger's rows start with, before the movement's id.
+/// The prefix of a ledger row's sort key. The movement's id follows.
 const MOVE: &str = "MOVE#";
 
 /// The index that lists stock by SKU and a SKU's ledger by time.
 const LISTING: &str = "listing";
 
-/// The stock of one table.
+/// The operations on the stock in one table.
 #[derive(Clone, Debug)]
 pub struct Stocks {
     client: Client,
     table: String,
 }
 
-/// How an adjustment ended. Each of these is known for certain.
+/// How an adjustment ended. Each outcome is certain.
 #[derive(Clone, Debug)]
 pub enum Adjusted {
-    /// It is made.
+    /// The adjustment is made. Holds the stock after it.
     Done(Stock),
-    /// It was made before; the stock as it stands now.
+    /// The same adjustment was made before. Holds the stock as it is now.
     Replayed(Stock),
-    /// Its key was used before, for another adjustment.
+    /// The key was used before, for another adjustment.
     KeyReused,
-    /// There is no such SKU.
+    /// The shop does not have the SKU.
     NotFound,
-    /// It would leave less than nothing.
+    /// The available units would fall below zero.
     BelowZero,
-    /// It would leave more than may be available.
+    /// The available units would exceed [`MAX_AVAILABLE`].
     AboveLimit,
 }
 
-/// Part of a list.
+/// One page of a list.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
-    /// The rows.
+    /// The page's rows, in the order of the list.
     pub items: Vec<T>,
-    /// After which key the next part starts; `None` at the end.
+    /// The place after which the next page starts. `None` on the last page.
     pub next: Option<String>,
 }
 
 impl Stocks {
-    /// The stock in `table`.
+    /// Makes the operations on `table`. Calls nothing.
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }
     }
 
-    /// Opens the connection with one read of a row that is not there, in init, where it costs no request its time.
-    /// Whether it can be opened is the first request's business. A batch, since not every role may do more.
+    /// Opens the connection in init, so that the first request does not wait for it. Reads a row that does not exist,
+    /// in a batch, because some roles permit no other read. A failure is ignored: the first request would report it.
     pub async fn connect(&self) {
         let text = |value: &str| AttributeValue::S(value.to_owned());
         let nothing = HashMap::from([("sku".to_owned(), text("-")), ("kind".to_owned(), text(STOCK))]);
         let _unreachable = self.rows(vec![nothing]).await;
     }
 
-    /// One SKU's stock, read consistently.
+    /// Reads one SKU's stock, consistently. `None` when the shop does not have the SKU.
     pub async fn get(&self, sku: &Sku) -> Result<Option<Stock>, Error> {
         let answer = self
             .client
@@ -93,7 +93,8 @@ impl Stocks {
         answer.item.map(stock).transpose()
     }
 
-    /// The stock of `skus` and, in the same consistent batch, where the mail of `user` goes.
+    /// Reads the stock of `skus` and, in the same consistent batch, the topic of `user`. SKUs that the shop does not
+    /// have are left out. The recipient is `None` when the user is not registered.
     pub async fn with_recipient(
         &self,
         users: &Users,
@@ -110,7 +111,7 @@ impl Stocks {
         Ok((rows.into_iter().map(stock).collect::<Result<_, _>>()?, recipient))
     }
 
-    /// Stock by SKU, `limit` rows at most, after the SKU `after`.
+    /// Lists stock by SKU, `limit` rows at most, after the SKU `after`.
     pub async fn list(&self, limit: u16, after: Option<&Sku>) -> Result<Page<Stock>, Error> {
         const DOING: &str = "listing stock";
         let text = |value: &str| AttributeValue::S(value.to_owned());
@@ -138,7 +139,7 @@ impl Stocks {
         if skus.is_empty() {
             return Ok(Page { items: Vec::new(), next });
         }
-        // The index carries keys only; the rows themselves come from the table.
+        // The index holds keys only, so the rows are read from the table.
         let keys = skus
             .iter()
             .map(|sku| HashMap::from([("sku".to_owned(), text(sku)), ("kind".to_owned(), text(STOCK))]));
@@ -148,7 +149,8 @@ impl Stocks {
         Ok(Page { items, next })
     }
 
-    /// Lists a product, with nothing available, or changes its name, price and limit. Says whether it is new.
+    /// Adds a product with no available units, or changes the name, price and limit of an existing one. The second value
+    /// is true when the product is new.
     pub async fn describe(&self, product: &Product) -> Result<(Stock, bool), Error> {
         const DOING: &str = "describing a product";
         let new = Stock { product: product.clone(), available: 0, reserved: 0 };
@@ -192,7 +194,7 @@ impl Stocks {
         Ok((stock(changed.attributes.ok_or_else(|| incomplete(DOING))?)?, false))
     }
 
-    /// Changes what is available and writes the ledger, together or not at all.
+    /// Changes the available units and writes the ledger, in one transaction.
     pub async fn adjust(&self, adjustment: &Adjustment) -> Result<Adjusted, Error> {
         const DOING: &str = "adjusting stock";
         let delta = adjustment.delta.get();
@@ -239,12 +241,13 @@ impl Stocks {
                 true
             }
         };
-        // A transaction returns no values, so the answer is read.
+        // A transaction returns no values, so the stock is read again.
         let stock = self.get(&adjustment.sku).await?.ok_or_else(|| incomplete(DOING))?;
         Ok(if replayed { Adjusted::Replayed(stock) } else { Adjusted::Done(stock) })
     }
 
-    /// The action that takes a line's units from available to reserved, if there are enough.
+    /// The transaction's action that moves a line's units from available to reserved. Its condition fails when too few
+    /// are available.
     pub(crate) fn reserve(&self, line: &PricedLine) -> Result<TransactWriteItem, Error> {
         let update = Update::builder()
             .table_name(&self.table)
@@ -258,7 +261,8 @@ impl Stocks {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// The action that takes a line's units out of reserved, back to available or out of the house.
+    /// The transaction's action that takes a line's units out of reserved. `effect` says whether they become available
+    /// again or leave the stock.
     pub(crate) fn unreserve(
         &self,
         line: &PricedLine,
@@ -278,7 +282,10 @@ impl Stocks {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// A SKU's ledger, newest first, `limit` rows at most, after the place `after` that an earlier page gave.
+    /// Lists a SKU's ledger, newest first, `limit` rows at most, after the place `after` that an earlier page gave.
+    ///
+    /// # Errors
+    /// [`Error::BadCursor`] when `after` is not a place in a ledger.
     pub async fn movements(
         &self,
         sku: &Sku,
@@ -334,7 +341,7 @@ impl Stocks {
     }
 }
 
-/// How many are available by this row; none when there is no row.
+/// The available units in a stock row. 0 when there is no row.
 pub(crate) fn available(row: Option<&Item>) -> u64 {
     row.and_then(|row| row.get("available"))
         .and_then(|n| n.as_n().ok())
@@ -353,7 +360,7 @@ fn ledger_kind(movement: MovementId) -> String {
     format!("{MOVE}{movement}")
 }
 
-/// Reads a place in a ledger: a time and a movement's id.
+/// Reads a place in a ledger: a time, a space and a movement's id.
 fn read_place(place: &str) -> Option<(Timestamp, MovementId)> {
     let (at, movement) = place.split_once(' ')?;
     Some((Timestamp::parse(at)?, MovementId::parse(movement)?))

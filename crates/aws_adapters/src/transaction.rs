@@ -1,4 +1,4 @@
-//! One DynamoDB transaction, tried anew while other transactions hold its rows.
+//! Runs one DynamoDB transaction, and retries it while other transactions hold its rows.
 
 use aws_sdk_dynamodb::{
     Client,
@@ -9,17 +9,17 @@ use domain::Error;
 
 use crate::{Timeouts, failure::failed};
 
-/// Tries after the first, when others hold the rows.
+/// The most tries after the first one, when other transactions hold the rows.
 const MAX_RETRIES: u32 = 4;
 
-/// The code of an action that was fine by itself.
+/// The code of an action that did not cause the cancellation.
 const NO_FAULT: &str = "None";
 
 /// How a transaction ended.
 pub(crate) enum Transacted {
-    /// Everything is written.
+    /// Every action is written.
     Committed,
-    /// Nothing is written: at least one condition failed. One reason for each action, in their order.
+    /// Nothing is written, because at least one condition failed. Holds one reason for each action, in their order.
     ConditionFailed(Vec<CancellationReason>),
 }
 
@@ -28,11 +28,13 @@ pub(crate) fn condition_failed(reason: &CancellationReason) -> bool {
     reason.code() == Some("ConditionalCheckFailed")
 }
 
-/// Writes `actions` together or not at all: one action per row, 100 at most. The SDK retries neither a cancelled
-/// transaction nor a conflict, so a conflict is retried here, up to 4 times within 500 ms, and is
-/// [`Error::StockContention`] after that: nothing is written then.
+/// Writes `actions` together or not at all: one action per row, 100 at most. The SDK does not retry a cancelled
+/// transaction. So a conflict with another transaction is retried here, up to 4 times within 500 ms.
 ///
-/// `decisive` is the index of the action whose failed condition settles the matter whatever else is wrong.
+/// `decisive` is the index of the action whose failed condition ends the tries at once, even beside a conflict.
+///
+/// # Errors
+/// [`Error::StockContention`] when every try meets a conflict.
 pub(crate) async fn transact(
     client: &Client,
     doing: &'static str,
@@ -72,7 +74,7 @@ pub(crate) async fn transact(
             Some(TransactWriteItemsError::TransactionInProgressException(_)) => {}
             _ => return Err(failed(doing)(error)),
         }
-        // Full jitter, doubling: two that collided must not collide again in step.
+        // A random wait with a doubling limit, so that two transactions that collided do not collide again.
         let wait = Timeouts::CONTENTION.mul_f64(fastrand::f64()) / 2_u32.pow(MAX_RETRIES - retries);
         if retries == MAX_RETRIES || started.elapsed() + wait >= Timeouts::CONTENTION {
             return Err(Error::StockContention);
@@ -82,7 +84,7 @@ pub(crate) async fn transact(
             metric = "ContentionRetries",
             value = 1_u64,
             doing,
-            "rows are held by another transaction"
+            "another transaction holds the rows"
         );
         tokio::time::sleep(wait).await;
     }

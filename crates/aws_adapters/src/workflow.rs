@@ -1,4 +1,4 @@
-//! Runs of the order state machine.
+//! Runs the order state machine and waits for its outcome.
 
 use aws_sdk_sfn::{Client, types::SyncExecutionStatus};
 use domain::{
@@ -8,7 +8,7 @@ use domain::{
 
 use crate::failure::failed;
 
-/// The order state machine.
+/// The order state machine, an Express workflow.
 #[derive(Clone, Debug)]
 pub struct Workflow {
     client: Client,
@@ -16,16 +16,18 @@ pub struct Workflow {
 }
 
 impl Workflow {
-    /// The state machine with this ARN.
+    /// Makes a caller of the state machine with this ARN. Calls nothing.
     pub fn new(client: Client, state_machine_arn: String) -> Self {
         Self { client, state_machine_arn }
     }
 
-    /// Runs a command and waits for its end. The order's id names the execution, for tracing only: an Express
-    /// workflow's name excludes nothing. `trace` is the X-Ray header of the caller's request, which the run continues.
+    /// Runs a command and waits until the execution ends. `trace` is the X-Ray header of the caller's invocation,
+    /// whose trace the execution continues. The order's id names the execution, so that traces can be searched for it.
+    /// The name does not prevent a second execution, because Express workflows allow several of one name.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the execution failed or timed out: only the table knows how far it came.
+    /// [`Error::Unavailable`] when the call or the execution failed or timed out. Only the table shows how far it
+    /// came.
     pub async fn run(&self, command: &Command, trace: Option<String>) -> Result<Outcome, Error> {
         const DOING: &str = "running the order workflow";
         let unreadable = |source: serde_json::Error| {

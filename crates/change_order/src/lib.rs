@@ -1,5 +1,6 @@
-//! The door for everything that people do to an order once it is placed: cancel it, take it to its next status, or
-//! have a stuck one resumed. The workflow does it; whether it may be done is decided where it is written.
+//! The routes that change an order: to cancel it, to take it to its next status, or to resume it when it is stuck.
+//!
+//! The workflow makes the change. The condition of its write decides whether the order's status allows the change.
 
 mod request;
 
@@ -12,7 +13,7 @@ use lambda_shell::{
     AdminRule, Caller, Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault, trace_header,
 };
 
-/// The function behind the routes that change an order.
+/// The function of the routes that change an order.
 #[derive(Debug)]
 pub struct ChangeOrder {
     orders: Orders,
@@ -24,7 +25,7 @@ pub struct ChangeOrder {
 impl ChangeOrder {
     /// Makes the function from its environment: `ORDERS_TABLE`, `STATE_MACHINE_ARN`, `ADMIN_CLAIM` and `ADMIN_VALUE`.
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
-        // Asked for first and judged last, so that a fault names all that is missing.
+        // Read first and checked last, so that the fault names every missing variable.
         let admins = AdminRule::from_env(env);
         let [orders_table, state_machine_arn] = env.read(["ORDERS_TABLE", "STATE_MACHINE_ARN"])?;
         let orders = Orders::new(database(config), orders_table);
@@ -76,9 +77,9 @@ impl ChangeOrder {
             return Err(if there { Error::NothingDue } else { Error::NotFound("order") });
         };
         let resume = Command::Resume(Resume { order_id, claimed_version: Some(version) });
-        // Whatever comes of it, the order is taken up again: what this run leaves is the sweeper's.
+        // If this run fails, the order is due again one minute later, and the sweeper resumes it.
         if let Err(error) = self.workflow.run(&resume, trace_header()).await {
-            tracing::warn!(error = error.chain(), "could not be resumed");
+            tracing::warn!(error = error.chain(), "the order could not be resumed");
         }
         let order = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?.order;
         respond(202, &order)
@@ -123,7 +124,7 @@ impl ChangeOrder {
             Err(unknown @ Error::Unavailable { .. }) => unknown,
             Err(certain) => return Err(certain),
         };
-        // How far it came, only the table knows.
+        // Only the table shows how far the execution came.
         let order = self.orders.get(change.order_id).await?.ok_or(Error::NotFound("order"))?.order;
         let made = order.repeats(change.to, &change.actor)
             && change.if_version.is_none_or(|read| order.version() == read + 1);

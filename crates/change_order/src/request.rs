@@ -1,9 +1,9 @@
-//! What the changing routes take: `{reason?}` to cancel; `{status}` and `If-Match` to take a next status.
+//! Reads the requests: `{reason?}` to cancel an order, `{status}` and `If-Match` to take it to its next status.
 
 use domain::{Error, Reason, Status};
 use lambda_shell::Request;
 
-/// Reads a cancellation, whose body may be left out.
+/// Reads a cancellation. Its body may be left out.
 pub(crate) fn cancel(request: &Request) -> Result<Option<Reason>, Error> {
     if request.has_no_body() {
         return Ok(None);
@@ -14,7 +14,7 @@ pub(crate) fn cancel(request: &Request) -> Result<Option<Reason>, Error> {
     Ok(reason)
 }
 
-/// Reads a change of status: the status, and the version that it depends on, if it does.
+/// Reads a change of status: the status, and the version in `If-Match`. `If-Match: *` names no version.
 pub(crate) fn patch(request: &Request) -> Result<(Status, Option<u32>), Error> {
     let if_match = request.header("if-match").ok_or(Error::IfMatchMissing)?;
     let mut body = request.body()?;
@@ -30,7 +30,7 @@ pub(crate) fn patch(request: &Request) -> Result<(Status, Option<u32>), Error> {
     if if_match.trim() == "*" {
         return Ok((status, None));
     }
-    // Whatever is no ETag of ours is the ETag of no version of this order.
+    // A text that is not one of our ETags cannot be the ETag of the order's current version.
     let version = if_match.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let version = version.and_then(|version| version.parse().ok()).ok_or(Error::StaleVersion)?;
     Ok((status, Some(version)))

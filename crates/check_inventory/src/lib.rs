@@ -1,5 +1,6 @@
-//! The workflow step `CheckInventory`: prices the lines and names what is short. Writes nothing, and what it sees
-//! may have changed a moment later: only `create_order`'s transaction decides.
+//! The workflow step `CheckInventory`: prices the lines and lists the shortages.
+//!
+//! Nothing here writes. The stock may change right after it is read, so only `create_order`'s transaction reserves it.
 
 use aws_adapters::{Stocks, Users, database};
 use domain::{
@@ -8,7 +9,7 @@ use domain::{
 };
 use lambda_shell::{Env, SdkConfig, SetupFault, Step};
 
-/// The function behind `CheckInventory`.
+/// The function of the step `CheckInventory`.
 #[derive(Debug)]
 pub struct CheckInventory {
     stocks: Stocks,

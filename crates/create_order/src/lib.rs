@@ -1,7 +1,8 @@
-//! The workflow step `CreateOrder`: one transaction reserves all lines and stores the order. The door is
-//! `place_order`.
+//! The workflow step `CreateOrder`: one transaction reserves all lines and stores the order. `POST /orders` itself is
+//! in `place_order`.
 //!
-//! Safe to repeat: the order's row is the record of the request, and an order that exists wins over everything.
+//! The step is safe to repeat, because the order's row records the request. If the order exists already, it is the
+//! answer, even when stock is short now.
 
 use aws_adapters::{Orders, Placed, Stocks, StoredOrder, database};
 use domain::{
@@ -10,7 +11,7 @@ use domain::{
 };
 use lambda_shell::{Clock, Env, SdkConfig, SetupFault, Step};
 
-/// The function behind `CreateOrder`.
+/// The function of the step `CreateOrder`.
 #[derive(Debug)]
 pub struct CreateOrder {
     orders: Orders,
@@ -68,7 +69,8 @@ impl CreateOrder {
     }
 }
 
-/// The user is the same, since the id is derived from them: only what they asked for can differ.
+/// The outcome when an order with this id exists. The id is derived from the user and the key, so only the content of
+/// the request can differ.
 fn repeated(existing: StoredOrder, fingerprint: &Fingerprint) -> Created {
     if existing.fingerprint == *fingerprint {
         Created::Replayed { order: existing.order }

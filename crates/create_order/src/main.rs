@@ -1,4 +1,4 @@
-//! The workflow step `CreateOrder`; the door is `place_order`. On AWS.
+//! The workflow step `CreateOrder`, on AWS. `POST /orders` itself is in `place_order`.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_shell::Error> {
     lambda_shell::serve_step(create_order::CreateOrder::new).await

@@ -10,7 +10,7 @@ use aws_adapters::{
 use domain::{Error, Name, Notifications};
 use lambda_shell::{Caller, Clock, Count, Door, Env, Request, Response, SdkConfig, SetupFault};
 
-/// The function behind `POST /users`.
+/// The function of `POST /users` and `DELETE /users/me`.
 #[derive(Debug)]
 pub struct CreateUser {
     users: Users,

@@ -1,13 +1,14 @@
-//! Reads a JSON object field by field and gathers every fault, unknown fields included, so that a client mends
-//! its request once. Nothing here knows what the fields mean.
+//! Reads a JSON object field by field. It reports all faults together, unknown fields included, so that a client can
+//! correct its request at once. Nothing here knows what the fields mean.
 //!
-//! Written by us: `serde` stops at the first fault, and validation crates see a body only after `serde` took it.
+//! This is our own code because `serde` stops at the first fault, and validation crates run only after `serde` has
+//! accepted the body.
 
 use serde_json::{Map, Value};
 
 use crate::{Error, InvalidField, MAX_UNIT_PRICE, Money, UnitPrice, money::MAX_AMOUNT};
 
-/// Reads bytes as a JSON object. The error says where it broke off, never what was there.
+/// Reads bytes as a JSON object. The error names the place of the fault and never repeats the text there.
 pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
     let text = std::str::from_utf8(bytes)
         .map_err(|err| Error::MalformedJson(format!("not UTF-8 after {} bytes", err.valid_up_to())))?;
@@ -21,7 +22,7 @@ pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
     }
 }
 
-/// A field that was read: its value, or every fault of it.
+/// The result of reading a field: its value, or all its faults.
 pub type Field<T> = Result<T, Vec<InvalidField>>;
 
 /// One JSON object being read. Take the fields out one by one, then [`finish`](Self::finish) with all of them.
@@ -29,7 +30,7 @@ pub type Field<T> = Result<T, Vec<InvalidField>>;
 pub struct Body {
     prefix: String,
     object: Map<String, Value>,
-    /// The fault of a value that is no object.
+    /// The fault of a nested value that is not an object.
     not_an_object: Option<InvalidField>,
 }
 
@@ -39,8 +40,8 @@ impl Body {
         Self { prefix: String::new(), object, not_an_object: None }
     }
 
-    /// Starts reading the value at `path` inside a body. A value that is no object reads as an empty one, and is a
-    /// fault.
+    /// Starts reading the value at `path` inside a body. A value that is not an object reads as an empty object with
+    /// a fault.
     pub fn nested(path: &str, value: Value) -> Self {
         let prefix = format!("{path}.");
         if let Value::Object(object) = value {
@@ -54,55 +55,55 @@ impl Body {
         }
     }
 
-    /// A value that must be there.
+    /// Takes out a value of any type. A missing one is a fault.
     pub fn required(&mut self, field: &str) -> Field<Value> {
         self.object.remove(field).ok_or_else(|| self.fault(field, "is required"))
     }
 
-    /// A string that makes a `T`.
+    /// Takes out a string and makes a `T` of it. A missing one is a fault.
     pub fn text<T: TryFrom<String, Error = Error>>(&mut self, field: &str) -> Field<T> {
         let value = self.required(field)?;
         self.make(field, value)
     }
 
-    /// A string that makes a `T`, and may be left out.
+    /// Takes out a string that the client may leave out, and makes a `T` of it.
     pub fn optional_text<T: TryFrom<String, Error = Error>>(&mut self, field: &str) -> Field<Option<T>> {
         self.object.remove(field).map(|value| self.make(field, value)).transpose()
     }
 
-    /// An integer that makes a `T`. A number with a fraction or an exponent is not an integer.
+    /// Takes out an integer and makes a `T` of it. A number with a fraction or an exponent is not an integer.
     pub fn integer<T: TryFrom<i64, Error = Error>>(&mut self, field: &str) -> Field<T> {
         let value = self.required(field)?;
-        // A value that is no integer is judged as one beyond every limit: the limit's own message serves both.
+        // A value that is not an integer counts as one above every limit, since the limit's message fits both.
         self.named(field, T::try_from(value.as_i64().unwrap_or(i64::MAX)))
     }
 
-    /// An integer that makes a `T`, and may be left out.
+    /// Takes out an integer that makes a `T`. The client may leave it out.
     pub fn optional_integer<T: TryFrom<i64, Error = Error>>(&mut self, field: &str) -> Field<Option<T>> {
         if self.object.contains_key(field) { self.integer(field).map(Some) } else { Ok(None) }
     }
 
-    /// A unit price, `{amount, currency}`.
+    /// Takes out a unit price, `{amount, currency}`. A missing one is a fault.
     pub fn unit_price(&mut self, field: &str) -> Field<UnitPrice> {
         let value = self.required(field)?;
         let money = self.money(field, value, MAX_UNIT_PRICE)?;
         self.named(field, UnitPrice::try_from(money))
     }
 
-    /// A total, `{amount, currency}`, that may be left out.
+    /// Takes out a total, `{amount, currency}`, that the client may leave out.
     pub fn optional_total(&mut self, field: &str) -> Field<Option<Money>> {
         self.object.remove(field).map(|value| self.money(field, value, MAX_AMOUNT)).transpose()
     }
 
-    /// The fault of a field of this object.
+    /// A fault of a field of this object, under the field's full path.
     pub fn fault(&self, field: &str, reason: impl Into<String>) -> Vec<InvalidField> {
         vec![InvalidField::new(format!("{}{field}", self.prefix), reason)]
     }
 
-    /// Ends the reading: the fields' values, or every fault, those of fields that the request does not have last.
+    /// Ends the reading. Answers the fields' values, or all faults, with those of unknown fields last.
     ///
     /// # Errors
-    /// [`Error::Invalid`].
+    /// [`Error::Invalid`] with all faults.
     pub fn finish<F: Fields>(self, fields: F) -> Result<F::Values, Error> {
         self.read(fields).map_err(Error::Invalid)
     }
@@ -110,7 +111,7 @@ impl Body {
     /// As [`finish`](Self::finish), for an object inside a body.
     ///
     /// # Errors
-    /// Every fault.
+    /// All faults, so that the body's own `finish` can report them with the others.
     pub fn read<F: Fields>(self, fields: F) -> Field<F::Values> {
         let Self { prefix, object, not_an_object } = self;
         let unknown =
@@ -145,7 +146,7 @@ impl Body {
         }
     }
 
-    /// The value, or its faults under this field's name.
+    /// Puts the faults of a value under this field's name.
     fn named<T>(&self, field: &str, result: Result<T, Error>) -> Field<T> {
         result.map_err(|error| {
             if let Error::Invalid(faults) = error {
@@ -157,11 +158,11 @@ impl Body {
     }
 }
 
-/// A value from outside the body, to be judged together with the body's fields. An error that is no fault of the value
-/// ends the reading.
+/// Makes a [`Field`] of a value from outside the body, such as a header, so that its faults are reported with the
+/// body's.
 ///
 /// # Errors
-/// Any but [`Error::Invalid`].
+/// Every error except [`Error::Invalid`], since it is not a fault of the value.
 pub fn field<T>(value: Result<T, Error>) -> Result<Field<T>, Error> {
     match value {
         Ok(value) => Ok(Ok(value)),
@@ -170,16 +171,16 @@ pub fn field<T>(value: Result<T, Error>) -> Result<Field<T>, Error> {
     }
 }
 
-/// Fields that are judged together: a tuple of [`Field`]s.
+/// A tuple of [`Field`]s whose faults are reported together.
 pub trait Fields {
-    /// The values when no field has a fault.
+    /// The tuple of the values, when no field has a fault.
     type Values;
 
-    /// All the values, or all the faults.
+    /// Answers all values, or all faults.
     fn join(self) -> Field<Self::Values>;
 }
 
-/// Declares that a tuple of so many fields can be joined.
+/// Implements [`Fields`] for a tuple.
 macro_rules! fields {
     ($($field:ident: $value:ident),+) => {
         impl<$($value),+> Fields for ($(Field<$value>,)+) {
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_named_at_once_unknown_fields_included() {
+    fn all_faults_are_reported_together_unknown_fields_included() {
         let mut body = body(
             r#"{"name": "a\nb", "quantity": 1.5, "price": {"amount": -1, "currency": "x", "tip": 1}, "nmae": 1}"#,
         );
@@ -236,18 +237,18 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_body_hands_over_its_values() {
+    fn a_valid_body_gives_its_values_and_an_unknown_field_makes_it_invalid() {
         let mut sound = body(r#"{"name": "Tea"}"#);
         let (name, reason) = (sound.text::<Name>("name"), sound.optional_text::<Reason>("reason"));
         let (name, reason) = sound.finish((name, reason)).unwrap();
         assert_eq!((name.as_str(), reason), ("Tea", None));
         let mut more = body(r#"{"name": "Tea", "nmae": "Tea"}"#);
         let name = more.text::<Name>("name");
-        assert!(more.finish((name,)).is_err(), "an unknown field is a fault although every value is sound");
+        assert!(more.finish((name,)).is_err(), "an unknown field is a fault, even beside valid values");
     }
 
     #[test]
-    fn bytes_that_are_no_json_object_are_refused_without_repeating_them() {
+    fn bytes_that_are_not_a_json_object_are_refused_and_the_error_does_not_repeat_them() {
         for bad in [&b""[..], b"  ", b"{", b"[1]", b"\"secret\"", b"{\"secret\": }", b"\xff\xfe{}", b"nul"] {
             let error = parse_object(bad).unwrap_err();
             assert_eq!(error.code(), "malformed_json");

@@ -1,7 +1,7 @@
-//! Everything that can go wrong, once: a variant for each thing that a caller does differently.
+//! The one error type. It has a variant for each failure that a caller treats differently.
 //!
-//! [`Error::code`] is the contract with HTTP clients and with the state machine. Which HTTP status a variant
-//! has is not known here: only `lambda_shell` maps it.
+//! [`Error::code`] is the contract with HTTP clients and with the state machine. Nothing here knows an HTTP status:
+//! only `lambda_shell` gives one to each variant.
 
 use serde::Serialize;
 
@@ -10,87 +10,87 @@ use crate::{Money, Order, Sku, Status};
 /// One thing wrong with a request body, header or query parameter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct InvalidField {
-    /// Where: a path such as `lines[2].quantity`, or a header's name.
+    /// The path of the field, such as `lines[2].quantity`, or the name of a header or query parameter.
     pub field: String,
-    /// What was expected there. Never repeats the value.
+    /// The rule that the value breaks. It may name a SKU or a currency, but repeats no free text of the client.
     pub reason: String,
 }
 
 impl InvalidField {
-    /// A fault of `field`, which should have been as `reason` says.
+    /// A fault of `field`. `reason` completes a sentence that begins with the field: "must be ...", "is required".
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { field: field.into(), reason: reason.into() }
     }
 }
 
-/// Why something was not done, or may not have been.
+/// The reason why an operation failed, or may have failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The body is not a JSON object.
     #[error("the body is not a JSON object: {0}")]
     MalformedJson(String),
-    /// The body is larger than the limit, in bytes.
+    /// The body is too large to be read.
     #[error("the body is larger than {limit} bytes")]
     BodyTooLarge {
-        /// The limit, in bytes.
+        /// The largest body that is read, in bytes.
         limit: usize,
     },
-    /// The cursor is damaged, or of another list or caller.
+    /// The cursor is damaged, or it was given for another list or to another caller.
     #[error("the cursor is not one that this list gave to this caller")]
     BadCursor,
-    /// The body, a header or the query is well-formed but breaks a rule: every fault of it.
+    /// The body, a header or the query is well-formed but breaks rules. Holds one entry for each broken rule.
     #[error("the request breaks {} rule(s)", .0.len())]
     Invalid(Vec<InvalidField>),
     /// A request that needs an `Idempotency-Key` came without one.
     #[error("the Idempotency-Key header is missing")]
     IdempotencyKeyMissing,
-    /// The `Idempotency-Key` was used before, for something else.
+    /// The `Idempotency-Key` was used before, for a request with another content.
     #[error("this Idempotency-Key was used before with another request")]
     IdempotencyKeyReused,
-    /// The token is not an ID token.
+    /// The request carries no token, or one that is not an ID token.
     #[error("the bearer token is not an ID token")]
     IdTokenRequired,
     /// The caller's e-mail address is missing from the token or not verified.
     #[error("the token carries no verified e-mail address")]
     EmailNotVerified,
-    /// The caller may not do this.
+    /// Only an admin may do this, and the caller is not one.
     #[error("this needs the admin role")]
     Forbidden,
-    /// There is no such thing, or the caller may not know of it.
+    /// The named thing does not exist, or the caller may not know that it does.
     #[error("there is no such {0}")]
     NotFound(&'static str),
     /// The caller has no user row.
     #[error("the caller is not registered: POST /users first")]
     UserNotRegistered,
-    /// SKUs that the shop does not sell.
+    /// The shop does not sell these SKUs.
     #[error("{} SKU(s) are unknown", .0.len())]
     UnknownSku(Vec<Sku>),
     /// The quote differs from the total that the client expected.
     #[error("the total is {quoted}, not {expected}")]
     PriceChanged {
-        /// What the client expected.
+        /// The total in the request.
         expected: Money,
-        /// What the lines cost now.
+        /// The total at the prices of now.
         quoted: Money,
     },
-    /// The order was rejected for lack of stock.
+    /// The order was rejected for lack of stock. Holds the rejected order.
     #[error("there is not enough stock")]
     InsufficientStock(Box<Order>),
-    /// The transition table has no such step.
+    /// The transition table does not allow this step.
     #[error("an order cannot go from {from} to {to}")]
     IllegalTransition {
-        /// The order's status.
+        /// The status that the order has.
         from: Status,
-        /// The status that was asked for.
+        /// The requested status.
         to: Status,
     },
     /// The order has changed since the client read it.
     #[error("the order has changed since: read it again")]
     StaleVersion,
-    /// A change that depends on what the client has read came without saying which version that is.
+    /// The change needs the version that the client has read, and the request does not name one.
     #[error("the If-Match header is missing: send the ETag of the order as you read it")]
     IfMatchMissing,
-    /// Nothing is left to do for the order, or somebody is at it.
+    /// The order is finished, or an execution is working on it.
     #[error("nothing is left to do for this order, or it is being done")]
     NothingDue,
     /// An adjustment would take the available stock below zero.
@@ -99,39 +99,38 @@ pub enum Error {
     /// An adjustment would take the available stock above its limit.
     #[error("the adjustment would leave more than {limit} available")]
     AboveLimit {
-        /// The most that may be available.
+        /// The most units that may be available.
         limit: u64,
     },
-    /// Other transactions held the same rows for as long as we tried. Nothing was written.
+    /// Other transactions held the same rows during every try. Nothing was written.
     #[error("other transactions held the same stock for as long as this one tried")]
     StockContention,
-    /// Others changed the order in every try of this change. Nothing was written.
+    /// Others changed the order during every try. Nothing was written.
     #[error("others changed this order for as long as this change was tried")]
     StatusContention,
-    /// A call failed and its effect is unknown: it may have happened. Repeating must be safe.
+    /// A call failed, and its effect is unknown: the write may have happened. The caller must be able to repeat it.
     #[error("{doing} failed")]
     Unavailable {
-        /// What was being done.
+        /// The operation, as the start of a sentence: "placing an order".
         doing: &'static str,
-        /// What the call said.
+        /// The failure that the call reported.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The set-up is wrong or a row cannot be read: nobody but an operator can mend it.
+    /// The set-up is wrong, or a row or message cannot be read. A repeat fails again until an operator repairs it.
     #[error("{doing} failed for good")]
     Internal {
-        /// What was being done.
+        /// The operation, as the start of a sentence: "placing an order".
         doing: &'static str,
-        /// What is wrong.
+        /// The fault that an operator has to repair.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl Error {
-    /// The stable name of this error: `code` in problem documents, and the error name that the state machine's
-    /// `ErrorEquals` sees. `StockContention` and `StatusContention` are the state machine's alone: clients see `try_again`
-    /// in their place.
+    /// The stable name of this error. Problem documents carry it as `code`, and the state machine's `ErrorEquals`
+    /// matches it. Only the state machine sees `StockContention` and `StatusContention`: clients see `try_again`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::MalformedJson(_) => "malformed_json",
@@ -161,7 +160,7 @@ impl Error {
         }
     }
 
-    /// Every code there is, in the order of the variants.
+    /// Every code, in the order of the variants.
     pub const CODES: [&'static str; 24] = [
         "malformed_json",
         "body_too_large",
@@ -189,7 +188,7 @@ impl Error {
         "internal",
     ];
 
-    /// This error and what caused it, for a log line: `Display` never repeats its source.
+    /// This error and all its causes in one text, for a log line. `Display` alone leaves the causes out.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
@@ -200,7 +199,7 @@ impl Error {
         text
     }
 
-    /// Gathers faults: `Ok` when there are none.
+    /// Turns a list of faults into a result: `Ok` when the list is empty.
     pub fn reject_if_any(faults: Vec<InvalidField>) -> Result<(), Self> {
         if faults.is_empty() { Ok(()) } else { Err(Self::Invalid(faults)) }
     }
@@ -212,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_list_of_codes_is_complete() {
-        // `code` matches without `_`, so its own text names them all.
+        // `code` matches without `_`, so its own source names every code.
         let (_, text) = include_str!("error.rs").split_once("pub fn code").unwrap();
         let (code, _) = text.split_once("\n    }\n").unwrap();
         let named: Vec<&str> = code.split('"').skip(1).step_by(2).collect();

@@ -1,4 +1,6 @@
-//! Ids, all derived from their cause, so that a repeat gives the same one. Nothing here is random.
+//! Ids. The ids of orders and movements are derived from the request, so a repeated request has the same id.
+//!
+//! Nothing here is random. A user's id comes from the token.
 
 use std::fmt;
 
@@ -6,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{Error, IdempotencyKey, InvalidField, OrderRequest, Reason, Reference, Sku, stock::Delta};
+use crate::{Error, IdempotencyKey, InvalidField, Reason, Sku, stock::Delta};
 
-/// The namespace of this system's derived ids (RFC 9562 section 5.5): a UUID drawn once, for good.
+/// The namespace of the derived ids (RFC 9562 section 5.5). It was drawn once and must never change.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_3b1e_5d0a_4c0e_9a83_2f5b_7e41_d0c6);
 
-/// Who a user is: the token's `sub`. 1 to 128 visible ASCII characters.
+/// A user's id: the `sub` of their token. 1 to 128 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserId(String);
@@ -50,24 +52,24 @@ impl fmt::Display for UserId {
     }
 }
 
-/// Which order: a UUIDv5 over the user's id and their Idempotency-Key.
+/// An order's id: a UUIDv5 over the user's id and their Idempotency-Key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OrderId(Uuid);
 
 impl OrderId {
-    /// The order that `user` places under `key`: the same one, however often it is asked for.
+    /// The id of the order that `user` places under `key`. The same user and key always give the same id.
     pub fn derive(user: &UserId, key: &IdempotencyKey) -> Self {
         Self(derive(user.as_str(), key))
     }
 
-    /// Reads an id from a path. `None` when no order can have it.
+    /// Reads an id from a path. `None` when it is not the text of an order's id.
     pub fn parse(text: &str) -> Option<Self> {
-        // One spelling only: an id in braces or capitals is not the id that was handed out.
+        // Only the spelling that was handed out counts: no braces, no capitals.
         Uuid::try_parse(text).ok().map(Self).filter(|id| id.to_string() == text)
     }
 
-    /// The partition of the `by_due` index, "0" to "3", that this order is swept with.
+    /// The partition of the `by_due` index, "0" to "3", in which the sweeper finds this order.
     pub fn due_shard(self) -> &'static str {
         match self.0.as_bytes()[15] & 3 {
             0 => "0",
@@ -84,18 +86,18 @@ impl fmt::Display for OrderId {
     }
 }
 
-/// Which adjustment of a SKU's stock: a UUIDv5 over the SKU and the Idempotency-Key.
+/// The id of an adjustment of stock: a UUIDv5 over the SKU and the Idempotency-Key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MovementId(Uuid);
 
 impl MovementId {
-    /// The adjustment of `sku` under `key`.
+    /// The id of the adjustment of `sku` under `key`.
     pub fn derive(sku: &Sku, key: &IdempotencyKey) -> Self {
         Self(derive(sku.as_str(), key))
     }
 
-    /// Reads an id that was written before. `None` when no adjustment can have it.
+    /// Reads an id as it was written. `None` when it is not the text of a movement's id.
     pub fn parse(text: &str) -> Option<Self> {
         Uuid::try_parse(text).ok().map(Self).filter(|id| id.to_string() == text)
     }
@@ -107,46 +109,31 @@ impl fmt::Display for MovementId {
     }
 }
 
-/// NUL separates the parts: neither may contain it, so no two pairs run together.
+/// NUL separates the parts. Neither part can contain NUL, so two different pairs never give the same text.
 fn derive(owner: &str, key: &IdempotencyKey) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{owner}\0{}", key.as_str()).as_bytes())
 }
 
-/// What was asked for, as 64 lower-case hexadecimal digits of SHA-256: two requests under one key are the same
-/// when their fingerprints are.
+/// A SHA-256 over a request's content, as 64 lower-case hexadecimal digits. It tells a repeat of a request from
+/// another request under the same Idempotency-Key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// The fingerprint of an order: merged, sorted lines, reference and expected total.
-    pub(crate) fn of_order(request: &OrderRequest) -> Self {
-        let mut hash = Sha256::new();
-        for line in request.lines() {
-            hash.update(format!("{}\0{}\0", line.sku.as_str(), line.quantity.get()));
-        }
-        // A second NUL ends the lines, so that no reference can look like one more of them.
-        hash.update("\0");
-        hash.update(request.reference().map_or("", Reference::as_str));
-        hash.update("\0");
-        hash.update(request.expected_total().map_or_else(String::new, |total| total.to_string()));
-        Self::finish(hash)
-    }
-
-    /// The fingerprint of an adjustment: delta and reason.
+    /// Covers the delta and the reason. The SKU is part of the movement's id already.
     pub fn of_adjustment(delta: Delta, reason: &Reason) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(format!("{}\0{}", delta.get(), reason.as_str()));
-        Self::finish(hash)
+        Self::of_text(&format!("{}\0{}", delta.get(), reason.as_str()))
     }
 
-    fn finish(hash: Sha256) -> Self {
+    /// The SHA-256 of a text that spells everything that a fingerprint covers.
+    pub(crate) fn of_text(spelled: &str) -> Self {
         use std::fmt::Write as _;
-        let mut text = String::with_capacity(64);
-        for byte in hash.finalize() {
+        let mut digits = String::with_capacity(64);
+        for byte in Sha256::digest(spelled) {
             // Writing to a String cannot fail.
-            let _infallible = write!(text, "{byte:02x}");
+            let _infallible = write!(digits, "{byte:02x}");
         }
-        Self(text)
+        Self(digits)
     }
 }

@@ -1,8 +1,8 @@
-//! What an order is and what may happen to it.
+//! The shop's rules: its values, an order's transitions, and the texts of its e-mails.
 //!
-//! Values, rules, the transition table and the e-mail texts. Nothing here does I/O, reads a clock, draws a
-//! random number, awaits anything or knows AWS or HTTP: ids and times arrive as arguments, and every value
-//! that has an invariant is guarded by its type, for HTTP bodies, Step Functions messages and table rows alike.
+//! Nothing here does I/O, reads a clock, draws a random number, awaits anything or knows AWS or HTTP. Ids and times
+//! arrive as arguments. A type that has limits checks them whenever a value is made, so HTTP bodies, Step Functions
+//! messages and table rows are checked alike.
 
 mod body;
 mod error;

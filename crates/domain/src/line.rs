@@ -1,4 +1,4 @@
-//! Order lines: a SKU and how many of it, as asked for and as priced.
+//! Order lines: a SKU and a quantity, as requested and as priced.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -52,7 +52,7 @@ impl fmt::Display for Sku {
     }
 }
 
-/// How many units of one SKU: 1 to 1000.
+/// A number of units of one SKU: 1 to 1000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Quantity(u32);
@@ -85,17 +85,17 @@ impl From<Quantity> for i64 {
     }
 }
 
-/// A line as a customer asks for it.
+/// A line as the customer requests it, without a price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestedLine {
-    /// What.
+    /// The product to order.
     pub sku: Sku,
-    /// How many.
+    /// The number of units to order.
     pub quantity: Quantity,
 }
 
-/// Merges lines of one SKU and sorts by SKU: a transaction may hold one action per row, and two requests that
-/// mean the same must look the same.
+/// Merges lines of one SKU and sorts the lines by SKU. DynamoDB allows one action per row in a transaction, and two
+/// requests with the same meaning must have the same fingerprint.
 pub(crate) fn merge(lines: Vec<RequestedLine>) -> Result<Vec<RequestedLine>, Error> {
     let mut merged: BTreeMap<Sku, i64> = BTreeMap::new();
     for line in lines {
@@ -116,29 +116,29 @@ pub(crate) fn merge(lines: Vec<RequestedLine>) -> Result<Vec<RequestedLine>, Err
     Ok(lines)
 }
 
-/// A line as it was sold: with the name and the price of that moment.
+/// A line with the product's name and price at the moment when the order was placed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PricedLine {
-    /// What.
+    /// The ordered product.
     pub sku: Sku,
-    /// What it was called.
+    /// The product's name at that moment. A later change of the product does not change it.
     pub name: Name,
-    /// How many.
+    /// The ordered number of units.
     pub quantity: Quantity,
-    /// What one cost.
+    /// The price of one unit at that moment.
     pub unit_price: UnitPrice,
-    /// What they cost together.
+    /// The unit price times the quantity.
     pub line_total: Money,
 }
 
-/// A line that could not be filled.
+/// A line for which stock is short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shortage {
-    /// Which SKU.
+    /// The product that is short.
     pub sku: Sku,
-    /// How many were asked for.
+    /// The number of units in the order.
     pub requested: Quantity,
-    /// How many there were.
+    /// The number of units that were available, fewer than requested.
     pub available: u64,
 }
 
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn skus_are_capitals_digits_and_three_marks() {
+    fn a_sku_holds_capitals_digits_dots_underscores_and_hyphens() {
         let sku = |text: &str| Sku::try_from(text.to_owned()).is_ok();
         assert!(sku("TEA-1") && sku("0") && sku("A.B_C-9") && sku(&"A".repeat(64)));
         for bad in ["", "tea-1", "-A", ".A", "A B", "A/B", "Ä", "A\n", &"A".repeat(65)] {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn quantities_that_merge_past_the_limit_are_a_fault_that_names_the_sku() {
+    fn merged_quantities_above_the_limit_are_a_fault_that_names_the_sku() {
         let error = merge(vec![line("A", 600), line("B", 1), line("A", 600)]).unwrap_err();
         let Error::Invalid(faults) = error else { panic!("{error}") };
         assert_eq!(
@@ -176,7 +176,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn merging_keeps_every_unit_and_leaves_each_sku_once_in_order(
+        fn merging_keeps_every_unit_and_leaves_one_line_for_each_sku_in_order(
             lines in prop::collection::vec(("[A-D]", 1..=20_i64), 1..50)
         ) {
             let lines: Vec<_> = lines.iter().map(|(sku, n)| line(sku, *n)).collect();

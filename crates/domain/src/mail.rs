@@ -1,5 +1,7 @@
-//! The texts that customers get. A subject is what SNS takes: ASCII, 1 to 99 characters, no line breaks, whatever
-//! the names contain (source: SNS API reference, `Publish`, `Subject`).
+//! The e-mails that customers get.
+//!
+//! SNS accepts a subject of 1 to 99 ASCII characters without line breaks (source: SNS API reference, `Publish`,
+//! `Subject`). Products' names may hold other characters, so they are transliterated.
 
 use std::fmt::Write as _;
 
@@ -7,20 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Order, Status};
 
-/// The longest subject, in characters: SNS takes fewer than 100.
+/// The longest subject, in characters: SNS accepts fewer than 100.
 const MAX_SUBJECT: usize = 99;
 
-/// One e-mail: plain text. Holds no address and no person's name.
+/// One e-mail in plain text. It holds neither the user's address nor their name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
     /// The subject: ASCII, 1 to 99 characters, no line breaks.
     pub subject: String,
-    /// The text.
+    /// The text below the subject: a sentence, the order's id and status, its lines and its total.
     pub body: String,
 }
 
 impl Mail {
-    /// What to say about the status that `order` has now; `None` for PENDING, which is not announced.
+    /// The mail about the status that `order` has now. `None` for PENDING, which is not announced.
     pub(crate) fn announcing(order: &Order) -> Option<Self> {
         let (headline, sentence) = match order.status() {
             Status::Pending => return None,
@@ -56,7 +58,7 @@ fn subject(headline: &str, order: &Order) -> String {
     subject
 }
 
-/// The nearest ASCII, on one line. Names hold no line breaks, but their transliteration is not ours to vouch for.
+/// The nearest ASCII text, on one line. A name holds no line breaks, but its transliteration might.
 fn ascii(name: &str) -> String {
     let plain = deunicode::deunicode_with_tofu(name, "?");
     let printable = plain.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' });
@@ -65,7 +67,7 @@ fn ascii(name: &str) -> String {
 
 fn body(sentence: &str, order: &Order) -> String {
     let mut text = format!("{sentence}\n\nOrder:     {}\n", order.order_id);
-    // Writing to a String cannot fail: the results below say nothing.
+    // Writing to a String cannot fail, so the results are dropped.
     if let Some(reference) = &order.reference {
         let _infallible = writeln!(text, "Reference: {}", reference.as_str());
     }

@@ -1,4 +1,4 @@
-//! Money in whole minor units of an ISO 4217 currency. No floats.
+//! Money in whole minor units of an ISO 4217 currency. Nothing here uses floating point.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use crate::{Error, InvalidField};
 /// The most that one unit may cost, in minor units.
 pub const MAX_UNIT_PRICE: u64 = 1_000_000_000;
 
-/// The most that an order may cost: 50 lines of 1,000 units at the highest price. Well below 2^53, the largest
-/// integer that the state machine's JSONata counts exactly.
+/// The most that an order may cost, in minor units: 50 lines of 1,000 units at the highest price. The state machine's
+/// JSONata counts in doubles, which are exact up to 2^53. This limit is far below.
 pub(crate) const MAX_AMOUNT: u64 = 50 * 1_000 * MAX_UNIT_PRICE;
 
 /// An ISO 4217 currency, by its three-letter code.
@@ -24,7 +24,7 @@ impl Currency {
         self.0.code()
     }
 
-    /// How many digits the minor unit has: 2 for EUR, 0 for JPY.
+    /// The number of decimal places of an amount in major units: 2 for EUR, 0 for JPY.
     pub fn minor_digits(self) -> u32 {
         self.0.exponent().map_or(0, u32::from)
     }
@@ -73,12 +73,12 @@ impl Money {
         }
     }
 
-    /// How much, in minor units.
+    /// The amount in minor units, such as cents.
     pub fn amount(self) -> u64 {
         self.amount
     }
 
-    /// Of what.
+    /// The currency that the amount is in.
     pub fn currency(self) -> Currency {
         self.currency
     }
@@ -98,7 +98,7 @@ impl From<Money> for Parts {
     }
 }
 
-/// `18.00 USD`; the digits are the currency's own.
+/// Written as `18.00 USD`, with as many decimal places as the currency has.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.currency.minor_digits();
@@ -112,13 +112,13 @@ impl fmt::Display for Money {
     }
 }
 
-/// What one unit costs: [`Money`] of at most [`MAX_UNIT_PRICE`].
+/// The price of one unit: [`Money`] of at most [`MAX_UNIT_PRICE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Money", into = "Money")]
 pub struct UnitPrice(Money);
 
 impl UnitPrice {
-    /// The price as money.
+    /// The price without its limit, for sums.
     pub fn money(self) -> Money {
         self.0
     }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_written_with_their_currencys_own_digits() {
+    fn an_amount_is_written_with_the_decimal_places_of_its_currency() {
         assert_eq!(money(1800, "USD").to_string(), "18.00 USD");
         assert_eq!(money(5, "EUR").to_string(), "0.05 EUR");
         assert_eq!(money(1800, "JPY").to_string(), "1800 JPY");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn money_out_of_range_or_of_no_currency_is_refused_on_every_way_in() {
+    fn an_amount_out_of_range_or_in_an_unknown_currency_is_refused() {
         for bad in [
             r#"{"amount": 50000000000001, "currency": "EUR"}"#,
             r#"{"amount": -1, "currency": "EUR"}"#,

@@ -1,4 +1,4 @@
-//! An order and its life: the one table of transitions, and who may make them.
+//! An order, its history and the one table of transitions.
 
 use std::{borrow::Cow, fmt};
 
@@ -9,30 +9,33 @@ use crate::{
     Timestamp, UserId, workflow::Place,
 };
 
-/// Where an order stands.
+/// An order's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
-    /// Stored, its stock reserved, its customer not told yet.
+    /// Stored, with its stock reserved. The customer gets no mail about it.
     Pending,
-    /// Accepted: the customer is told, the stock is theirs.
+    /// Accepted. Its stock stays reserved until the order is shipped or cancelled.
     Confirmed,
-    /// Refused for lack of stock. Holds nothing.
+    /// Refused for lack of stock. It reserves nothing.
     Rejected,
-    /// Taken back. Its stock is available again.
+    /// Cancelled by the customer or an admin. Its stock is available again.
     Cancelled,
-    /// Left the house.
+    /// Sent. Its units are no longer in the stock.
     Shipped,
-    /// Arrived.
+    /// Received by the customer.
     Delivered,
 }
 
 impl Status {
-    /// Every status.
+    /// Every status, in the order of the variants.
     pub const ALL: [Self; 6] =
         [Self::Pending, Self::Confirmed, Self::Rejected, Self::Cancelled, Self::Shipped, Self::Delivered];
 
-    /// The transition table: `next`, when an order may go there from here.
+    /// The transition table. Answers `next` when an order may take it after this status.
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] for every other pair.
     pub fn step(self, next: Self) -> Result<Self, Error> {
         use Status::{Cancelled, Confirmed, Delivered, Pending, Rejected, Shipped};
         match (self, next) {
@@ -46,7 +49,7 @@ impl Status {
         }
     }
 
-    /// What taking this status does to the stock that an order holds; `None` when it leaves stock alone.
+    /// The effect that taking this status has on the stock that an order holds. `None` when it changes no stock.
     pub fn stock_effect(self) -> Option<StockEffect> {
         match self {
             Self::Cancelled => Some(StockEffect::Release),
@@ -63,7 +66,7 @@ impl Status {
         }
     }
 
-    /// As it is written in JSON and in the table.
+    /// The status as JSON and the table spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
@@ -82,12 +85,12 @@ impl fmt::Display for Status {
     }
 }
 
-/// What a transition does to the stock that an order holds.
+/// The effect of a transition on the stock that an order holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StockEffect {
     /// Reserved units become available again.
     Release,
-    /// Reserved units leave the house.
+    /// Reserved units leave the stock.
     Ship,
 }
 
@@ -102,17 +105,17 @@ impl TryFrom<String> for Status {
     }
 }
 
-/// Who made a transition. Written as `workflow` or `user:<id>`, so that no user id can pass for the workflow.
+/// The maker of a transition. It is written as `workflow` or `user:<id>`, so no user id can be read as the workflow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Actor {
-    /// The state machine: nobody asked for the transition.
+    /// The state machine, which stores, rejects and confirms orders.
     Workflow,
-    /// The customer or the admin who asked for it.
+    /// The customer or the admin who requested the transition.
     User(UserId),
 }
 
-/// What a user's id is written after.
+/// The prefix of a user's id in an actor's text.
 const USER: &str = "user:";
 
 impl TryFrom<String> for Actor {
@@ -141,37 +144,37 @@ impl From<Actor> for String {
 pub struct HistoryEntry {
     /// The status that the order took.
     pub status: Status,
-    /// The order's version since this transition. The first one is 1.
+    /// The order's version after this transition. The first transition makes version 1.
     pub version: u32,
-    /// When the transition was made.
+    /// The time of the transition.
     pub at: Timestamp,
-    /// Who made it.
+    /// The maker of the transition.
     pub actor: Actor,
-    /// The reason that the actor gave.
+    /// The actor's own words on why. Only a cancellation can have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
 }
 
-/// An order as its owner may see it: the body of every answer on it. It holds no internal attribute.
+/// An order as its customer may see it. Every answer about an order has it as its body. It holds no internal attribute.
 ///
-/// Status, version and time of the last change are those of the last history entry. They are written beside the history
-/// in JSON and in the table, and a text in which the two disagree is refused.
+/// Status, version and time of the last change are those of the last history entry. JSON and the table hold them beside
+/// the history as well. A record in which the two disagree is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "OrderRecord")]
 pub struct Order {
-    /// Derived from the customer and their Idempotency-Key.
+    /// The id, which is derived from the customer and their Idempotency-Key.
     pub order_id: OrderId,
     /// The customer who placed it.
     pub user_id: UserId,
-    /// The customer's own name for the order.
+    /// The customer's own name for the order, such as a purchase order's number.
     pub reference: Option<Reference>,
-    /// The lines, in SKU order, at the prices of the moment when the order was placed.
+    /// The lines, in SKU order, with the prices at which the order was placed.
     pub lines: Vec<PricedLine>,
     /// The sum of the lines.
     pub total: Money,
     /// The lines for which stock was short. Empty unless the order is REJECTED.
     pub shortages: Vec<Shortage>,
-    /// When it was placed.
+    /// The time when the order was placed.
     pub created_at: Timestamp,
     /// The transitions before the last one, oldest first.
     earlier: Vec<HistoryEntry>,
@@ -179,7 +182,7 @@ pub struct Order {
     latest: HistoryEntry,
 }
 
-/// An order as JSON and table rows spell it. The history of a record that is written is borrowed.
+/// An order as JSON and table rows spell it. Writing borrows the order's parts instead of copying them.
 #[derive(Serialize, Deserialize)]
 struct OrderRecord<'a> {
     order_id: OrderId,
@@ -245,17 +248,17 @@ impl TryFrom<OrderRecord<'_>> for Order {
 }
 
 impl Order {
-    /// Where the order stands.
+    /// The status after the last transition.
     pub fn status(&self) -> Status {
         self.latest.status
     }
 
-    /// Counts the transitions, from 1. It is the order's `ETag`.
+    /// The number of transitions so far, from 1. It is the order's `ETag`.
     pub fn version(&self) -> u32 {
         self.latest.version
     }
 
-    /// When the order took the status that it has.
+    /// The time of the last transition.
     pub fn updated_at(&self) -> Timestamp {
         self.latest.at
     }
@@ -265,7 +268,7 @@ impl Order {
         self.earlier.iter().chain([&self.latest])
     }
 
-    /// The last transition.
+    /// The last transition. An order always has one.
     pub fn latest(&self) -> &HistoryEntry {
         &self.latest
     }
@@ -273,7 +276,7 @@ impl Order {
     /// The order after one more transition.
     ///
     /// # Errors
-    /// [`Error::IllegalTransition`] when the transition table does not have it.
+    /// [`Error::IllegalTransition`] when the transition table does not allow it.
     pub fn advance(
         &self,
         to: Status,
@@ -288,12 +291,13 @@ impl Order {
         Ok(after)
     }
 
-    /// Whether taking `to` would repeat what this actor did last. A repeat is success, without a second entry or e-mail.
+    /// Whether the last transition was to this status and by this actor. Such a repeat succeeds without a second
+    /// history entry or e-mail.
     pub fn repeats(&self, to: Status, actor: &Actor) -> bool {
         self.latest.status == to && self.latest.actor == *actor
     }
 
-    /// The order as it was in an earlier version, for an announcement that is late; `None` if it never had that version.
+    /// The order as it was in `version`, for a late announcement. `None` if the order never had that version.
     pub fn as_of(&self, version: u32) -> Option<Self> {
         let mut before = self.clone();
         while before.latest.version > version {
@@ -302,16 +306,16 @@ impl Order {
         (before.latest.version == version).then_some(before)
     }
 
-    /// The mail that announces the status that the order has; `None` for PENDING, which is not announced.
+    /// The mail that announces the order's status. `None` for PENDING, which is not announced.
     pub fn announcement(&self) -> Option<Mail> {
         Mail::announcing(self)
     }
 }
 
-/// A new order on its way into the table.
+/// A new order that is not stored yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// The order: PENDING, or REJECTED when it has shortages.
+    /// The order in its first version: PENDING, or REJECTED when it has shortages.
     pub order: Order,
     /// The fingerprint of the request, which tells a repeat from another request under the same key.
     pub fingerprint: Fingerprint,
@@ -337,7 +341,7 @@ impl Placement {
         Self { order, fingerprint }
     }
 
-    /// The same order, rejected for these shortages: stock ran out between the quote and the reservation.
+    /// The same order as REJECTED. This happens when stock runs out between the quote and the reservation.
     #[must_use]
     pub fn rejected(mut self, shortages: Vec<Shortage>) -> Self {
         self.order.latest.status = Status::Rejected;
@@ -351,7 +355,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_transition_table_is_this_one() {
+    fn the_transition_table_allows_exactly_five_steps() {
         use Status::{Cancelled, Confirmed, Delivered, Pending, Shipped};
         let allowed = [
             (Pending, Confirmed),
@@ -387,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_never_taken_for_the_workflow() {
+    fn no_user_id_is_read_as_the_workflow() {
         for (actor, written) in [
             (Actor::Workflow, "workflow"),
             (Actor::User(user("workflow")), "user:workflow"),
@@ -402,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_whose_status_is_not_that_of_its_history_is_refused() {
+    fn a_record_that_disagrees_with_its_history_is_refused() {
         let at = Timestamp::try_from("2026-03-01T12:30:00.000Z".to_owned()).unwrap();
         let order = placed(at).advance(Status::Confirmed, at, Actor::Workflow, None).unwrap();
         let record = serde_json::to_value(&order).unwrap();
@@ -422,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_remembers_every_status_it_had_and_can_be_shown_as_it_was() {
+    fn an_order_keeps_every_earlier_version() {
         let at = Timestamp::try_from("2026-03-01T12:30:00.000Z".to_owned()).unwrap();
         let placed = placed(at);
         let (ada, bob) = (Actor::User(user("ada")), Actor::User(user("bob")));
@@ -439,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_written_the_same_by_hand_and_by_serde() {
+    fn as_str_spells_a_status_as_serde_does() {
         for status in Status::ALL {
             assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
         }

@@ -1,4 +1,4 @@
-//! What an order would cost now, and what stands in its way. Reads nothing: the stock is handed in.
+//! Prices a request and finds the reasons to refuse it. Nothing here reads a table: the caller hands in the stock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,39 +6,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Money, OrderRequest, PricedLine, Product, Quantity, RequestedLine, Shortage, Sku, Stock};
 
-/// Priced lines. With shortages the order can only be rejected.
+/// Priced lines and their shortages. An order with shortages is stored as REJECTED.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quoted {
-    /// The lines, in SKU order.
+    /// All lines, in SKU order, those that are short included.
     pub lines: Vec<PricedLine>,
-    /// What they cost together.
+    /// The sum of the lines.
     pub total: Money,
-    /// Lines that cannot be filled from what is available now.
+    /// The lines that need more units than are available now.
     #[serde(default)]
     pub shortages: Vec<Shortage>,
 }
 
-/// The answer to "what would this cost?". Business outcomes are data, never errors.
+/// The result of pricing a request. Business outcomes are data, never errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Quote {
-    /// It can be priced.
+    /// Every line has a price. Some may be short.
     Priced(Quoted),
-    /// It cannot be ordered so.
+    /// The request cannot become an order.
     Refused(Refusal),
 }
 
-/// Why an order cannot be placed as it was asked for, before any of it is stored.
+/// The reason why a request cannot become an order. Nothing is stored for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Refusal {
-    /// Some SKUs are not sold here.
+    /// The shop does not sell some of the SKUs.
     UnknownSku {
-        /// Which.
+        /// The unknown SKUs, in order.
         skus: Vec<Sku>,
     },
     /// The lines are priced in more than one currency.
     MixedCurrencies {
-        /// The codes.
+        /// The currencies' three-letter codes, each once.
         currencies: Vec<String>,
     },
     /// Some lines hold more units than one order may hold of their product.
@@ -46,27 +46,27 @@ pub enum Refusal {
         /// The products, in SKU order.
         limits: Vec<OrderLimit>,
     },
-    /// The total is not the one that the customer saw.
+    /// The total differs from the one that the customer expects.
     PriceChanged {
-        /// What the customer expected.
+        /// The total in the request.
         expected: Money,
-        /// What it costs now.
+        /// The total at the prices of now.
         quoted: Money,
     },
     /// The caller has no user row.
     UserNotRegistered,
 }
 
-/// The most units of a product that one order may hold, as its admin set it.
+/// The most units of a product that one order may hold, as an admin set it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLimit {
-    /// The product.
+    /// The product's code.
     pub sku: Sku,
-    /// The most units.
+    /// The largest quantity that an order may have.
     pub max_per_order: Quantity,
 }
 
-/// Prices a request. `stock` holds the rows of those of the SKUs that exist.
+/// Prices a request. `stock` holds one row for each SKU that exists. A SKU without a row is unknown.
 pub fn quote(request: &OrderRequest, stock: &[Stock]) -> Result<Quote, Error> {
     let stock: BTreeMap<&Sku, &Stock> = stock.iter().map(|row| (&row.product.sku, row)).collect();
     let mut unknown = Vec::new();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_add_up_and_shortages_are_named_beside_the_price() {
+    fn a_quote_has_the_total_and_lists_the_shortages() {
         let shop = [stock("A", 250, "EUR", 5), stock("B", 99, "EUR", 1)];
         let Quote::Priced(quoted) = quote(&request(&[("A", 2), ("B", 3)], None), &shop).unwrap() else {
             panic!()
@@ -173,8 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_sku_wins_over_a_mixed_currency_which_wins_over_a_changed_price_which_wins_over_a_shortage()
-    {
+    fn an_unknown_sku_comes_before_mixed_currencies_then_a_changed_price_then_a_shortage() {
         let shop = [stock("A", 250, "EUR", 0), stock("B", 99, "USD", 1)];
         let of = |wanted: &[(&str, i64)]| quote(&request(wanted, Some(eur(1))), &shop).unwrap();
         assert!(
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dearest_order_there_can_be_is_still_counted_exactly() {
+    fn the_total_of_the_most_expensive_order_is_exact() {
         let shop: Vec<Stock> =
             (0..50).map(|n| stock(&format!("S{n:02}"), 1_000_000_000, "EUR", 1000)).collect();
         let wanted: Vec<RequestedLine> = shop

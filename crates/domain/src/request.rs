@@ -1,11 +1,10 @@
-//! What a customer asks for: the lines, their own reference, and the total that they expect. A request that is repeated
-//! under one Idempotency-Key is recognised by its fingerprint.
+//! A customer's request for an order: the lines, their own reference, and the total that they expect.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Fingerprint, InvalidField, MAX_LINES, Money, Reference, RequestedLine, line::merge};
 
-/// A request for an order. Its lines are merged and sorted by SKU, so that two requests that mean the same look the same.
+/// A request for an order. Its lines are merged and sorted by SKU, so two requests with the same meaning are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RequestRecord")]
 pub struct OrderRequest {
@@ -35,7 +34,7 @@ impl TryFrom<RequestRecord> for OrderRequest {
 }
 
 impl OrderRequest {
-    /// Merges the lines of one SKU and sorts them.
+    /// Makes a request. Merges the lines of each SKU and sorts the lines.
     ///
     /// # Errors
     /// [`Error::Invalid`] when there are no lines, more than [`MAX_LINES`], or too many units of one SKU.
@@ -55,28 +54,36 @@ impl OrderRequest {
         &self.lines
     }
 
-    /// The total that the customer expects to pay, if they said.
+    /// The total that the customer expects to pay. `None` when they accept any total.
     pub fn expected_total(&self) -> Option<Money> {
         self.expected_total
     }
 
-    /// The customer's own name for the order, if they gave one.
-    pub fn reference(&self) -> Option<&Reference> {
-        self.reference.as_ref()
-    }
-
-    /// What remains of the request in the order: the reference.
+    /// The part of the request that the order keeps as it is. The lines are kept with their prices.
     pub(crate) fn into_reference(self) -> Option<Reference> {
-        self.reference
+        // Every field is named, so that a new one is kept or left out on purpose.
+        let Self { lines: _, reference, expected_total: _ } = self;
+        reference
     }
 
-    /// The request as 64 hexadecimal digits. Two requests have the same fingerprint when they ask for the same.
+    /// The request's fingerprint. Two requests with the same meaning have the same one.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of_order(self)
+        // Every field is named, so that a new one cannot be forgotten.
+        let Self { lines, reference, expected_total } = self;
+        let mut text = String::new();
+        for RequestedLine { sku, quantity } in lines {
+            text.extend([sku.as_str(), "\0", &quantity.get().to_string(), "\0"]);
+        }
+        // A second NUL ends the lines, so that a reference cannot look like another line.
+        text.push('\0');
+        text.push_str(reference.as_ref().map_or("", Reference::as_str));
+        text.push('\0');
+        text.push_str(&expected_total.map_or_else(String::new, |total| total.to_string()));
+        Fingerprint::of_text(&text)
     }
 }
 
-/// How many lines an order has, in words.
+/// The rule for the number of lines, as the reason of a fault.
 pub fn lines_expected() -> String {
     format!("must be an array of 1 to {MAX_LINES} lines")
 }
@@ -94,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn two_requests_that_mean_the_same_have_one_fingerprint() {
+    fn two_requests_with_the_same_meaning_have_the_same_fingerprint() {
         let reference = |text: &str| Some(Reference::try_from(text.to_owned()).unwrap());
         let request = |lines, reference| OrderRequest::new(lines, reference, None).unwrap().fingerprint();
         let plain = request(vec![line("A", 1), line("B", 3)], None);
@@ -104,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_checked_whoever_spells_it() {
+    fn a_request_is_checked_when_it_is_read_from_json() {
         let read = |text: &str| serde_json::from_str::<OrderRequest>(text);
         assert!(read(r#"{"lines": [{"sku": "A", "quantity": 1}], "command": "place"}"#).is_ok());
         for bad in [

@@ -1,4 +1,4 @@
-//! What the shop has: products, what is available and reserved, and how it got there.
+//! Products, their stock, and the adjustments that people make to it.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,39 +12,39 @@ pub const MAX_AVAILABLE: u64 = 1_000_000_000;
 /// The largest adjustment, in units, up or down.
 pub const MAX_DELTA: i64 = 1_000_000;
 
-/// What can be sold.
+/// A product that the shop sells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
-    /// Its code.
+    /// The code that identifies the product. It never changes.
     pub sku: Sku,
-    /// Its name.
+    /// The name that customers read.
     pub name: Name,
-    /// What one costs.
+    /// The price of one unit. Orders that are placed later have a later price.
     pub unit_price: UnitPrice,
     /// The most units that one order may hold; no limit of its own without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_order: Option<Quantity>,
 }
 
-/// A product and how many of it there are. On hand = available + reserved; neither is ever negative.
+/// A product and its units in stock. Available and reserved units add up to the units on hand. Neither is negative.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stock {
-    /// The product.
+    /// The product, whose fields JSON and the table hold beside the counters.
     #[serde(flatten)]
     pub product: Product,
     /// Units that can be ordered.
     pub available: u64,
-    /// Units that open orders hold.
+    /// Units that PENDING and CONFIRMED orders hold.
     pub reserved: u64,
 }
 
-/// By how many units an adjustment changes what is available: -10^6 to 10^6, not zero.
+/// The change of the available units by one adjustment: -10^6 to 10^6, not zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Delta(i64);
 
 impl Delta {
-    /// The number of units; negative takes away.
+    /// The number of units. A negative number takes units away.
     pub fn get(self) -> i64 {
         self.0
     }
@@ -69,45 +69,45 @@ impl From<Delta> for i64 {
     }
 }
 
-/// An adjustment that somebody wants to make to one SKU.
+/// An adjustment of one SKU's available units that is not made yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adjustment {
-    /// Which SKU's stock.
+    /// The SKU whose stock changes.
     pub sku: Sku,
-    /// Its place in the ledger, derived from the SKU and the Idempotency-Key.
+    /// The id of its row in the ledger, derived from the SKU and the Idempotency-Key.
     pub movement: MovementId,
-    /// By how much.
+    /// The units to add, or to take away.
     pub delta: Delta,
-    /// Why.
+    /// The admin's own words on why.
     pub reason: Reason,
-    /// Who.
+    /// The admin who makes it.
     pub actor: UserId,
-    /// When.
+    /// The time of the request.
     pub at: Timestamp,
 }
 
 impl Adjustment {
-    /// What makes a repeat of it the same.
+    /// The fingerprint that a repeat of this adjustment has too.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of_adjustment(self.delta, &self.reason)
     }
 }
 
-/// An adjustment that was made: a row of the ledger.
+/// An adjustment that was made, as the ledger holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Movement {
-    /// By how much.
+    /// The units that were added, or taken away.
     pub delta: Delta,
-    /// Why.
+    /// The admin's own words on why.
     pub reason: Reason,
-    /// Who.
+    /// The admin who made it.
     pub actor: UserId,
-    /// When.
+    /// The time of the request.
     pub at: Timestamp,
 }
 
 impl Movement {
-    /// What makes a repeat of it the same.
+    /// The fingerprint that a repeat of this adjustment has too.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of_adjustment(self.delta, &self.reason)
     }

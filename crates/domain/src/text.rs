@@ -1,10 +1,10 @@
-//! Texts that people write, each with its own limits. Every one has one way in.
+//! Texts that come from outside, each a type with its own limits. `TryFrom<String>` is the only way to make one.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, InvalidField};
 
-/// Declares a text with an invariant: a private field and `TryFrom<String>`, which serde uses too.
+/// Declares a text type with a private field and a checked `TryFrom<String>`, which serde uses too.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $field:literal, $reason:literal, $valid:expr) => {
         $(#[$doc])*
@@ -13,10 +13,10 @@ macro_rules! text {
         pub struct $name(String);
 
         impl $name {
-            /// What is expected, in words.
+            /// The rule for this text, as the reason of a fault.
             pub const EXPECTED: &'static str = $reason;
 
-            /// The text itself.
+            /// The text as it was given.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -44,12 +44,12 @@ macro_rules! text {
 }
 
 text!(
-    /// A person's or product's name: 1 to 100 characters, none of them a control character, not only spaces.
+    /// A person's or product's name: 1 to 100 characters, no control characters, not only spaces.
     Name, "name", "must be 1 to 100 characters without control characters",
     |text| printable(text, 100)
 );
 text!(
-    /// Why somebody did something: 1 to 200 characters, no control characters.
+    /// The reason for a cancellation or an adjustment: 1 to 200 characters, no control characters, not only spaces.
     Reason, "reason", "must be 1 to 200 characters without control characters",
     |text| printable(text, 200)
 );
@@ -59,13 +59,13 @@ text!(
     |text| visible_ascii(text, 64)
 );
 text!(
-    /// A client's name for one attempt at one thing: 1 to 255 visible ASCII characters.
+    /// A client's name for one request and all its repeats: 1 to 255 visible ASCII characters.
     IdempotencyKey, "Idempotency-Key", "must be 1 to 255 visible ASCII characters",
     |text| visible_ascii(text, 255)
 );
 text!(
-    /// An e-mail address, as an identity provider verified it: 3 to 254 visible ASCII characters with one `@`
-    /// inside. Whether mail arrives there is only known to whoever sends one.
+    /// An e-mail address: 3 to 254 visible ASCII characters with one `@` inside. The rule cannot tell whether mail
+    /// arrives there.
     EmailAddress, "email", "must be an e-mail address of at most 254 visible ASCII characters",
     |text| visible_ascii(text, 254)
         && text.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'))
@@ -75,8 +75,8 @@ fn visible_ascii(text: &str, most: usize) -> bool {
     (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// Line and paragraph separators and the marks that turn text around are not control characters to Unicode, but
-/// they do to a mail what control characters do.
+/// Refuses control characters. It also refuses line separators, paragraph separators and marks that change the
+/// direction of text: Unicode does not call them control characters, but they garble a mail in the same way.
 fn printable(text: &str, most: usize) -> bool {
     let breaks = |c: char| {
         c.is_control()
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_hold_any_script_but_no_control_characters_and_no_line_breaks() {
+    fn a_name_holds_any_script_but_no_control_characters_and_no_line_breaks() {
         let name = |text: &str| Name::try_from(text.to_owned());
         for good in ["x", "Gustaf's Knäckebröd", "原", &"é".repeat(100)] {
             assert!(name(good).is_ok(), "{good}");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_references_are_visible_ascii_of_their_own_length() {
+    fn a_key_has_at_most_255_visible_ascii_characters_and_a_reference_64() {
         assert!(IdempotencyKey::try_from("k".repeat(255)).is_ok());
         assert!(IdempotencyKey::try_from("k".repeat(256)).is_err());
         assert!(Reference::try_from("PO#77/b".to_owned()).is_ok());
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_one_at_with_something_on_both_sides() {
+    fn an_address_has_one_at_sign_with_text_on_both_sides() {
         let address = |text: &str| EmailAddress::try_from(text.to_owned()).is_ok();
         assert!(address("a@b"));
         assert!(!address("@b") && !address("a@") && !address("a") && !address("a@b@c") && !address("a b@c"));

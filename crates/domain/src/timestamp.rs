@@ -1,4 +1,4 @@
-//! Points in time: RFC 3339, UTC, milliseconds. Where "now" comes from is the caller's business.
+//! Points in time, written in RFC 3339, in UTC, with milliseconds. Nothing here reads a clock.
 
 use std::{fmt, time::Duration, time::SystemTime};
 
@@ -11,25 +11,25 @@ use time::{
 const FORMAT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
-/// A point in time, to the millisecond, in UTC. Its text sorts as the times do, which the indexes rely on.
+/// A point in time, in UTC, written with milliseconds. Texts sort in the order of their times, as the indexes need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
-    /// Reads a time that was written by [`Display`](fmt::Display). `None` for any other spelling of it, which would
-    /// sort elsewhere.
+    /// Reads a time as [`Display`](fmt::Display) writes it. `None` for any other spelling, since that would sort
+    /// elsewhere.
     pub fn parse(text: &str) -> Option<Self> {
         Self::try_from(text.to_owned()).ok().filter(|time| time.to_string() == text)
     }
 
-    /// This long after. Used with seconds and minutes, far from the calendar's end.
+    /// The time `wait` later, at most the last time that the calendar holds.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(time::Duration::try_from(wait).unwrap_or(time::Duration::MAX)))
     }
 
-    /// Time that has passed since `earlier`; zero when `earlier` is later.
+    /// The time that has passed since `earlier`. Zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::try_from(self.0 - earlier.0).unwrap_or(Duration::ZERO)
     }
@@ -38,7 +38,7 @@ impl Timestamp {
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let time = OffsetDateTime::from(time);
-        // Cut to the millisecond, so that a value and its text are equal.
+        // Cut to the millisecond, so that the value read back from its text is equal.
         Self(time.replace_millisecond(time.millisecond()).unwrap_or(time))
     }
 }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_and_the_time_between_undo_each_other() {
+    fn since_answers_the_wait_that_after_added_and_never_less_than_zero() {
         let time = Timestamp::from(SystemTime::UNIX_EPOCH);
         assert_eq!(time.after(Duration::from_mins(1)).since(time), Duration::from_mins(1));
         assert_eq!(time.since(time.after(Duration::from_mins(1))), Duration::ZERO);

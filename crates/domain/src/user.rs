@@ -1,34 +1,34 @@
-//! Who orders, and whether e-mail reaches them.
+//! A registered user, and whether e-mail reaches them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{EmailAddress, Name, Timestamp, UserId};
 
-/// Whether the user's subscription delivers, as SNS says.
+/// The state of the user's subscription to the mail about their orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Notifications {
-    /// The address confirmed its subscription.
+    /// The user has confirmed the subscription, so mail is sent.
     Confirmed,
-    /// A confirmation was asked for and has not been given.
+    /// SNS has mailed a request for confirmation, and the user has not answered it yet.
     Pending,
-    /// There is no subscription any more: it was cancelled, or never confirmed in time.
+    /// SNS no longer has the subscription: it was cancelled, or it was not confirmed in time.
     None,
-    /// There is no subscription, since SNS had no room for it or did not answer; or how it stands could not be asked.
+    /// SNS had no room for a subscription, or did not answer.
     Unavailable,
 }
 
 /// A registered user, as the user may see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
-    /// Who.
+    /// The `sub` of their token.
     pub user_id: UserId,
-    /// What they are called.
+    /// The name that they registered under.
     pub name: Name,
-    /// Where mail goes.
+    /// The verified address that mail about their orders goes to.
     pub email: EmailAddress,
-    /// Whether it does.
+    /// Whether that mail reaches them.
     pub notifications: Notifications,
-    /// When they registered.
+    /// The time of their first registration.
     pub created_at: Timestamp,
 }

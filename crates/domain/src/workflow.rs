@@ -1,8 +1,8 @@
-//! What the state machine's steps say to each other: their inputs and outputs.
+//! The messages of the state machine: the inputs and outputs of its executions and of its steps.
 //!
-//! A step's messages stay compatible one version both ways: unknown fields are ignored and new ones have defaults,
-//! so that old and new functions can meet inside one execution during a deployment. None holds an e-mail address or
-//! a person's name.
+//! During a deployment, one execution may call both old and new functions. So each message must be readable by the
+//! version before and the version after: unknown fields are ignored, and new fields have defaults. No message holds an
+//! e-mail address or a user's name.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,33 +10,33 @@ use crate::{
     Actor, Fingerprint, Mail, Order, OrderId, OrderRequest, Quoted, Reason, Refusal, Status, UserId,
 };
 
-/// The state machine's input for a new order: `command: "place"`.
+/// The command to place a new order: `command: "place"`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// Which order, derived from the user and the Idempotency-Key.
+    /// The new order's id, derived from the user and the Idempotency-Key.
     pub order_id: OrderId,
-    /// Who orders.
+    /// The customer who places the order.
     pub user_id: UserId,
     /// The lines, the reference and the expected total.
     #[serde(flatten)]
     pub request: OrderRequest,
-    /// The request's fingerprint, as the door computed it.
+    /// The request's fingerprint, as `POST /orders` computed it.
     pub fingerprint: Fingerprint,
 }
 
-/// A person's wish to take an order to another status: `command: "change"`.
+/// A customer's or an admin's command to change an order's status: `command: "change"`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// Which order.
+    /// The order to change.
     pub order_id: OrderId,
-    /// The status to take.
+    /// The requested status.
     pub to: Status,
-    /// Who wants it.
+    /// The customer or admin who requests it.
     pub actor: Actor,
-    /// Why, if they said.
+    /// The actor's own words on why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// The version that they have read; without one, whatever it is now.
+    /// The version that the actor has read. The change is made to this version only; `None` allows any version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_version: Option<u32>,
 }
@@ -49,22 +49,22 @@ pub enum Command {
     Place(Place),
     /// Change an order's status.
     Change(Change),
-    /// Finish what an interrupted execution left.
+    /// Finish the work that an interrupted execution left.
     Resume(Resume),
 }
 
-/// What an interrupted execution left is to be finished: `command: "resume"`.
+/// The command to finish the work that an interrupted execution left: `command: "resume"`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
-    /// Which order.
+    /// The order to finish.
     pub order_id: OrderId,
-    /// The order's version when it was claimed. A later one was made by an execution that announces it itself.
+    /// The order's version when it was claimed. The execution that made a later version announces that one itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_version: Option<u32>,
 }
 
 impl Command {
-    /// Which order it is about.
+    /// The order that the command is about.
     pub fn order_id(&self) -> OrderId {
         match self {
             Self::Place(Place { order_id, .. })
@@ -74,33 +74,33 @@ impl Command {
     }
 }
 
-/// `CheckInventory` answers.
+/// The output of `CheckInventory`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Checked {
-    /// The lines can be priced.
+    /// Every line has a price.
     Quoted(QuotedFor),
-    /// The order cannot be placed so: this ends the execution, as its [`Outcome`].
+    /// The request cannot become an order. The execution ends with this as its [`Outcome`].
     #[serde(untagged)]
     Refused(Refusal),
 }
 
-/// The input of `CreateOrder`: the execution's input and `CheckInventory`'s answer, whole.
+/// The input of `CreateOrder`: the execution's input and the whole output of `CheckInventory`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateOrderInput {
     /// The execution's input.
     pub request: Place,
-    /// The quote to store.
+    /// The prices to store, and the customer's topic.
     pub quote: QuotedFor,
 }
 
-/// A quote and where the user's mail goes.
+/// A quote, and the topic of the customer's mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotedFor {
-    /// The quote.
+    /// The priced lines, whose fields the message holds beside the topic.
     #[serde(flatten)]
     pub quoted: Quoted,
-    /// The topic that reaches the user, if one does.
+    /// The topic that the customer is subscribed to. `None` when they have no subscription.
     #[serde(default)]
     pub topic_arn: Option<String>,
 }
@@ -111,145 +111,145 @@ pub struct QuotedFor {
 pub enum Created {
     /// The order is stored and its stock reserved.
     Placed {
-        /// The order, PENDING.
+        /// The PENDING order.
         order: Order,
     },
-    /// The order is stored as REJECTED; no stock was touched.
+    /// The order is stored as REJECTED. No stock was changed.
     Rejected {
-        /// The order.
+        /// The REJECTED order.
         order: Order,
-        /// What its customer is to be told.
+        /// The announcement of the rejection.
         announce: Announcement,
     },
-    /// This very request was stored before.
+    /// The same request was stored before.
     Replayed {
-        /// The order as it stands now.
+        /// The order as it is now.
         order: Order,
     },
     /// The key was used before for another request.
     KeyReused,
 }
 
-/// What `TriggerEmail` and `MarkNotified` need to tell a customer of one status.
+/// The data that `TriggerEmail` and `MarkNotified` need to announce one status to the customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
-    /// The version that is announced, to be taken out of `unsent`.
+    /// The version that is announced. `MarkNotified` removes it from `unsent`.
     pub version: u32,
-    /// The status that is announced.
+    /// The status in that version.
     pub status: Status,
-    /// Where to publish; nobody is listening when there is none.
+    /// The topic to publish to. With `None` no mail is sent, and the version counts as announced.
     pub topic_arn: Option<String>,
-    /// The text.
+    /// The e-mail, whose fields the message holds beside the others.
     #[serde(flatten)]
     pub mail: Mail,
 }
 
 impl Announcement {
-    /// The announcement of the status that `order` has now; `None` while it is PENDING.
+    /// The announcement of the status that `order` has now. `None` while it is PENDING.
     pub fn of(order: &Order, topic_arn: Option<String>) -> Option<Self> {
         let mail = order.announcement()?;
         Some(Self { version: order.version(), status: order.status(), topic_arn, mail })
     }
 }
 
-/// Where the mail of an order's customer goes, as far as an execution knows.
+/// The customer's topic, as far as an execution knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Topic {
-    /// Nobody has looked yet.
+    /// The execution has not read the customer's row.
     #[default]
     Unknown,
-    /// `CheckInventory` has looked: this topic, or none.
+    /// `CheckInventory` has read the customer's row. `None` when it has no topic.
     Known(Option<String>),
 }
 
 impl<'de> Deserialize<'de> for Topic {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Null says that there is none; only a missing field says that nobody has looked.
+        // Null means that the customer has no topic. Only a missing field means that the topic is unknown.
         Option::deserialize(deserializer).map(Self::Known)
     }
 }
 
-/// `UpdateStatus` is asked.
+/// The input of `UpdateStatus`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum UpdateStatus {
     /// Confirm an order that was just placed.
     Place {
-        /// Which order.
+        /// The PENDING order to confirm.
         order_id: OrderId,
-        /// Where its customer's mail goes.
+        /// The topic of the customer's mail.
         #[serde(default, rename = "topic_arn")]
         topic: Topic,
-        /// Whether an earlier execution stored it, perhaps so long ago that the sweeper is after it.
+        /// Whether an earlier execution stored the order. If so, the sweeper may be about to take it up.
         #[serde(default)]
         replayed: bool,
     },
     /// Change an order's status.
     Change(Change),
-    /// Finish what an interrupted execution left.
+    /// Finish the work that an interrupted execution left.
     Resume(Resume),
 }
 
-/// `UpdateStatus` answers: the order as it stands now, and what this execution has to announce.
+/// The output of `UpdateStatus`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Updated {
-    /// What came of it.
+    /// How the step ended.
     pub outcome: ChangeOutcome,
-    /// The order.
+    /// The order as it is now.
     pub order: Order,
-    /// `None` unless it is this execution's to announce.
+    /// The announcement that this execution must send. `None` when there is none, or another execution sends it.
     pub announce: Option<Announcement>,
 }
 
-/// What came of a change.
+/// How `UpdateStatus` ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeOutcome {
-    /// The order has the status, by this change or by the same one before.
+    /// The change was made, by this call or by the same request before. Placements and resumptions always end so.
     Changed,
-    /// The transition table has no such step from where the order stands.
+    /// The transition table does not allow the step from the order's status.
     Illegal,
-    /// The order is of another version than the one that was read.
+    /// The order's version is not the one that the client has read.
     Stale,
 }
 
-/// An execution's output: what came of its command.
+/// The output of an execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// The order is stored: CONFIRMED, or still PENDING when confirming it failed.
+    /// The order is stored.
     Placed {
-        /// The order.
+        /// The order as it is now: CONFIRMED as a rule, PENDING when it could not be confirmed.
         order: Order,
     },
     /// The order is stored as REJECTED.
     Rejected {
-        /// The order.
+        /// The REJECTED order.
         order: Order,
     },
-    /// This very request was stored before.
+    /// The same request was stored before.
     Replayed {
-        /// The order as it stands now.
+        /// The order as it is now.
         order: Order,
     },
-    /// A change, or a resumption, was made, or had been.
+    /// A change was made, now or by the same request before, or a resumption ended.
     Changed {
-        /// The order as it stands now.
+        /// The order as it is now.
         order: Order,
     },
-    /// The transition table has no such step.
+    /// The transition table does not allow the requested step.
     Illegal {
-        /// The order as it stands.
+        /// The order, unchanged.
         order: Order,
     },
-    /// The order is of another version than the one that was read.
+    /// The order's version is not the one that the client has read.
     Stale {
-        /// The order as it stands.
+        /// The order, unchanged.
         order: Order,
     },
     /// The key was used before for another request.
     KeyReused,
-    /// Nothing was stored.
+    /// The request cannot become an order. Nothing was stored.
     #[serde(untagged)]
     Refused(Refusal),
 }
@@ -262,7 +262,7 @@ mod tests {
     use crate::Money;
 
     #[test]
-    fn a_step_of_the_next_version_is_understood_unknown_fields_and_all() {
+    fn update_status_accepts_unknown_fields_and_missing_new_ones() {
         let id = "6f1c3b1e-5d0a-5c0e-9a83-2f5b7e41d0c6";
         let read = |message| serde_json::from_value::<UpdateStatus>(message).unwrap();
         let topic_of = |asked| match asked {
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_check_inventory_refuses_is_an_outcome_as_it_stands() {
+    fn a_refusal_by_check_inventory_reads_as_the_executions_outcome() {
         let eur = |amount| Money::new(amount, "EUR".to_owned().try_into().unwrap()).unwrap();
         for refusal in [
             Refusal::UserNotRegistered,
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_reaches_create_order_as_check_inventory_wrote_it() {
+    fn create_order_reads_a_quote_as_check_inventory_wrote_it() {
         let total = Money::new(7, "EUR".to_owned().try_into().unwrap()).unwrap();
         let quoted =
             QuotedFor { quoted: Quoted { lines: vec![], total, shortages: vec![] }, topic_arn: None };

@@ -1,6 +1,6 @@
-//! Who calls, from the claims of a token that the gateway's authorizer has verified.
+//! The caller of a request, from the claims of a token that the gateway's authorizer has verified.
 //!
-//! An HTTP API hands every claim over as a string: a boolean as `true`, an array as `[admin staff]` (source: API
+//! An HTTP API passes every claim on as a string: a boolean as `true`, an array as `[admin staff]` (source: API
 //! Gateway developer guide, "Control access to HTTP APIs with JWT authorizers").
 
 use std::collections::HashMap;
@@ -12,16 +12,20 @@ use crate::{Env, SetupFault};
 /// A signed-in caller.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who: the token's `sub`.
+    /// The `sub` of the token.
     pub user_id: UserId,
     claims: HashMap<String, String>,
 }
 
 impl Caller {
-    /// Reads the claims. `None` for a request that no authorizer looked at.
+    /// Makes a caller from the claims. They are `None` when the route has no authorizer.
+    ///
+    /// # Errors
+    /// [`Error::IdTokenRequired`] when there are no claims, when the token is not an ID token, or when its `sub` is
+    /// missing or not a user id.
     pub(crate) fn from_claims(claims: Option<HashMap<String, String>>) -> Result<Self, Error> {
         let claims = claims.ok_or(Error::IdTokenRequired)?;
-        // An access token is for another audience: it says nothing of the person.
+        // An access token is refused, because it holds no claims about the person.
         if claims.get("token_use").is_some_and(|used_as| used_as != "id") {
             return Err(Error::IdTokenRequired);
         }
@@ -30,7 +34,10 @@ impl Caller {
         Ok(Self { user_id, claims })
     }
 
-    /// The caller's e-mail address, which counts only when the identity provider verified it.
+    /// The caller's e-mail address.
+    ///
+    /// # Errors
+    /// [`Error::EmailNotVerified`] when the identity provider has not verified the address, or the token has none.
     pub fn verified_email(&self) -> Result<EmailAddress, Error> {
         if self.claims.get("email_verified").is_none_or(|verified| verified != "true") {
             return Err(Error::EmailNotVerified);
@@ -40,7 +47,7 @@ impl Caller {
     }
 }
 
-/// Who is an admin: whoever's `AdminClaim` contains `AdminValue`.
+/// The rule that makes a caller an admin: the token's `AdminClaim` is or contains `AdminValue`.
 #[derive(Clone, Debug)]
 pub struct AdminRule {
     claim: String,
@@ -48,7 +55,7 @@ pub struct AdminRule {
 }
 
 impl AdminRule {
-    /// Reads the rule: `ADMIN_CLAIM` and `ADMIN_VALUE`.
+    /// Reads the rule from `ADMIN_CLAIM` and `ADMIN_VALUE`.
     pub fn from_env(env: &Env) -> Result<Self, SetupFault> {
         let [claim, value] = env.read(["ADMIN_CLAIM", "ADMIN_VALUE"])?;
         Ok(Self { claim, value })
@@ -56,11 +63,11 @@ impl AdminRule {
 
     /// Whether the caller is an admin.
     ///
-    /// The gateway's spelling of a list does not tell `["a b"]` from `["a", "b"]`: an issuer whose groups may hold
-    /// blanks needs an `AdminClaim` that is one text.
+    /// The gateway writes the lists `["a b"]` and `["a", "b"]` in the same way. If an issuer's groups may hold blanks,
+    /// `AdminClaim` must name a claim that is one text.
     pub fn admits(&self, caller: &Caller) -> bool {
         let Some(claim) = caller.claims.get(&self.claim) else { return false };
-        // Some issuers write the list into one text themselves. Its quotes say where an entry with a blank ends.
+        // Some issuers write a JSON list into one text. Its quotes show where an entry with a blank ends.
         if let Ok(list) = serde_json::from_str::<Vec<String>>(claim) {
             return list.contains(&self.value);
         }
@@ -70,7 +77,10 @@ impl AdminRule {
         }
     }
 
-    /// Lets the customer who placed the order and an admin pass. To all others an order looks as if it did not exist.
+    /// Permits the customer who placed the order, and an admin.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for every other caller, so that the answer does not show whether the order exists.
     pub fn may_see(&self, caller: &Caller, order: &Order) -> Result<(), Error> {
         if order.user_id == caller.user_id || self.admits(caller) {
             Ok(())
@@ -79,7 +89,10 @@ impl AdminRule {
         }
     }
 
-    /// Whether the caller may do what only an admin may.
+    /// Permits an admin.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for every other caller.
     pub fn require(&self, caller: &Caller) -> Result<(), Error> {
         if self.admits(caller) { Ok(()) } else { Err(Error::Forbidden) }
     }
@@ -95,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_admin_role_is_read_exactly_out_of_the_gateways_spelling_of_a_list() {
+    fn only_a_group_that_is_exactly_the_admin_value_makes_an_admin() {
         let rule = AdminRule { claim: "cognito:groups".into(), value: "admin".into() };
         for (groups, admitted) in [
             ("[admin]", true),
@@ -120,7 +133,8 @@ mod tests {
             let caller = caller(&[("sub", "u"), ("cognito:groups", groups)]).unwrap();
             assert_eq!(rule.admits(&caller), admitted, "{groups}");
         }
-        assert!(!rule.admits(&caller(&[("sub", "u"), ("groups", "[admin]")]).unwrap()), "another claim");
+        let elsewhere = caller(&[("sub", "u"), ("groups", "[admin]")]).unwrap();
+        assert!(!rule.admits(&elsewhere), "the group is in another claim");
     }
 
     #[test]
@@ -141,9 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn only_an_id_token_tells_who_calls() {
+    fn a_caller_is_made_from_an_id_token_only() {
         assert!(caller(&[("sub", "u"), ("token_use", "id")]).is_ok());
-        assert!(caller(&[("sub", "u")]).is_ok(), "other issuers do not say");
+        assert!(caller(&[("sub", "u")]).is_ok(), "other issuers have no token_use");
         for claims in [&[("sub", "u"), ("token_use", "access")][..], &[("token_use", "id")], &[("sub", "")]] {
             assert_eq!(caller(claims).unwrap_err().code(), "id_token_required", "{claims:?}");
         }

@@ -1,12 +1,14 @@
-//! The environment: every name that is read goes through here and is remembered, so that a test can hold the names
-//! that the code reads against those that the template sets, and so that nine functions can live in one process.
+//! The environment of a function. No other code of ours reads an environment variable.
+//!
+//! An environment remembers the names that were read, so that a test can compare them with the template's. It can also
+//! be given as a map, so that nine functions can live in one process.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
 };
 
-/// Environment variables, and which of them were asked for.
+/// Environment variables, and the names that were read so far.
 #[derive(Debug)]
 pub struct Env {
     source: Source,
@@ -19,13 +21,13 @@ enum Source {
     Given(BTreeMap<String, String>),
 }
 
-/// Why a function cannot start.
+/// The reason why a function cannot start.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SetupFault(String);
 
 impl SetupFault {
-    /// A fault, in a sentence that says what to do.
+    /// A fault. `message` tells the operator what to correct.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
@@ -37,13 +39,16 @@ impl Env {
         Self { source: Source::Process, read: Mutex::default() }
     }
 
-    /// An environment that holds these variables and no others.
+    /// An environment with these variables only.
     pub fn given(variables: BTreeMap<String, String>) -> Self {
         Self { source: Source::Given(variables), read: Mutex::default() }
     }
 
-    /// The values of all of `names`, or a fault that lists every one that is missing or empty, with those that were
-    /// asked for before: whoever asks for all of them before giving up names them all at once.
+    /// Reads the values of `names`.
+    ///
+    /// # Errors
+    /// A fault when one of `names` is missing or empty. It lists every name that is missing so far, those of earlier
+    /// reads included. So a function reads all its names before it returns the first fault.
     pub fn read<const N: usize>(&self, names: [&str; N]) -> Result<[String; N], SetupFault> {
         let values = names.map(|name| self.get(name));
         if values.iter().all(Option::is_some) {
@@ -58,7 +63,7 @@ impl Env {
         }
     }
 
-    /// Every name that was asked for.
+    /// Every name that was read, whether it was set or not.
     pub fn names_read(&self) -> BTreeSet<String> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -66,7 +71,7 @@ impl Env {
     fn get(&self, name: &str) -> Option<String> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         let value = match &self.source {
-            #[allow(clippy::disallowed_methods, reason = "this is the one place that asks the process")]
+            #[allow(clippy::disallowed_methods, reason = "only this place reads the process's variables")]
             Source::Process => std::env::var(name).ok(),
             Source::Given(variables) => variables.get(name).cloned(),
         };
@@ -79,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_missing_or_empty_variable_is_named_and_every_name_that_was_asked_for_is_remembered() {
+    fn a_fault_names_every_missing_or_empty_variable_and_every_name_that_was_read_is_remembered() {
         let env = Env::given(BTreeMap::from([("A".into(), "1".into()), ("B".into(), String::new())]));
         let fault = env.read(["A", "B", "C"]).unwrap_err().to_string();
         assert!(fault.contains(": B, C;"), "{fault}");

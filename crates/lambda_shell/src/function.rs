@@ -1,5 +1,5 @@
-//! A function, whoever runs it: Lambda's runtime, or the local stack. Events go in as text and come out as text, so
-//! that both serialise and parse the same.
+//! A function, as Lambda's runtime and the local stack both run it. Events and answers are texts, so that both parse
+//! and serialise in the same way.
 
 use std::{future::Future, panic::AssertUnwindSafe, pin::Pin};
 
@@ -11,29 +11,29 @@ use tracing::Instrument as _;
 
 use crate::{Request, Response, logs, problem::problem, trace};
 
-/// A function behind the HTTP API.
+/// A function that the HTTP API calls.
 pub trait Door: Send + Sync + 'static {
-    /// Answers one request.
+    /// Answers one request. An error becomes a problem document.
     fn handle(&self, request: Request) -> impl Future<Output = Result<Response, Error>> + Send;
 }
 
-/// A function that the state machine calls.
+/// A function that the state machine or a schedule calls.
 pub trait Step: Send + Sync + 'static {
-    /// What it is asked.
+    /// The event, as the caller sends it.
     type Input: DeserializeOwned + Send;
-    /// What it answers.
+    /// The answer, as the caller reads it.
     type Output: Serialize;
 
-    /// Answers one task.
+    /// Answers one event. An error becomes a task error.
     fn handle(&self, input: Self::Input) -> impl Future<Output = Result<Self::Output, Error>> + Send;
 }
 
-/// What Lambda reports of a failed invocation; the state machine matches `name`.
+/// The report of a failed invocation. Lambda passes it on to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskError {
-    /// The error's name: [`domain::Error::code`].
+    /// The error's [`domain::Error::code`]. The state machine's `ErrorEquals` matches it.
     pub name: &'static str,
-    /// A sentence for people.
+    /// The error's `Display` text, without its causes.
     pub message: String,
 }
 
@@ -43,7 +43,7 @@ trait Handler: Send + Sync {
     fn invoke<'a>(&'a self, event: &'a str, request_id: &'a str) -> InvocationResult<'a>;
 }
 
-/// A function, ready to be invoked.
+/// A function of either kind, ready to be invoked.
 pub struct Function(Box<dyn Handler>);
 
 impl std::fmt::Debug for Function {
@@ -53,17 +53,17 @@ impl std::fmt::Debug for Function {
 }
 
 impl Function {
-    /// A function behind the HTTP API.
+    /// Makes a function that the HTTP API calls.
     pub fn door(door: impl Door) -> Self {
         Self(Box::new(DoorHandler(door)))
     }
 
-    /// A function that the state machine calls.
+    /// Makes a function that the state machine or a schedule calls.
     pub fn step(step: impl Step) -> Self {
         Self(Box::new(StepHandler(step)))
     }
 
-    /// Runs it on one event. `request_id` is the invocation's, `trace` its X-Ray header.
+    /// Runs the function on one event. `request_id` is the invocation's id, `trace` its X-Ray header.
     pub async fn invoke(
         &self,
         event: &str,
@@ -82,7 +82,7 @@ impl<D: Door> Handler for DoorHandler<D> {
         Box::pin(async move {
             let (request_id, answer) = match read::<ApiGatewayV2httpRequest>(event) {
                 Ok(event) => {
-                    // The client can name the gateway's id, so that is the one that a problem carries.
+                    // A problem carries the gateway's id, because clients see that one in a header.
                     let request_id = event.request_context.request_id.clone();
                     let request = Request::from_event(event);
                     (request_id, unpanicked(self.0.handle(request)).await)
@@ -129,7 +129,7 @@ impl<S: Step> Handler for StepHandler<S> {
     }
 }
 
-/// Reads an event. The parser's message could repeat what is in it, so only its place is kept.
+/// Reads an event. Only the place of a fault is kept, because the parser's message could repeat the event's content.
 fn read<T: DeserializeOwned>(event: &str) -> Result<T, Error> {
     serde_json::from_str(event).map_err(|source| Error::Internal {
         doing: "reading the event",
@@ -147,7 +147,7 @@ fn task_error(error: &Error) -> TaskError {
     TaskError { name: error.code(), message: error.to_string() }
 }
 
-/// A panic's message may hold anything, and the runtime would report it: nothing of it is kept.
+/// Turns a panic into an error without its message. The message may hold anything, and the runtime would report it.
 async fn unpanicked<T>(handling: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let caught = AssertUnwindSafe(handling).catch_unwind().await;
     caught.unwrap_or_else(|_payload| {
@@ -165,7 +165,7 @@ mod tests {
         type Input = serde_json::Value;
         type Output = ();
 
-        #[allow(clippy::panic, reason = "that is what this one is for")]
+        #[allow(clippy::panic, reason = "this step exists to panic")]
         async fn handle(&self, input: Self::Input) -> Result<(), Error> {
             panic!("{input}")
         }
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panics_message_goes_nowhere() {
+    async fn a_panics_message_is_not_reported() {
         let error = Function::step(Panics).invoke("\"ada@example.com\"", "1", None).await.unwrap_err();
         assert_eq!(
             error,
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_that_cannot_be_read_is_not_repeated() {
+    async fn the_error_for_an_unreadable_event_does_not_repeat_it() {
         struct Typed;
         impl Step for Typed {
             type Input = bool;

@@ -1,9 +1,9 @@
-//! What surrounds every function: start-up, environment, logs, the caller from JWT claims, and errors as HTTP
-//! problems or task errors.
+//! The part that every function shares: start-up, environment, logs, the caller from JWT claims, and the answer to an
+//! error, as an HTTP problem or as a task error.
 //!
-//! Nothing here depends on a function. Only here are HTTP statuses given to errors, and only here is it logged that an
-//! invocation failed: once, at the edge. No log line, no task error and no panic message holds a body, an e-mail address, a
-//! name or a token.
+//! Nothing here depends on a function. Only this crate gives an error its HTTP status. Only this crate logs that an
+//! invocation failed, once, at the boundary. No log line, no task error and no panic report holds a body, an e-mail
+//! address, a name or a token.
 
 mod caller;
 mod clock;
@@ -30,5 +30,5 @@ pub use trace::trace_header;
 
 pub use aws_config::SdkConfig;
 
-/// What `main` may fail with.
+/// The error of a function that cannot start or can no longer be served.
 pub type Error = lambda_runtime::Error;

@@ -1,7 +1,8 @@
-//! JSON log lines, one for each invocation, with its request id, its order's id and its outcome.
+//! JSON log lines. Each holds its invocation's request id and, once it is known, the order's id. One line of each
+//! invocation says how it ended.
 //!
-//! The SDKs and the runtime log whole requests when asked for detail: they stay at warnings, whatever `LOG_LEVEL`
-//! says, and the runtime's own report of a failed handler is off, since a failure is logged here already.
+//! The SDKs log whole requests at detailed levels. So other crates log warnings and errors only, at every `LOG_LEVEL`.
+//! The runtime's own report of a failed handler is off, because the failure is logged here already.
 
 use std::error::Error as _;
 
@@ -14,11 +15,11 @@ use tracing_subscriber::{
 
 use crate::metrics::EmbeddedMetrics;
 
-/// The crates whose log lines are kept at `LOG_LEVEL`: those that functions are made of and that log by themselves. A
-/// wiring test compares them with the manifests that name `tracing`.
+/// The crates that functions are made of and that log. Their lines are kept at `LOG_LEVEL`. A wiring test compares
+/// this list with the manifests that name `tracing`.
 const OURS: [&str; 4] = ["aws_adapters", "change_order", "lambda_shell", "sweep_orders"];
 
-/// Keeps our own log lines of this level or above, and the warnings of other crates.
+/// Keeps our own log lines of this level or above, and the warnings and errors of other crates.
 pub fn filter(level: Level) -> Targets {
     Targets::new()
         .with_default(LevelFilter::WARN)
@@ -26,7 +27,7 @@ pub fn filter(level: Level) -> Targets {
         .with_targets(OURS.map(|name| (name, level)))
 }
 
-/// What a log line looks like, written to `to`. Queries name its fields: `docs/runbook.md` has them.
+/// Formats log lines and writes them to `to`. The queries in `docs/runbook.md` name their fields.
 pub fn lines<S, W>(to: W) -> impl Layer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -37,20 +38,20 @@ where
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
-        // CloudWatch notes the time of each line.
+        // CloudWatch stores the time of each line.
         .without_time()
         .with_writer(to)
 }
 
 /// Starts logging to standard output, which Lambda sends to CloudWatch. Metrics go to `namespace`.
 pub(crate) fn start(level: Level, namespace: String) {
-    // Metrics are counted at every level; each layer has its own filter.
+    // Each layer has its own filter, so that metrics are written at every `LOG_LEVEL`.
     let lines = lines(std::io::stdout).with_filter(filter(level));
     let metrics = EmbeddedMetrics::new(namespace).with_filter(filter(Level::INFO));
     tracing_subscriber::registry().with(lines).with(metrics).init();
 }
 
-/// Reports a panic by its place only: its message may hold anything.
+/// Makes panics report their place only, because a panic's message may hold anything.
 pub fn hush_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -58,17 +59,17 @@ pub fn hush_panics() {
     }));
 }
 
-/// Notes which order the current invocation is about.
+/// Adds the order's id to every further log line of the current invocation.
 pub fn concerning(order_id: OrderId) {
     Span::current().record("order_id", tracing::field::display(order_id));
 }
 
-/// The span of one invocation.
+/// The span of one invocation. Its fields are in each of the invocation's log lines.
 pub(crate) fn invocation(request_id: &str) -> Span {
     tracing::info_span!("invocation", request_id, order_id = Empty)
 }
 
-/// Logs why an invocation failed. What clients do wrong is no failure of ours.
+/// Logs how an invocation failed. A client's mistake is logged as information, because the shop works as it should.
 pub(crate) fn failure(error: &Error, status: Option<u16>) {
     let code = error.code();
     let cause = error.source().map(ToString::to_string);

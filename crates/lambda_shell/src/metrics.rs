@@ -1,8 +1,9 @@
-//! Metrics, as log lines in CloudWatch's embedded metric format (EMF): CloudWatch makes a metric out of each, and no
-//! call is made for it. Any log event with the fields `metric` and `value` is one, from whichever crate; see
+//! Metrics, as log lines in CloudWatch's embedded metric format (EMF). CloudWatch makes a metric of each line, so no
+//! call is needed. Every log event with the fields `metric` and `value` becomes such a line, in any of our crates; see
 //! [`count`] and [`time`].
 //!
-//! Written by us: the format is a line of JSON, and the crates for it bring a global recorder and a background task.
+//! This is our own code because the format is a line of JSON, and the crates for it add a global recorder and a
+//! background task.
 
 use std::{
     io::Write as _,
@@ -16,31 +17,31 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context};
 
-/// What is counted. The dashboards and alarms know them by these names.
+/// The metrics that are counted. The dashboard and the alarms use these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
-    /// Orders that were stored and took their stock.
+    /// Orders that were stored with their stock reserved.
     OrdersPlaced,
     /// Orders that were stored as REJECTED.
     OrdersRejected,
-    /// Requests that were answered with an order that was there already.
+    /// Requests to place an order that was stored by an earlier request.
     OrdersReplayed,
-    /// Requests that cancelled an order.
+    /// Requests to cancel an order that were answered with the cancelled order.
     OrdersCancelled,
-    /// Users who were registered without room for their subscription.
+    /// Registrations for which SNS had no room for a subscription.
     EmailsUnavailable,
     /// Orders that the sweeper resumed.
     OrdersSwept,
-    /// Orders that wait for a person from now on.
+    /// Orders that the sweeper gave up.
     OrdersGivenUp,
 }
 
-/// Counts something, `by` so many.
+/// Adds `by` to a metric.
 pub fn count(what: Count, by: usize) {
     tracing::info!(metric = ?what, value = by, "counted");
 }
 
-/// Notes how long the workflow took to answer for an order.
+/// Records the time that the workflow took to answer a placement.
 pub fn time(took: Duration) {
     let value = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(metric = "OrderLatency", unit = "Milliseconds", value, "timed");
@@ -52,7 +53,7 @@ pub(crate) struct EmbeddedMetrics {
 }
 
 impl EmbeddedMetrics {
-    /// The metrics go to `namespace`.
+    /// Metrics go to the CloudWatch namespace `namespace`.
     pub(crate) fn new(namespace: String) -> Self {
         Self { namespace }
     }
@@ -65,7 +66,7 @@ impl<S: Subscriber> Layer<S> for EmbeddedMetrics {
         #[allow(clippy::disallowed_methods, reason = "a log line's time is the moment it is written")]
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         if let Some(line) = found.line(&self.namespace, now) {
-            // A metric that cannot be written is lost, and nothing else is.
+            // If the line cannot be written, only this metric is lost.
             let _lost = writeln!(std::io::stdout(), "{line}");
         }
     }
@@ -80,8 +81,8 @@ struct Found {
 }
 
 impl Found {
-    /// The metric's line, if the event is one. Source of the format: Amazon CloudWatch user guide, "Specification:
-    /// Embedded metric format".
+    /// The metric's line. `None` when the event is not a metric. Source of the format: Amazon CloudWatch user guide,
+    /// "Specification: Embedded metric format".
     fn line(&self, namespace: &str, now: Duration) -> Option<Value> {
         let (name, value) = (self.metric.as_deref()?, self.value?);
         let unit = self.unit.as_deref().unwrap_or("Count");
@@ -125,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    /// Collects lines in place of standard output.
+    /// Collects metrics' lines instead of writing them to standard output.
     struct Collect(Arc<Mutex<Vec<Value>>>);
 
     impl<S: Subscriber> Layer<S> for Collect {
@@ -137,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_or_timed_is_a_line_that_cloudwatch_makes_a_metric_of() {
+    fn every_count_and_every_time_is_one_line_of_the_embedded_metric_format() {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let subscriber = tracing_subscriber::registry().with(Collect(Arc::clone(&lines)));
         tracing::subscriber::with_default(subscriber, || {
             count(Count::OrdersPlaced, 1);
             time(Duration::from_millis(42));
             tracing::info!(metric = "ContentionRetries", value = 2_u64);
-            tracing::info!(value = 3_u64, "no metric");
+            tracing::info!(value = 3_u64, "an event without a metric");
         });
         let lines = lines.lock().unwrap();
         let seen: Vec<(&Value, &Value)> = lines

@@ -1,11 +1,11 @@
-//! Errors as RFC 9457 problem documents. The one place where an error gets its HTTP status.
+//! Errors as RFC 9457 problem documents. Only this file gives an error its HTTP status.
 
 use domain::{Error, InvalidField};
 use serde_json::{Value, json};
 
 use crate::Response;
 
-/// The status and the title of an error.
+/// The HTTP status of an error, and the title of its problem document.
 fn status_and_title(error: &Error) -> (u16, &'static str) {
     match error {
         Error::BadCursor => (400, "The cursor is not one of this list"),
@@ -33,7 +33,7 @@ fn status_and_title(error: &Error) -> (u16, &'static str) {
     }
 }
 
-/// What the client is told beyond the common members.
+/// The members of the problem document that only some errors have.
 fn details(error: &Error) -> Value {
     match error {
         Error::Invalid(faults) => json!({ "errors": faults }),
@@ -75,10 +75,10 @@ fn details(error: &Error) -> Value {
     }
 }
 
-/// The problem document of `error`.
+/// Answers `error` with a problem document.
 pub(crate) fn problem(error: &Error, request_id: &str) -> Result<Response, Error> {
     let (status, title) = status_and_title(error);
-    // Contention is the workflow's own word: to a client it is one more reason to try again.
+    // Only the workflow tells kinds of contention apart. A client can only try again.
     let code = if status == 503 { "try_again" } else { error.code() };
     let detail = match status {
         503 => "the outcome is unknown: repeat the request, with the same Idempotency-Key if it has one"

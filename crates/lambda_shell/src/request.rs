@@ -1,4 +1,4 @@
-//! An HTTP request as a door sees it: API Gateway's payload format 2.0, decoded.
+//! An HTTP request, decoded from API Gateway's payload format 2.0.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use http::HeaderMap;
 
 use crate::Caller;
 
-/// The largest body, in bytes.
+/// The largest body that is read, in bytes after base64 is decoded.
 const MAX_BODY: usize = 64 * 1024;
 
-/// A request. Its parts are read by the door that it is for.
+/// An HTTP request. Its parts are checked when they are read.
 #[derive(Debug)]
 pub struct Request {
     /// The route's key in the template, such as `GET /orders/{order_id}`.
@@ -28,8 +28,8 @@ pub struct Request {
 impl Request {
     pub(crate) fn from_event(event: ApiGatewayV2httpRequest) -> Self {
         let context = event.request_context;
-        // A parameter that is given twice arrives as one text with a comma, and is judged as that. The event's type
-        // takes such a text apart again, where picking one of the two would hide the other.
+        // The gateway joins the values of a repeated parameter with commas, and the event's type splits them again.
+        // They are joined again here, because choosing one value would hide the others.
         let mut query: HashMap<String, String> = HashMap::new();
         for (name, value) in event.query_string_parameters.iter() {
             query
@@ -51,32 +51,38 @@ impl Request {
         }
     }
 
-    /// Who calls.
+    /// The caller, from the token's claims.
+    ///
+    /// # Errors
+    /// [`Error::IdTokenRequired`] when the request has no usable ID token.
     pub fn caller(&self) -> Result<Caller, Error> {
         Caller::from_claims(self.claims.clone())
     }
 
-    /// A parameter out of the path. Empty when the route has none of that name.
+    /// A parameter of the path. Empty when the route has no such parameter.
     pub fn path(&self, name: &str) -> &str {
         self.path.get(name).map_or("", String::as_str)
     }
 
-    /// The query's parameters.
+    /// The parameters of the query. The values of a repeated one are joined with commas.
     pub fn query(&self) -> &HashMap<String, String> {
         &self.query
     }
 
-    /// A header's text, by its name in lower case.
+    /// A header's text, by its name in lower case. `None` when it is missing or not visible ASCII.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Whether there is no body at all.
+    /// Whether the body is missing or empty.
     pub fn has_no_body(&self) -> bool {
         self.body.as_deref().is_none_or(str::is_empty)
     }
 
     /// The body, ready to be read field by field.
+    ///
+    /// # Errors
+    /// [`Error::BodyTooLarge`] above 64 KiB, and [`Error::MalformedJson`] when it is not a JSON object.
     pub fn body(&self) -> Result<Body, Error> {
         let text = self.body.as_deref().unwrap_or_default();
         let decoded;
@@ -94,7 +100,10 @@ impl Request {
         parse_object(bytes).map(Body::new)
     }
 
-    /// The Idempotency-Key header, which must be there.
+    /// The Idempotency-Key header.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyKeyMissing`] without the header, and [`Error::Invalid`] when it is not a key.
     pub fn idempotency_key(&self) -> Result<IdempotencyKey, Error> {
         let value = self.headers.get("idempotency-key").ok_or(Error::IdempotencyKeyMissing)?;
         IdempotencyKey::try_from(String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -106,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_that_is_given_twice_is_neither_of_the_two() {
+    fn the_values_of_a_repeated_parameter_are_joined_with_a_comma() {
         let event = r#"{"queryStringParameters": {"limit": "1,2", "cursor": "x"}, "requestContext": {"http": {"method": "GET"}}}"#;
         let request = Request::from_event(serde_json::from_str(event).unwrap());
         let value = |name: &str| request.query().get(name).map(String::as_str);

@@ -1,10 +1,10 @@
-//! An HTTP response as a door gives it: API Gateway's payload format 2.0.
+//! An HTTP response, in API Gateway's payload format 2.0.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// A response.
+/// An HTTP response. An error is not made here: a door returns it, and it becomes a problem document.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
@@ -21,7 +21,7 @@ impl Response {
         Self::of(status, "application/json", body)
     }
 
-    /// 204: it is done, and there is nothing to show.
+    /// A response without a body, with the status 204.
     pub fn empty() -> Self {
         Self { status_code: 204, headers: BTreeMap::new(), body: None, is_base64_encoded: false }
     }
@@ -46,7 +46,7 @@ impl Response {
         self
     }
 
-    /// Its status code.
+    /// The HTTP status code.
     pub fn status(&self) -> u16 {
         self.status_code
     }

@@ -1,4 +1,4 @@
-//! Start-up on Lambda: logs, trusted roots, the SDK's configuration, and the runtime's loop.
+//! Start-up on Lambda: logs, trusted root certificates, the SDK's configuration, and the runtime's loop.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use serde_json::value::RawValue;
 
 use crate::{Door, Env, Error, Function, SetupFault, Step, hush_panics, logs};
 
-/// The roots that AWS's endpoints chain to: Amazon Trust Services' four and Starfield Services G2. Reading the
-/// 145 that a system trusts is most of the instructions of a cold start.
+/// The root certificates of AWS's endpoints: the four of Amazon Trust Services, and Starfield Services G2. A system
+/// trusts some 145 roots, and reading them all takes most of a cold start's instructions.
 const AMAZON_ROOTS: &[u8] = include_bytes!("roots.pem");
 
-/// What every function reads from its environment.
+/// The settings that every function reads from its environment.
 #[derive(Clone, Debug)]
 pub struct Settings {
     log_level: tracing::Level,
@@ -25,8 +25,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads `LOG_LEVEL` (trace, debug, info, warn or error), `METRICS_NAMESPACE` and `TLS_ROOTS` (amazon, or system for an endpoint
-    /// behind other roots, such as a company's proxy).
+    /// Reads `LOG_LEVEL` (trace, debug, info, warn or error), `METRICS_NAMESPACE` and `TLS_ROOTS` (amazon or system).
+    /// Use system for endpoints with other root certificates, such as a company's proxy.
     pub fn from_env(env: &Env) -> Result<Self, SetupFault> {
         let [level, metrics_namespace, roots] = env.read(["LOG_LEVEL", "METRICS_NAMESPACE", "TLS_ROOTS"])?;
         let log_level = level
@@ -41,7 +41,7 @@ impl Settings {
     }
 }
 
-/// Serves a function behind the HTTP API, for ever.
+/// Serves a function that the HTTP API calls. Returns only when it cannot start or the runtime fails.
 pub async fn serve_http<D: Door>(
     new: impl AsyncFnOnce(&Env, &SdkConfig) -> Result<D, SetupFault>,
 ) -> Result<(), Error> {
@@ -51,7 +51,8 @@ pub async fn serve_http<D: Door>(
     run(Function::door(door)).await
 }
 
-/// Serves a function that the state machine calls, for ever.
+/// Serves a function that the state machine or a schedule calls. Returns only when it cannot start or the runtime
+/// fails.
 pub async fn serve_step<S: Step>(
     new: impl AsyncFnOnce(&Env, &SdkConfig) -> Result<S, SetupFault>,
 ) -> Result<(), Error> {
@@ -61,8 +62,8 @@ pub async fn serve_step<S: Step>(
     run(Function::step(step)).await
 }
 
-/// Starts what every function needs. Settings that cannot be read are handed on, not returned at once: the function's
-/// own variables are asked for first, so that the fault names whatever is missing.
+/// Starts the logs and makes the SDK's configuration. A fault of the settings is not returned at once: the function
+/// reads its own variables first, so that the fault names every missing variable.
 async fn start() -> Result<(Env, SdkConfig, Result<Settings, SetupFault>), Error> {
     let env = Env::process();
     let settings = Settings::from_env(&env);

@@ -1,23 +1,24 @@
-//! The X-Ray trace that an invocation is part of, for whoever calls a service that continues it.
+//! The X-Ray trace of an invocation. A call of the workflow passes it on, so that the execution continues the trace.
 //!
 //! Nothing here writes a segment: Lambda and Step Functions do.
 
 use std::future::Future;
 
-/// The longest header that Step Functions takes, in characters.
+/// The longest trace header that Step Functions accepts, in characters.
 const MAX_HEADER: usize = 256;
 
 tokio::task_local! {
     static HEADER: Option<String>;
 }
 
-/// The trace header of the current invocation, as `StartSyncExecution` takes it: `Root=...;Parent=...;Sampled=1`.
-/// `None` where there is none, or one that no service would take: tracing must never fail an order.
+/// The trace header of the current invocation, in the form that `StartSyncExecution` accepts:
+/// `Root=...;Parent=...;Sampled=1`. `None` when the invocation has none, or when Step Functions would refuse it,
+/// because tracing must never fail an order.
 pub fn trace_header() -> Option<String> {
     HEADER.try_with(Clone::clone).unwrap_or_default()
 }
 
-/// Runs an invocation within its trace.
+/// Runs an invocation with its trace header, which [`trace_header`] answers until the invocation ends.
 pub(crate) fn within<F: Future>(header: Option<&str>, invocation: F) -> impl Future<Output = F::Output> {
     let header = header.filter(|header| header.len() <= MAX_HEADER && header.is_ascii());
     HEADER.scope(header.map(str::to_owned), invocation)
@@ -28,7 +29,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_invocation_sees_its_own_trace_and_none_that_would_be_refused() {
+    async fn an_invocation_sees_its_own_trace_header_unless_step_functions_would_refuse_it() {
         assert_eq!(trace_header(), None);
         let seen = async |header: Option<&str>| within(header, async { trace_header() }).await;
         assert_eq!(

@@ -1,7 +1,7 @@
-//! `POST /orders`, the door: reads the request, runs the workflow, and says what came of it. The step that stores
-//! the order is `create_order`.
+//! `POST /orders`: reads the request, runs the workflow, and answers with its outcome. The step that stores the order
+//! is in `create_order`.
 //!
-//! Nothing here writes: an order comes to be in the workflow alone. Nothing here knows an e-mail address or a name.
+//! Nothing here writes to a table: only the workflow does. Nothing here knows an e-mail address or a name.
 
 mod request;
 
@@ -14,7 +14,7 @@ use lambda_shell::{Clock, Count, Door, Env, Request, Response, SdkConfig, SetupF
 
 use crate::request::{above_limit, read};
 
-/// The function behind `POST /orders`.
+/// The function of `POST /orders`.
 #[derive(Debug)]
 pub struct PlaceOrder {
     orders: Orders,
@@ -96,8 +96,8 @@ impl PlaceOrder {
                 return Err(Error::Internal { doing: "placing an order", source });
             }
         };
-        // An order that was placed under this key wins over everything, also over what has changed since: a price,
-        // or its customer's registration. This read is made on a refusal only.
+        // If an order was placed under this key before, it is the answer, even if a price or the customer's
+        // registration has changed since. Only a refusal needs this read.
         match self.orders.get(order_id).await? {
             Some(existing) => replayed(same_request(existing, fingerprint)?),
             None => Err(refusal),
@@ -131,7 +131,8 @@ fn replayed(order: Order) -> Result<Response, Error> {
     Ok(respond(order, 200)?.header("idempotent-replayed", "true"))
 }
 
-/// The answer for an order in its present status. `settled` is the HTTP status for an order that the workflow has left.
+/// The answer for an order in its current status. `settled` is the status code unless the order is PENDING or
+/// REJECTED.
 fn respond(order: Order, settled: u16) -> Result<Response, Error> {
     let location = format!("/orders/{}", order.order_id);
     if order.status() == Status::Rejected {

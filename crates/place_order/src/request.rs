@@ -1,4 +1,4 @@
-//! What `POST /orders` takes: `{lines: [{sku, quantity}], reference?, expected_total?}` and an `Idempotency-Key`.
+//! Reads the request: `{lines: [{sku, quantity}], reference?, expected_total?}` and an `Idempotency-Key`.
 
 use domain::{
     Body, Error, Field, IdempotencyKey, InvalidField, MAX_LINES, OrderLimit, OrderRequest, Quantity,
@@ -7,12 +7,12 @@ use domain::{
 use lambda_shell::Request;
 use serde_json::Value;
 
-/// Reads header and body. The error names every fault of both.
+/// Reads the header and the body, and reports the faults of both together.
 pub(crate) fn read(request: &Request) -> Result<(IdempotencyKey, OrderRequest), Error> {
     let key = field(request.idempotency_key())?;
     let body = match request.body() {
         Ok(body) => field(parse(body))?,
-        // A fault of the key is named first.
+        // A body that cannot be read at all is reported only when the key has no fault.
         Err(unreadable) => {
             key.map_err(Error::Invalid)?;
             return Err(unreadable);

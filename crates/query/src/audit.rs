@@ -1,4 +1,4 @@
-//! The audit that an operator runs, from a terminal and not through the API. It belongs here because it only reads.
+//! The audit that an operator runs from a terminal. It is here because it only reads. No route leads to it.
 
 use aws_adapters::{Orders, Stocks, database};
 use domain::Error;
@@ -6,8 +6,8 @@ use lambda_shell::SdkConfig;
 
 pub use aws_adapters::{Difference, Reconciled};
 
-/// Recomputes what is reserved of every SKU from the open orders of `orders_table`, and says where `inventory_table` says
-/// otherwise. Changes nothing. The credentials of `config` must allow `Query` on the indexes and `BatchGetItem`.
+/// Adds up the open orders in `orders_table` for every SKU, and reports the rows of `inventory_table` whose reserved
+/// units differ. Changes nothing. The credentials of `config` must allow `Query` on the indexes and `BatchGetItem`.
 pub async fn reconcile(
     config: &SdkConfig,
     orders_table: String,

@@ -1,24 +1,24 @@
-//! Cursors: where the next page starts, opaque to clients and good only for the list and the caller that got it.
+//! Cursors: each holds the place where the next page starts. A cursor is opaque to clients, and valid only for the
+//! list and the caller that it was given for.
 //!
-//! A cursor carries a digest over the list, the caller and the place. That keeps it from being edited or carried
-//! over by mistake; it is no secret, and needs none: whatever the cursor says, a list shows a caller only what that
-//! caller may see.
+//! A cursor carries a digest over the list, the caller and the place, so that mistaken use is refused. The digest
+//! needs no secret: even with a forged cursor, a list shows only rows that the caller may see.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{Error, UserId};
 use sha2::{Digest, Sha256};
 
-/// Bytes of the digest that a cursor starts with.
+/// The length of the digest at the start of a cursor, in bytes.
 const DIGEST: usize = 12;
 
-/// Writes the place `after` of `list`, for `caller`.
+/// Makes the cursor for the page of `list` that starts after the place `after`, for `caller`.
 pub(crate) fn write(list: &str, caller: &UserId, after: &str) -> String {
     let mut bytes = digest(list, caller, after);
     bytes.extend_from_slice(after.as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Reads a cursor that [`write`] wrote for this list and caller.
+/// Reads the place out of a cursor that [`write`] made for this list and caller. Every other text is a bad cursor.
 pub(crate) fn read(list: &str, caller: &UserId, cursor: &str) -> Result<String, Error> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_undecodable| Error::BadCursor)?;
     let (given, after) = bytes.split_at_checked(DIGEST).ok_or(Error::BadCursor)?;
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_leads_back_to_its_place_in_its_list_for_its_caller_only() {
+    fn a_cursor_is_read_for_its_own_list_and_caller_only() {
         let cursor = write("inventory", &user("ada"), "TEA-1");
         assert_eq!(read("inventory", &user("ada"), &cursor).unwrap(), "TEA-1");
         assert!(read("orders", &user("ada"), &cursor).is_err());
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_cursor_is_refused_wherever_the_damage_is() {
+    fn a_cursor_with_one_changed_character_or_a_missing_end_is_refused() {
         let cursor = write("inventory", &user("ada"), "TEA-1");
         for place in 0..cursor.len() {
             let mut damaged = cursor.clone().into_bytes();

@@ -1,4 +1,4 @@
-//! Every `GET`. Its role can read and nothing else.
+//! Every `GET` route. The function's role permits no write to a table, a topic or a queue.
 
 mod audit;
 mod cursor;
@@ -13,7 +13,7 @@ use serde::Serialize;
 pub use self::audit::{Difference, Reconciled, reconcile};
 use crate::page::{Listed, PageRequest};
 
-/// The function behind every `GET`.
+/// The function of every `GET` route.
 #[derive(Debug)]
 pub struct Query {
     users: Users,
@@ -27,7 +27,7 @@ impl Query {
     /// Makes the function from its environment: `USERS_TABLE`, `ORDERS_TABLE`, `INVENTORY_TABLE`, `ADMIN_CLAIM` and
     /// `ADMIN_VALUE`.
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
-        // Asked for first and judged last, so that a fault names all that is missing.
+        // Read first and checked last, so that the fault names every missing variable.
         let admins = AdminRule::from_env(env);
         let [users_table, orders_table, inventory_table] =
             env.read(["USERS_TABLE", "ORDERS_TABLE", "INVENTORY_TABLE"])?;
@@ -64,7 +64,7 @@ struct Health {
     status: &'static str,
 }
 
-/// Stock as the caller may see it: what is reserved is the shop's own business.
+/// Stock as the caller may see it. Only an admin sees the reserved units.
 #[derive(Serialize)]
 struct SeenStock {
     #[serde(flatten)]
@@ -78,9 +78,9 @@ impl Query {
     async fn me(&self, caller: &Caller) -> Result<Response, Error> {
         let row = self.users.get(&caller.user_id).await?.ok_or(Error::NotFound("user"))?;
         let state = match &row.subscription {
-            // It is made while registering, unless SNS had no room or could not be asked.
+            // Registration makes the subscription, unless SNS had no room for it or did not answer.
             None => Notifications::Unavailable,
-            // A user's own data must not depend on whether SNS can be asked.
+            // When SNS does not answer, users can still read their own data.
             Some(subscription) => notifications_of(&self.notifications, subscription)
                 .await
                 .unwrap_or(Notifications::Unavailable),
@@ -100,7 +100,7 @@ impl Query {
 
     async fn orders(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
         let (filter, list) = match orders::filter(request.query(), caller, self.admins.admits(caller)) {
-            // What is wrong with the page is named beside what is wrong with the filter.
+            // The faults of the page's parameters are reported with those of the filter.
             Err(Error::Invalid(mut faults)) => {
                 faults.append(&mut PageRequest::faults(request.query(), &orders::PARAMETERS));
                 return Err(Error::Invalid(faults));

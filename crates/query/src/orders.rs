@@ -1,4 +1,4 @@
-//! Whose orders `GET /orders` lists: the caller's own, or what an admin asks for.
+//! The filter of `GET /orders`: the caller's own orders, or the orders that an admin chooses.
 
 use std::collections::HashMap;
 
@@ -6,11 +6,11 @@ use aws_adapters::OrderFilter;
 use domain::{Error, InvalidField, Status, UserId};
 use lambda_shell::Caller;
 
-/// The parameters beside `limit` and `cursor`.
+/// The parameters of the filter. Only an admin may use them, one at a time.
 pub(crate) const PARAMETERS: [&str; 3] = ["user_id", "status", "attention"];
 
-/// The filter that a query asks for, and the list's name, to which its cursors are bound. Whether the caller may
-/// filter at all comes before what is wrong with the filter.
+/// Reads the filter from a query. The second value is the list's name, to which its cursors are bound. A caller who is
+/// not an admin is refused before the filter's faults are looked for.
 pub(crate) fn filter(
     query: &HashMap<String, String>,
     caller: &Caller,

@@ -1,4 +1,4 @@
-//! `?limit=&cursor=` and the answer `{items, next_cursor}`, the same for every list.
+//! The parameters `limit` and `cursor` and the answer `{items, next_cursor}`, which are the same for every list.
 
 use std::collections::HashMap;
 
@@ -7,32 +7,32 @@ use serde::Serialize;
 
 use crate::cursor;
 
-/// The most rows of one page.
+/// The most rows that a page may have.
 const MAX_LIMIT: u16 = 100;
 const DEFAULT_LIMIT: u16 = 20;
 
-/// Which page a caller wants.
+/// A caller's request for one page of a list.
 pub(crate) struct PageRequest<'a> {
-    /// How many rows at most: 1 to 100, 20 if not said.
+    /// The most rows of the page: 1 to 100, and 20 by default.
     pub(crate) limit: u16,
-    /// After which place; from the start if not said.
+    /// The place after which the page starts. `None` for the first page.
     pub(crate) after: Option<String>,
     list: &'a str,
     caller: &'a UserId,
 }
 
-/// A page.
+/// The answer with one page.
 #[derive(Serialize)]
 pub(crate) struct Listed<T> {
-    /// Its rows.
+    /// The page's rows, in the order of the list.
     pub(crate) items: Vec<T>,
-    /// How to get the next one; null at the end.
+    /// The cursor of the next page. Null on the last page.
     pub(crate) next_cursor: Option<String>,
 }
 
 impl<'a> PageRequest<'a> {
-    /// Reads the query of a request for `list`, which names the list and its filter; `filters` are the parameters that
-    /// make the filter.
+    /// Reads the query of a request for a list. `list` names the list and its filter, and `filters` are the names of
+    /// the filter's parameters.
     pub(crate) fn read(
         query: &HashMap<String, String>,
         filters: &[&str],
@@ -45,7 +45,7 @@ impl<'a> PageRequest<'a> {
         Ok(Self { limit, after, list, caller })
     }
 
-    /// Everything that is wrong with a query, its cursor and the filters' own values apart.
+    /// The faults of a query, except those of its cursor and of the filters' values.
     pub(crate) fn faults(query: &HashMap<String, String>, filters: &[&str]) -> Vec<InvalidField> {
         let known =
             |name: &&String| ["limit", "cursor"].contains(&name.as_str()) || filters.contains(&name.as_str());
@@ -61,13 +61,13 @@ impl<'a> PageRequest<'a> {
         faults
     }
 
-    /// The cursor of the page that starts after `next`.
+    /// The cursor of the page that starts after the place `next`.
     pub(crate) fn next(&self, next: Option<String>) -> Option<String> {
         next.map(|after| cursor::write(self.list, self.caller, &after))
     }
 }
 
-/// A limit that is allowed. Digits only: Rust would read a plus sign, too.
+/// Reads a limit. Only digits are accepted, because Rust would read a plus sign too.
 fn read_limit(text: &str) -> Option<u16> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|limit| digits && (1..=MAX_LIMIT).contains(limit))

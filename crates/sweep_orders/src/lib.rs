@@ -1,8 +1,7 @@
-//! Every minute: claims the orders that are due and has the workflow resume each. Writes nothing but claims, cancels
-//! nothing, and gives nothing up that was not tried ten times.
+//! Runs every minute: claims the orders that are due, and has the workflow resume each of them.
 //!
-//! An order is due when the execution that should have finished it did not: a crash, a lost acknowledgement, an e-mail
-//! that could not be sent.
+//! An order is due when its execution did not finish it: after a crash, a lost acknowledgement, or an e-mail that
+//! could not be sent. Nothing here cancels an order. No order is given up before ten attempts.
 
 use aws_adapters::{Claim, DueOrder, Orders, Timeouts, Workflow, database, workflows};
 use domain::{
@@ -14,13 +13,13 @@ use lambda_shell::{Clock, Count, Env, SdkConfig, SetupFault, Step, trace_header}
 use serde::Serialize;
 use tokio::time::Instant;
 
-/// Orders that one run takes from each of the four shards. What is left is due in a minute still.
+/// The most orders that one run takes from each of the four shards. The others stay due, and the next run takes them.
 const PER_SHARD: u16 = 50;
 
-/// Orders that are resumed at the same time: each holds an execution and a function.
+/// The number of orders that are resumed at the same time. Each of them occupies an execution and a function.
 const AT_ONCE: usize = 4;
 
-/// The function behind the schedule.
+/// The function of the schedule.
 #[derive(Debug)]
 pub struct SweepOrders {
     orders: Orders,
@@ -28,16 +27,16 @@ pub struct SweepOrders {
     clock: Clock,
 }
 
-/// What one run did.
+/// The result of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
-    /// Orders that were due.
+    /// The due orders that this run listed.
     pub due: usize,
-    /// Resumptions that ran to their end.
+    /// The orders whose execution ended without a failure.
     pub resumed: usize,
-    /// Resumptions that failed; their orders are due again later.
+    /// The orders that could not be claimed, or whose execution failed. They are due again later.
     pub failed: usize,
-    /// Orders that wait for a person from now on.
+    /// The orders that used up their attempts. They wait for a person from now on.
     pub given_up: usize,
     /// Orders that this run had no time to claim. They stay due, and the next run takes them.
     pub left_due: usize,
@@ -57,7 +56,7 @@ impl SweepOrders {
 }
 
 impl Step for SweepOrders {
-    /// The schedule's event says nothing that is needed.
+    /// The schedule's event. Nothing of it is read.
     type Input = serde_json::Value;
     type Output = Swept;
 
@@ -92,7 +91,7 @@ impl Step for SweepOrders {
     }
 }
 
-/// How the attempt at one due order ended.
+/// How the run ended for one due order.
 enum End {
     Resumed,
     Failed,
@@ -104,13 +103,13 @@ enum End {
 }
 
 impl SweepOrders {
-    /// One order's failure is no other order's.
+    /// Claims and resumes one order. A failure is logged, so that the run goes on with the other orders.
     async fn sweep(&self, due: DueOrder, last_claim: Instant) -> End {
         if Instant::now() >= last_claim {
             return End::LeftDue;
         }
         let order_id = due.order_id;
-        // A run may take most of a minute: a claim counts from when it is made, not from when the run began.
+        // A run may take most of a minute, so the clock is read again for each claim.
         let resume = match self.orders.claim(&due, self.clock.now()).await {
             Ok(Claim::Claimed(version)) => {
                 Command::Resume(Resume { order_id, claimed_version: Some(version) })
@@ -119,18 +118,18 @@ impl SweepOrders {
             Ok(Claim::GivenUp) => {
                 // Counted here and not at the end, so that a run that is cut off loses no count.
                 lambda_shell::count(Count::OrdersGivenUp, 1);
-                tracing::error!(%order_id, "given up: POST /orders/{{order_id}}/resume takes it up again");
+                tracing::error!(%order_id, "gave the order up: POST /orders/{{order_id}}/resume takes it up again");
                 return End::GivenUp;
             }
             Err(error) => {
-                tracing::warn!(%order_id, error = error.chain(), "could not be claimed");
+                tracing::warn!(%order_id, error = error.chain(), "the order could not be claimed");
                 return End::Failed;
             }
         };
         match self.workflow.run(&resume, trace_header()).await {
             Ok(_outcome) => End::Resumed,
             Err(error) => {
-                tracing::warn!(%order_id, error = error.chain(), "could not be resumed");
+                tracing::warn!(%order_id, error = error.chain(), "the order could not be resumed");
                 End::Failed
             }
         }

@@ -1,5 +1,7 @@
-//! The workflow step `UpdateStatus`: one guarded transition, and what it does to stock. Only the call that made a
-//! transition announces it; whoever finds the order there already says nothing.
+//! The workflow step `UpdateStatus`: makes one guarded transition, and its effect on stock.
+//!
+//! The call that makes a transition announces it. A call that finds the transition made announces nothing. A
+//! resumption announces a transition whose execution was interrupted.
 
 use aws_adapters::{Advanced, DueTime, Orders, Stocks, Users, database};
 use domain::{
@@ -8,11 +10,11 @@ use domain::{
 };
 use lambda_shell::{Clock, Env, SdkConfig, SetupFault, Step};
 
-/// Tries of a change while others change the same order. Each lost try means that the order took another status, and
-/// it takes each status at most once.
+/// The most tries of a change while others change the same order. Each lost try means that the order took another
+/// status. An order takes each status at most once, so as many tries as there are statuses are enough.
 const MAX_TRIES: usize = Status::ALL.len();
 
-/// The function behind `UpdateStatus`.
+/// The function of the step `UpdateStatus`.
 #[derive(Debug)]
 pub struct UpdateOrderStatus {
     orders: Orders,
@@ -73,7 +75,7 @@ impl UpdateOrderStatus {
         let Change { order_id, to, actor, reason, if_version } = change;
         for _ in 0..MAX_TRIES {
             let before = self.orders.get(*order_id).await?.ok_or(Error::NotFound("order"))?.order;
-            // A repeat by the same actor is success, one version after the one that they had read.
+            // A repeat by the same actor succeeds. The order is then one version after the one that they had read.
             let repeated =
                 before.repeats(*to, actor) && if_version.is_none_or(|read| before.version() == read + 1);
             if repeated {
@@ -91,7 +93,7 @@ impl UpdateOrderStatus {
             };
             match self.orders.advance(&before, &after, &self.stocks).await? {
                 Advanced::Done(order) => return self.announce(&order, order.clone(), Topic::Unknown).await,
-                // Somebody was faster: look again, since the wish may still be possible, or met.
+                // The order was changed since it was read. The change may still be possible, or made already.
                 Advanced::Conflict(_) => {}
                 Advanced::NotFound => return Err(Error::NotFound("order")),
             }
@@ -99,7 +101,8 @@ impl UpdateOrderStatus {
         Err(Error::StatusContention)
     }
 
-    /// Confirms what is PENDING, or announces the earliest status that was not; more are the next run's.
+    /// Confirms a PENDING order, or announces the earliest version that is not announced. Later runs announce the
+    /// others.
     async fn resume(&self, resume: &Resume) -> Result<Updated, Error> {
         let Resume { order_id, claimed_version } = *resume;
         let stored = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?;
@@ -112,7 +115,8 @@ impl UpdateOrderStatus {
             return Ok(unannounced(ChangeOutcome::Changed, order));
         };
         if claimed_version.is_some_and(|claimed| *version > claimed) {
-            // Made since the claim, by an execution that is announcing it, and due again if that is cut off.
+            // Another execution made this version after the claim, and announces it. If that fails, the order is due
+            // again.
             return Ok(unannounced(ChangeOutcome::Changed, order));
         }
         let then = order.as_of(*version).ok_or_else(|| Error::Internal {
@@ -122,7 +126,7 @@ impl UpdateOrderStatus {
         self.announce(&then, order, Topic::Unknown).await
     }
 
-    /// The answer that has the status of `announced` mailed; `order` is the order as it stands now.
+    /// The answer after which the workflow mails the status of `announced`. `order` is the order as it is now.
     async fn announce(&self, announced: &Order, order: Order, topic: Topic) -> Result<Updated, Error> {
         let topic_arn = match topic {
             Topic::Known(topic_arn) => topic_arn,

@@ -1,5 +1,5 @@
-//! Orders on their way through the transition table. Each write is guarded by status and version, and what a
-//! transition does to stock happens in the same transaction or not at all.
+//! Takes orders through the transition table. Status and version guard each write. When a transition changes stock,
+//! one transaction writes the order and the stock.
 
 use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
@@ -17,25 +17,26 @@ use crate::{
 /// How a transition ended.
 #[derive(Clone, Debug)]
 pub enum Advanced {
-    /// This very call made it.
+    /// This call made the transition. Holds the order after it.
     Done(Order),
-    /// The order was not where the transition starts: here it is as it stands. Nothing was written.
+    /// The order had another status or version. Holds the order as it is. Nothing was written.
     Conflict(Order),
-    /// There is no such order.
+    /// The order does not exist.
     NotFound,
 }
 
-/// What a confirmation does about the time at which the sweeper looks after the order.
+/// Whether a confirmation moves the time at which the sweeper takes the order up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DueTime {
-    /// Leaves it: it was set for this very execution, at creation or by a claim. That saves a write to the index.
+    /// Keeps the time, because it was set for this execution: at creation, or by a claim. That saves a write to the
+    /// index.
     Keep,
-    /// Sets it anew, since it may be over: else the sweeper would announce what this execution announces.
+    /// Sets the time again, because it may have passed. Otherwise the sweeper could send the same announcement.
     Renew,
 }
 
-/// The values of a transition's expressions. A type of its own, since an update and an action of a transaction take
-/// the same ones through different builders.
+/// The update expression of a transition and its values. A single update and an action of a transaction use the same
+/// ones, but the SDK has a different builder for each.
 struct StatusUpdate {
     update: String,
     values: Vec<(&'static str, AttributeValue)>,
@@ -44,9 +45,10 @@ struct StatusUpdate {
 const GUARD: &str = "#status = :from AND version = :before";
 
 impl Orders {
-    /// PENDING to CONFIRMED, to be announced, without having read the order.
+    /// Takes an order from PENDING to CONFIRMED and marks the new version as to be announced. The caller need not have
+    /// read the order.
     pub async fn confirm(&self, order_id: OrderId, at: Timestamp, due: DueTime) -> Result<Advanced, Error> {
-        // An order is PENDING in its first version only, so the next one is the second.
+        // An order is PENDING in version 1 only, so CONFIRMED after it is version 2.
         let entry =
             HistoryEntry { status: Status::Confirmed, version: 2, at, actor: Actor::Workflow, reason: None };
         let due = (due == DueTime::Renew).then_some(order_id);
@@ -54,8 +56,8 @@ impl Orders {
         self.update(order_id, transition).await
     }
 
-    /// Takes an order from `before` to `after`, which is the next version, to be announced, and looked after by the
-    /// sweeper from a minute later on.
+    /// Takes an order from `before` to `after`, its next version, and marks that version as to be announced. The
+    /// sweeper takes the order up if it is not announced one minute later.
     pub async fn advance(&self, before: &Order, after: &Order, stocks: &Stocks) -> Result<Advanced, Error> {
         const DOING: &str = "changing an order";
         let transition = StatusUpdate::new(before.status(), after.latest().clone(), Some(before.order_id))?;
@@ -79,7 +81,7 @@ impl Orders {
             actions.push(stocks.unreserve(line, effect)?);
         }
         match transact(&self.client, DOING, actions, 0).await? {
-            // A transaction returns no values; what it wrote is what it was given.
+            // A transaction returns no values, but it has written exactly `after`.
             Transacted::Committed => Ok(Advanced::Done(after.clone())),
             Transacted::ConditionFailed(reasons) => match reasons.first() {
                 Some(of_order) if condition_failed(of_order) => conflict(of_order.item()),
@@ -120,7 +122,8 @@ impl Orders {
 }
 
 impl StatusUpdate {
-    /// From `from` to the status of `entry`. With `due` the sweeper is to look after the order anew.
+    /// The transition from `from` to the status of `entry`. With `due` it also sets the time for the sweeper and
+    /// clears the count of attempts.
     fn new(from: Status, entry: HistoryEntry, due: Option<OrderId>) -> Result<Self, Error> {
         let text = |value: String| AttributeValue::S(value);
         let number = |value: u32| AttributeValue::N(value.to_string());

@@ -1,4 +1,4 @@
-//! The outbox: which orders are due, who looks after them, and when there is nothing left to do.
+//! The outbox: lists the orders that are due, claims them for one attempt each, and gives them up after ten.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use domain::{Error, OrderId, Timestamp};
 use super::{DUE_AFTER, Orders, key};
 use crate::failure::{failed, incomplete};
 
-/// How often an order is resumed before a person has to look.
+/// The number of attempts after which an order is given up and waits for a person.
 const MAX_ATTEMPTS: u32 = 10;
 
 /// The longest wait between two attempts.
@@ -24,27 +24,29 @@ pub(super) const SHARDS: [&str; 4] = ["0", "1", "2", "3"];
 /// The shard of orders that were given up.
 pub(super) const GIVEN_UP: &str = "given-up";
 
-/// An order that is due, as the index lists it.
+/// An order that is due, as the index lists it. The index may lag behind the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueOrder {
-    /// Which.
+    /// The order to claim.
     pub order_id: OrderId,
     due_at: String,
 }
 
-/// What came of claiming a due order.
+/// How claiming a due order ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It is this caller's to resume, as far as this version of it.
+    /// This caller resumes the order. Holds the order's version at the claim.
     Claimed(u32),
-    /// Somebody else was faster, or nothing is left to do.
+    /// Another caller has claimed the order, or it is finished.
     Lost,
-    /// It was tried often enough, and waits for a person now. If the outcome is unknown, the next run gives it up again.
+    /// The order has used up its attempts. It waits for a person from now on. If the outcome of that write is unknown, the
+    /// next run repeats it.
     GivenUp,
 }
 
 impl Orders {
-    /// Orders that are due by `now`, `limit` of each shard at most, the longest due first.
+    /// Lists the orders that are due at `now`, at most `limit` of each shard. Within a shard, the one that has been
+    /// due longest comes first.
     pub async fn due(&self, now: Timestamp, limit: u16) -> Result<Vec<DueOrder>, Error> {
         let mut due = Vec::new();
         for shard in SHARDS {
@@ -71,12 +73,13 @@ impl Orders {
         Ok(due)
     }
 
-    /// Claims a due order for one attempt, which moves its time on: a minute for the first, doubling, an hour at
-    /// most. After 10 attempts the order is given up instead.
+    /// Claims a due order for one attempt. The claim moves the time at which the order is due again: by one minute at
+    /// the first attempt, by twice as much at each further one, by one hour at most. After 10 attempts the order is
+    /// given up instead.
     pub async fn claim(&self, due: &DueOrder, now: Timestamp) -> Result<Claim, Error> {
         const DOING: &str = "claiming an order that is due";
-        // The wait depends on how often it was tried, which only the row knows: the index may lag. The first guess
-        // is right for nearly every order; a wrong one costs a second call.
+        // The wait depends on the number of attempts, which only the row holds. The guess of none is right for nearly
+        // every order. A wrong guess costs a second call.
         let mut tried = 0;
         loop {
             let text = |value: String| AttributeValue::S(value);
@@ -129,8 +132,8 @@ impl Orders {
         }
     }
 
-    /// Moves an order that nobody else has claimed to the shard that waits for a person. A giving-up whose outcome is
-    /// unknown is reported as one: its order may wait for a person, and a report too many does no harm.
+    /// Moves the order to the shard of orders that wait for a person, unless another caller has claimed it. A write whose
+    /// outcome is unknown counts as made: the order may wait for a person, and one report too many does no harm.
     async fn give_up(&self, due: &DueOrder) -> Result<Claim, Error> {
         let answer = self
             .client
@@ -152,9 +155,10 @@ impl Orders {
         }
     }
 
-    /// Takes an order up again that was given up, or that is due and not claimed yet, as if it had never been tried.
-    /// Answers the order's version, or `None` when nothing is due for it: then it is finished, or somebody is at it, and
-    /// whoever took it up as well would announce the same status a second time.
+    /// Takes up an order that was given up, or that is due and not claimed yet. Its attempts count from zero again.
+    ///
+    /// Answers the order's version. Answers `None` when the order is not due: it is finished, or an execution is
+    /// working on it, and a second one would announce the same status again.
     pub async fn take_up(&self, order_id: OrderId, now: Timestamp) -> Result<Option<u32>, Error> {
         const DOING: &str = "taking an order up again";
         let answer = self
@@ -174,7 +178,7 @@ impl Orders {
         held(answer, DOING)?.map(|taken| version(&taken, DOING)).transpose()
     }
 
-    /// Takes an order off the sweeper's list that has nothing left to announce.
+    /// Removes an order from the outbox, if it is past PENDING and has no version to announce.
     pub async fn settle(&self, order_id: OrderId) -> Result<(), Error> {
         let answer = self
             .client
@@ -189,12 +193,12 @@ impl Orders {
             .expression_attribute_values(":pending", AttributeValue::S("PENDING".to_owned()))
             .send()
             .await;
-        // When it does not hold, there is something left to do after all.
+        // When the condition fails, the order still has work left and stays in the outbox.
         held(answer, "settling an order").map(|_held| ())
     }
 }
 
-/// What an update answered, or `None` when its condition did not hold.
+/// The answer of an update. `None` when its condition failed.
 fn held<R>(
     answer: Result<UpdateItemOutput, SdkError<UpdateItemError, R>>,
     doing: &'static str,
@@ -211,13 +215,13 @@ where
     }
 }
 
-/// The version of an order's row, as an update returns it.
+/// The order's version in the row that an update returned.
 fn version(written: &UpdateItemOutput, doing: &'static str) -> Result<u32, Error> {
     let version = written.attributes().and_then(|row| row.get("version")?.as_n().ok()?.parse().ok());
     version.ok_or_else(|| incomplete(doing))
 }
 
-/// How long to wait after this many attempts.
+/// The wait until an order is due again, when it is claimed after `tried` attempts.
 fn backoff(tried: u32) -> Duration {
     DUE_AFTER.saturating_mul(2_u32.saturating_pow(tried)).min(MAX_BACKOFF)
 }
@@ -227,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attempts_wait_a_minute_then_double_up_to_an_hour() {
+    fn the_wait_after_an_attempt_starts_at_a_minute_and_doubles_up_to_an_hour() {
         let minutes: Vec<u64> = (0..MAX_ATTEMPTS).map(|tried| backoff(tried).as_secs() / 60).collect();
         assert_eq!(minutes, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
     }

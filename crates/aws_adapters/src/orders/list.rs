@@ -1,4 +1,4 @@
-//! Lists of orders. The indexes carry keys only: a list reads an index, then the rows.
+//! Lists of orders. The indexes hold keys only, so a list reads an index and then the rows.
 
 use std::collections::HashMap;
 
@@ -16,25 +16,25 @@ use crate::{
     failure::{failed, incomplete},
 };
 
-/// Reads of the index for one page, when rows no longer match what the index said of them.
+/// The most reads of the index for one page. More than one is needed when rows no longer match the index.
 const MAX_ROUNDS: u32 = 10;
 
-/// Orders that an audit reads at a time: as many as one batch takes.
+/// The number of orders in one read of an audit: one batch takes at most 100 keys.
 const PAGE: u16 = 100;
 
-/// Which orders to list, newest first.
+/// The choice of the orders to list, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderFilter {
-    /// Those of one user, by when they were placed.
+    /// The orders of one user, by the time when they were placed.
     User(UserId),
-    /// Those in one status, by when they took it. PENDING ones are not listed.
+    /// The orders in one status, by the time when they took it. PENDING orders are not in this index.
     Status(Status),
-    /// Those that were given up and wait for a person.
+    /// The orders that were given up and wait for a person, by the time when they were last due.
     Attention,
 }
 
 impl OrderFilter {
-    /// The index, its partition and sort keys' names, and the partition.
+    /// The index, the names of its partition key and its sort key, and the partition to read.
     fn index(&self) -> (&'static str, &'static str, &'static str, String) {
         match self {
             Self::User(user) => ("by_user", "user_id", "created_at", user.to_string()),
@@ -43,7 +43,7 @@ impl OrderFilter {
         }
     }
 
-    /// Whether an order still is what the index listed it as.
+    /// Whether the row still matches the filter. The index may lag behind it.
     fn holds(&self, row: &Item, order: &Order) -> bool {
         match self {
             Self::User(user) => order.user_id == *user,
@@ -55,15 +55,19 @@ impl OrderFilter {
     }
 }
 
-/// Reads a place in a list of orders: a time and an id. DynamoDB would refuse some other texts, and take others.
+/// Reads a place in a list of orders: a time, a space and an id. It is checked here, because DynamoDB accepts some
+/// texts that are not a place and refuses others with an error of its own.
 fn read_place(place: &str) -> Option<(Timestamp, OrderId)> {
     let (at, order_id) = place.split_once(' ')?;
     Some((Timestamp::parse(at)?, OrderId::parse(order_id)?))
 }
 
 impl Orders {
-    /// One page of orders, `limit` at most, after the place `after` that an earlier page gave. Reads on past rows that
-    /// no longer match, and never returns one: a page may be short, or empty, and still not be the last.
+    /// Lists one page of orders, `limit` at most, after the place `after` that an earlier page gave. Rows that no
+    /// longer match the filter are left out. So a page may be short or empty and still not be the last.
+    ///
+    /// # Errors
+    /// [`Error::BadCursor`] when `after` is not a place in a list of orders.
     pub async fn list(
         &self,
         filter: &OrderFilter,
@@ -123,7 +127,7 @@ impl Orders {
         Ok(Page { items, next })
     }
 
-    /// The rows of these orders, by id.
+    /// Reads the rows of these orders, consistently. Answers them by id.
     async fn rows(&self, ids: &[String]) -> Result<HashMap<String, (Item, Order)>, Error> {
         if ids.is_empty() {
             return Ok(HashMap::new());
@@ -139,9 +143,9 @@ impl Orders {
         rows.collect()
     }
 
-    /// Shows `see` every order that holds stock, page by page, for those who audit: first the PENDING ones, each of which
-    /// is due, now or later, then the CONFIRMED ones. So one that is confirmed meanwhile may be shown twice, and is never
-    /// missed.
+    /// Calls `see` with every order that holds stock, for the audit. Reads the PENDING orders first: each of them is
+    /// in the outbox. Reads the CONFIRMED orders after them, so an order that is confirmed in between may come twice.
+    /// It is missed only while an index lags.
     pub(crate) async fn each_open(&self, mut see: impl FnMut(&Order)) -> Result<(), Error> {
         for shard in SHARDS.into_iter().chain([GIVEN_UP]) {
             self.each_pending(shard, &mut see).await?;
@@ -185,7 +189,7 @@ impl Orders {
     }
 }
 
-/// The ids in an index's rows, in their order.
+/// The order ids in an index's rows, in the order of the index.
 fn ids(keys: &[Item]) -> Vec<String> {
     keys.iter().filter_map(|key| key.get("order_id")?.as_s().ok().cloned()).collect()
 }

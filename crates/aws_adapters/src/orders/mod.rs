@@ -1,5 +1,7 @@
-//! Orders in `OrdersTable`. How a row is written and read is known in this folder alone: here an order is placed,
-//! rejected and read; `change.rs` takes it to its later statuses, `due.rs` keeps the outbox, `list.rs` lists.
+//! Orders in `OrdersTable`. Only this folder knows the form of a row, and `step_function/order.asl.json` its outbox.
+//!
+//! This file places, rejects and reads orders. `change.rs` takes an order to its later statuses, `due.rs` keeps the
+//! outbox, and `list.rs` lists orders.
 
 mod change;
 mod due;
@@ -23,8 +25,8 @@ use crate::{
     transaction::{Transacted, condition_failed, transact},
 };
 
-/// How long the workflow may work on an order before the sweeper looks after it: longer than the machine's and the
-/// functions' timeouts and the clocks' differences together.
+/// The time from a change of an order until the sweeper may take it up. It is longer than the timeouts of the state
+/// machine and of the functions and the difference between their clocks together, so no execution is still at work.
 const DUE_AFTER: Duration = Duration::from_mins(1);
 
 type Item = HashMap<String, AttributeValue>;
@@ -35,49 +37,49 @@ pub use self::{
     list::OrderFilter,
 };
 
-/// The orders of one table.
+/// The operations on the orders in one table.
 #[derive(Clone, Debug)]
 pub struct Orders {
     client: Client,
     table: String,
 }
 
-/// An order and what its row holds beside it.
+/// An order, and the attributes of its row that no client sees.
 #[derive(Clone, Debug)]
 pub struct StoredOrder {
-    /// The order.
+    /// The order as clients see it.
     pub order: Order,
-    /// What makes a repeat of its request the same.
+    /// The fingerprint of the request that placed it. A repeat of the request has the same one.
     pub fingerprint: Fingerprint,
-    /// The versions that are still to be announced.
+    /// The versions whose announcement is not known to be sent.
     pub unsent: BTreeSet<u32>,
 }
 
-/// How placing an order ended. Each of these is known for certain.
+/// How placing or rejecting an order ended. Each outcome is certain.
 #[derive(Clone, Debug)]
 pub enum Placed {
-    /// The order is stored, and its stock reserved.
+    /// The order is stored. If it is PENDING, its stock is reserved.
     Stored,
-    /// There was an order with this id already. Nothing was written.
+    /// An order with this id existed before. Nothing was written.
     Exists(Box<StoredOrder>),
-    /// Stock is short. Nothing was written.
+    /// Stock is short for these lines. Nothing was written.
     Short(Vec<Shortage>),
 }
 
 impl Orders {
-    /// The orders in `table`.
+    /// Makes the operations on `table`. Calls nothing.
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }
     }
 
-    /// Opens the connection with one read of a row that is not there, in init, where it costs no request its time.
-    /// Whether it can be opened is the first request's business.
+    /// Opens the connection in init, so that the first request does not wait for it. Reads a row that does not exist.
+    /// A failure is ignored: the first request would report it.
     pub async fn connect(&self) {
         let nobody = HashMap::from([("order_id".to_owned(), AttributeValue::S("-".to_owned()))]);
         let _unreachable = self.client.get_item().table_name(&self.table).set_key(Some(nobody)).send().await;
     }
 
-    /// Stores a PENDING order and reserves the stock of all its lines, together or not at all.
+    /// Stores a PENDING order and reserves the stock of all its lines, in one transaction.
     pub async fn place(&self, placement: &Placement, stocks: &Stocks) -> Result<Placed, Error> {
         const DOING: &str = "placing an order";
         let put = Put::builder()
@@ -113,7 +115,7 @@ impl Orders {
         Ok(Placed::Short(shortages))
     }
 
-    /// Stores a REJECTED order. Touches no stock.
+    /// Stores a REJECTED order. Changes no stock.
     pub async fn reject(&self, placement: &Placement) -> Result<Placed, Error> {
         const DOING: &str = "rejecting an order";
         let answer = self
@@ -137,7 +139,7 @@ impl Orders {
         }
     }
 
-    /// One order as it stands, read consistently.
+    /// Reads one order, consistently. `None` when it does not exist.
     pub async fn get(&self, order_id: OrderId) -> Result<Option<StoredOrder>, Error> {
         let answer = self
             .client
@@ -152,8 +154,8 @@ impl Orders {
     }
 }
 
-/// The row of a new order. Beside the order itself: what the indexes list it by, and, as its outbox, the versions
-/// that are still to be announced and when the sweeper is to look.
+/// The row of a new order. Beside the order, it holds the attributes that the indexes list it by, and its outbox: the
+/// versions to announce, and the time at which the sweeper takes the order up.
 fn row(placement: &Placement) -> Result<Item, Error> {
     const DOING: &str = "writing an order's row";
     let order = &placement.order;
