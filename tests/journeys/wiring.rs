@@ -5,6 +5,7 @@
 //! for, and expects a complaint that names the culprit.
 
 mod arrows;
+mod bodies;
 mod budgets;
 mod controls;
 mod day;
