@@ -153,7 +153,7 @@ fn without_tests(source: &str) -> &str {
     source.split_once("#[cfg(test)]\nmod tests {").map_or(source, |(shipped, _)| shipped)
 }
 
-/// What a check found wrong, one sentence each.
+/// The faults that a check found, one sentence each.
 type Complaints = Vec<String>;
 
 /// The house as it is must be in order.

@@ -17,7 +17,7 @@ use crate::{
 
 type Item = HashMap<String, AttributeValue>;
 
-/// What is read of a [`Recipient`]: name and address stay where they are.
+/// The attributes that are read for a [`Recipient`]. Name and address are not among them.
 const OF_RECIPIENT: &str = "user_id, topic_arn";
 
 /// The key of the row that remembers the newest overflow topic. No user id holds a space.

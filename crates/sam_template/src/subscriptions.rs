@@ -38,7 +38,7 @@ pub(super) fn read(
         scope.expect_one_of(&["MessageAttributes"]);
     }
     let filter_policy = properties.get("FilterPolicy").map(|policy| {
-        // Reports anything but a map. What the policy means is for SNS to judge.
+        // Reports a value that is no map. SNS judges what the policy means.
         policy.entries();
         policy.value.to_string()
     });

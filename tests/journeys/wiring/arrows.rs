@@ -52,7 +52,7 @@ fn manifest(house: &House, name: &str) -> Result<DocumentMut, String> {
     house.text(&path).parse().map_err(|error| format!("{path} cannot be read: {error}"))
 }
 
-/// What a crate ships with: the names of its dependencies, without those of its tests.
+/// The names of the dependencies that a crate ships with. Those of its tests are left out.
 pub(super) fn shipped_with(house: &House, name: &str) -> Result<Vec<String>, String> {
     Ok(dependencies(&manifest(house, name)?, &SHIPPED))
 }

@@ -21,7 +21,7 @@ struct TypeDefinition<'h> {
     alias: Option<&'h str>,
 }
 
-/// The types that a source defines, its tests included. What a macro makes has no name here.
+/// The types that a source defines, its tests included. A type that a macro makes is not found.
 fn definitions<'h>(path: &'h str, source: &'h str) -> Vec<TypeDefinition<'h>> {
     let mut found = Vec::new();
     // The lines that the current line stands below, with their indentation.

@@ -33,7 +33,7 @@ const LANGUAGE: [&str; 22] = [
 /// The fields of log lines, by path, with the texts that they had.
 type LogFields = BTreeMap<String, BTreeSet<String>>;
 
-/// What the functions log during a day in the shop on which things fail.
+/// The log lines of all functions on a day in the shop on which calls fail.
 async fn logged() -> LogFields {
     let lines = Lines::default();
     let to = lines.clone();

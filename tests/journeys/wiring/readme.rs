@@ -147,7 +147,7 @@ fn paths(house: &House) -> Complaints {
     found
 }
 
-/// What a heading is called in a link.
+/// The anchor of a heading, as links name it.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().chars().filter(|at| at.is_alphanumeric() || [' ', '-', '_'].contains(at));
     kept.collect::<String>().to_lowercase().replace(' ', "-")

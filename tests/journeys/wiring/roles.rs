@@ -61,7 +61,7 @@ fn scheduler_of(function: &str) -> String {
 /// A permission that is needed, and by whom: the name in [`Granted::to`].
 type Needed = (String, RequiredPermission);
 
-/// What AWS itself does under a role of the template: it runs schedules, writes traces and sends dead letters.
+/// The calls that AWS itself makes under a role of the template: it runs schedules, writes traces and sends dead letters.
 fn done_by_aws(template: &Template) -> Vec<Needed> {
     let need = |who: &str, action: &str, resource: &str| {
         (who.to_owned(), RequiredPermission { action: action.to_owned(), resource: resource.to_owned() })

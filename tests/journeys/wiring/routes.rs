@@ -39,7 +39,7 @@ fn described(house: &House) -> Result<Complaints, String> {
     let mut described = BTreeSet::new();
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
         let methods = item.as_object().into_iter().flatten().filter(|(_, operation)| {
-            // What else a path may hold, such as its parameters, has no answers.
+            // A path may hold other members, such as its parameters. They have no answers.
             operation.get("responses").is_some()
         });
         described.extend(methods.map(|(method, _)| format!("{} {path}", method.to_uppercase())));

@@ -34,7 +34,7 @@ impl Shop {
         self.call(Method::DELETE, "/users/me", customer, None, &[]).await
     }
 
-    /// What `GET /users/me` says of a customer's subscription.
+    /// The `notifications` of a customer in `GET /users/me`.
     pub(crate) async fn notifications(&self, customer: &Customer) -> String {
         let me = self.get("/users/me", customer).await;
         assert_eq!(me.status, 200, "{me:?}");

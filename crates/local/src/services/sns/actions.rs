@@ -71,7 +71,7 @@ fn create_topic(state: &mut SnsState, wish: CreateTopic, now: OffsetDateTime) ->
     let arn = topic_arn(&wish.name)?;
     let wanted = topic_settings(wish)?;
     let invalid = |reason: &str| Err(invalid_parameter(reason));
-    // What the caller leaves out is not compared.
+    // An attribute that the caller leaves out is not compared.
     if let Some(there) = state.settings_of(&arn) {
         let differs = |wanted: &Option<String>, there: &Option<String>| wanted.is_some() && wanted != there;
         if differs(&wanted.key, &there.key) || differs(&wanted.display_name, &there.display_name) {
@@ -299,18 +299,18 @@ fn within_limits(limits: Limits, on_topic: usize, in_account: usize) -> Result<(
     Ok(())
 }
 
-/// What comes before the topic, and before the token, in a confirmation mail.
+/// The text before the topic, and the text before the token, in a confirmation mail.
 const CONFIRM: &str = "aws sns confirm-subscription --topic-arn ";
 const TOKEN: &str = " --token ";
 
-/// What a confirmation mail asks for: in place of the link of a real one.
+/// The content of a confirmation mail, in place of the link in a real one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailedConfirmation {
     /// The address that was asked.
     pub to: String,
     /// The ARN of the topic that it was asked to confirm.
     pub topic_arn: String,
-    /// What confirms the subscription.
+    /// The token that confirms the subscription.
     pub token: String,
 }
 

@@ -1,4 +1,4 @@
-//! What was published to the template's own topics, for a developer to read. Nothing is delivered from here.
+//! The messages that were published to the template's own topics, for a developer to read. Nothing is delivered from here.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -103,7 +103,7 @@ impl Sns {
         declared::declare(&mut self.state(), declared, now)
     }
 
-    /// What every confirmation mail that was ever delivered holds, oldest first.
+    /// The address, the topic and the token of every confirmation mail that was delivered, oldest first.
     pub fn confirmations(&self) -> Vec<MailedConfirmation> {
         let mails = self.state().mailbox().mails(Some(MailKind::SubscriptionConfirmation), None);
         mails.iter().filter_map(MailedConfirmation::of).collect()
@@ -136,7 +136,7 @@ impl Sns {
         self.state().feed().items().cloned().collect()
     }
 
-    /// Sets other quotas than those of AWS, from now until the stack ends. What there is stays.
+    /// Sets other quotas than those of AWS, from now until the stack ends. Existing topics and subscriptions stay.
     pub fn set_quotas(&self, quotas: Quotas) {
         self.state().set_quotas(quotas);
     }

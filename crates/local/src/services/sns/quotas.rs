@@ -65,7 +65,7 @@ pub(super) enum Hidden {
 }
 
 impl Hidden {
-    /// What is left of it once a call has looked; `None` if that call finds the topic.
+    /// The delay that remains after one more call. `None` if that call finds the topic.
     pub(super) fn after_a_call(self, now: OffsetDateTime) -> Option<Self> {
         match self {
             Self::Calls(calls) => calls.checked_sub(1).map(Self::Calls),

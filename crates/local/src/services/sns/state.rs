@@ -25,7 +25,7 @@ const TOPIC: &str = "sns_topic";
 const SUBSCRIPTION: &str = "sns_subscription";
 const STARTS: &str = "sns_starts";
 
-/// What a topic is made with.
+/// The attributes and tags in the call that makes a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TopicSettings {
     pub(super) display_name: Option<String>,
@@ -173,7 +173,7 @@ impl SnsState {
         self.topics.len()
     }
 
-    /// What a topic was made with.
+    /// The attributes and tags that a topic was made with.
     pub(super) fn settings_of(&self, arn: &str) -> Option<&TopicSettings> {
         self.topics.get(arn).map(|topic| &topic.settings)
     }

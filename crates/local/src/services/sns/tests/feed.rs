@@ -1,4 +1,4 @@
-//! What was published to the template's own topics.
+//! The messages that were published to the template's own topics.
 
 use super::*;
 use crate::services::sns::feed::KEPT;

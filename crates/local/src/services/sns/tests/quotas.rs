@@ -93,7 +93,7 @@ async fn more_than_ten_mails_a_second_make_a_subscription_pending_again_in_silen
     assert_eq!(world.attribute(&ana, "PendingConfirmation").unwrap(), "true");
     assert_eq!(world.attribute(&bob, "PendingConfirmation").unwrap(), "false");
 
-    // Nobody asks for 48 hours, and it is gone; a click before that confirms it again.
+    // A subscription that stays pending for 48 hours is deleted. A click before that confirms it again.
     world.clock.advance(Duration::from_hours(47));
     assert_eq!(world.sns.click(&world.sns.confirmations()[0].token).unwrap(), ana);
     publish(11);
