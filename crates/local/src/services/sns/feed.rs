@@ -1,4 +1,4 @@
-//! The messages that were published to the template's own topics, for a developer to read. Nothing is delivered from here.
+//! The messages that were published to the template's own topics, for a developer to read. Nothing here delivers one.
 
 use std::collections::{BTreeMap, VecDeque};
 
