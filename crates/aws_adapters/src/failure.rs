@@ -42,7 +42,7 @@ pub(crate) fn unreadable(doing: &'static str) -> impl Fn(serde_dynamo::Error) ->
     }
 }
 
-/// The error of an answer that lacks a part, and of a request that cannot be built.
+/// The error of an answer that lacks a part. A request that cannot be built has it too, and is reported in the same words.
 pub(crate) fn incomplete(doing: &'static str) -> Error {
     let source =
         Failure { code: Some("IncompleteAnswer".to_owned()), kind: "the answer lacks a part" }.into();

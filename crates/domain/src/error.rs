@@ -87,7 +87,7 @@ pub enum Error {
     /// The order has changed since the client read it.
     #[error("the order has changed since: read it again")]
     StaleVersion,
-    /// The change needs the version that the client has read, and the request does not name one.
+    /// The request has no `If-Match`. A change needs it, so that it does not overwrite what the client has not read.
     #[error("the If-Match header is missing: send the ETag of the order as you read it")]
     IfMatchMissing,
     /// The order is finished, or an execution is working on it.

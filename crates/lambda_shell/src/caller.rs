@@ -63,8 +63,8 @@ impl AdminRule {
 
     /// Whether the caller is an admin.
     ///
-    /// The gateway writes the lists `["a b"]` and `["a", "b"]` in the same way. If an issuer's groups may hold blanks,
-    /// `AdminClaim` must name a claim that is one text.
+    /// The gateway writes the lists `["a b"]` and `["a", "b"]` both as `[a b]`. So a member of the group `a b` would pass
+    /// as a member of `b`. If an issuer's groups may hold blanks, `AdminClaim` must name a claim that is one text.
     pub fn admits(&self, caller: &Caller) -> bool {
         let Some(claim) = caller.claims.get(&self.claim) else { return false };
         // Some issuers write a JSON list into one text. Its quotes show where an entry with a blank ends.
