@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
 };
 use domain::Error;
 
-use crate::failure::{failed, incomplete};
+use crate::failure::{failed, unbuildable};
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -43,7 +43,7 @@ pub(crate) async fn read_batch<const N: usize>(
             .consistent_read(true)
             .set_projection_expression(projection.map(str::to_owned))
             .build()
-            .map_err(|_unbuildable| incomplete(DOING))?;
+            .map_err(|_refused| unbuildable(DOING))?;
         requests.insert(table, keys);
     }
     let mut found: HashMap<String, Vec<Item>> = HashMap::new();

@@ -42,10 +42,18 @@ pub(crate) fn unreadable(doing: &'static str) -> impl Fn(serde_dynamo::Error) ->
     }
 }
 
-/// The error of an answer that lacks a part. A request that cannot be built has it too, and is reported in the same words.
+/// The error of an answer that lacks a part.
 pub(crate) fn incomplete(doing: &'static str) -> Error {
     let source =
         Failure { code: Some("IncompleteAnswer".to_owned()), kind: "the answer lacks a part" }.into();
+    Error::Internal { doing, source }
+}
+
+/// The error of a request that the SDK's builder refused.
+pub(crate) fn unbuildable(doing: &'static str) -> Error {
+    let source =
+        Failure { code: Some("UnbuildableRequest".to_owned()), kind: "the request could not be built" }
+            .into();
     Error::Internal { doing, source }
 }
 

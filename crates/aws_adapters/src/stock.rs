@@ -17,7 +17,7 @@ use domain::{
 use crate::{
     Recipient, Users,
     batch::read_batch,
-    failure::{failed, incomplete, unreadable},
+    failure::{failed, incomplete, unbuildable, unreadable},
     transaction::{Transacted, condition_failed, transact},
 };
 
@@ -204,7 +204,7 @@ impl Stocks {
             .condition_expression("attribute_not_exists(sku)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
-            .map_err(|_unbuildable| incomplete(DOING))?;
+            .map_err(|_refused| unbuildable(DOING))?;
         let count = |value: i64| AttributeValue::N(value.to_string());
         let most = i64::try_from(MAX_AVAILABLE).unwrap_or(i64::MAX);
         let update = Update::builder()
@@ -217,7 +217,7 @@ impl Stocks {
             .expression_attribute_values(":ceiling", count(most - delta.max(0)))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
-            .map_err(|_unbuildable| incomplete(DOING))?;
+            .map_err(|_refused| unbuildable(DOING))?;
         let actions = vec![
             TransactWriteItem::builder().put(put).build(),
             TransactWriteItem::builder().update(update).build(),
@@ -257,7 +257,7 @@ impl Stocks {
             .expression_attribute_values(":q", AttributeValue::N(line.quantity.get().to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
-            .map_err(|_unbuildable| incomplete("reserving stock"))?;
+            .map_err(|_refused| unbuildable("reserving stock"))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
@@ -278,7 +278,7 @@ impl Stocks {
             .condition_expression("reserved >= :q")
             .expression_attribute_values(":q", AttributeValue::N(line.quantity.get().to_string()))
             .build()
-            .map_err(|_unbuildable| incomplete("unreserving stock"))?;
+            .map_err(|_refused| unbuildable("unreserving stock"))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
 

@@ -10,7 +10,7 @@ use domain::{Actor, Error, HistoryEntry, Order, OrderId, Status, Timestamp};
 use super::{DUE_AFTER, Item, Orders, key, stored};
 use crate::{
     Stocks,
-    failure::{failed, incomplete, unreadable},
+    failure::{failed, incomplete, unbuildable, unreadable},
     transaction::{Transacted, condition_failed, transact},
 };
 
@@ -75,7 +75,7 @@ impl Orders {
             .expression_attribute_names("#status", "status")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
-            .map_err(|_unbuildable| incomplete(DOING))?;
+            .map_err(|_refused| unbuildable(DOING))?;
         let mut actions = vec![TransactWriteItem::builder().update(update).build()];
         for line in &before.lines {
             actions.push(stocks.unreserve(line, effect)?);

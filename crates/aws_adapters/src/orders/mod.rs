@@ -21,7 +21,7 @@ use domain::{Error, Fingerprint, Order, OrderId, Placement, Shortage, Status};
 
 use crate::{
     Stocks,
-    failure::{failed, incomplete, unreadable},
+    failure::{failed, incomplete, unbuildable, unreadable},
     transaction::{Transacted, condition_failed, transact},
 };
 
@@ -88,7 +88,7 @@ impl Orders {
             .condition_expression("attribute_not_exists(order_id)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
-            .map_err(|_unbuildable| incomplete(DOING))?;
+            .map_err(|_refused| unbuildable(DOING))?;
         let mut actions = vec![TransactWriteItem::builder().put(put).build()];
         for line in &placement.order.lines {
             actions.push(stocks.reserve(line)?);
