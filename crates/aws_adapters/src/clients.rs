@@ -29,7 +29,7 @@ impl Timeouts {
     pub const ATTEMPT: Duration = Duration::from_millis(1_500);
     /// The limit of a call of a table or a topic, with all attempts and the waits between them.
     pub const OPERATION: Duration = Duration::from_secs(3);
-    /// A transaction whose rows are held by others is not tried again later than this after its first try.
+    /// The time after its first try in which a transaction is tried again, while others hold its rows.
     pub const CONTENTION: Duration = Duration::from_millis(500);
     /// The limit of a call of the workflow. It leaves a door function time for a call of a table before and after it.
     pub const WORKFLOW: Duration = Duration::from_millis(21_500);

@@ -77,7 +77,7 @@ impl CreateUser {
         Ok(if new { response.header("location", "/users/me") } else { response })
     }
 
-    /// Sees to it that `row` has a subscription for its address, and says how that stands.
+    /// Gives `row` a subscription for its address, and answers the state of that subscription.
     async fn subscribe(
         &self,
         row: &mut UserRow,
@@ -87,8 +87,9 @@ impl CreateUser {
         let mut wish = Wish::Any;
         if let Some(subscription) = row.subscription.take() {
             if row.email != before.email {
-                // First of all the old address must stop receiving this user's mail: by its end, or, where a mail is
-                // out that could still confirm it, because nothing of this user is published there any more.
+                // First of all the old address must stop receiving this user's mail, so its subscription is ended. One
+                // that is not confirmed yet cannot be ended: the link in its mail could still confirm it. So the user
+                // gets another topic, and nothing of theirs is published to the old one any more.
                 if !self.topics.unsubscribe(&subscription).await? {
                     wish = Wish::Avoid(subscription.topic_arn);
                 }

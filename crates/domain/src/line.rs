@@ -94,8 +94,8 @@ pub struct RequestedLine {
     pub quantity: Quantity,
 }
 
-/// Merges lines of one SKU and sorts the lines by SKU. DynamoDB allows one action per row in a transaction, and two
-/// requests with the same meaning must have the same fingerprint.
+/// Merges lines of one SKU, because DynamoDB allows one action per row in a transaction. Sorts the lines by SKU, so
+/// that two requests with the same meaning have the same fingerprint.
 pub(crate) fn merge(lines: Vec<RequestedLine>) -> Result<Vec<RequestedLine>, Error> {
     let mut merged: BTreeMap<Sku, i64> = BTreeMap::new();
     for line in lines {
@@ -136,7 +136,7 @@ pub struct PricedLine {
 pub struct Shortage {
     /// The product that is short.
     pub sku: Sku,
-    /// The number of units in the order.
+    /// The number of units that the order asks for.
     pub requested: Quantity,
     /// The number of units that were available, fewer than requested.
     pub available: u64,

@@ -118,7 +118,7 @@ impl fmt::Display for Money {
 pub struct UnitPrice(Money);
 
 impl UnitPrice {
-    /// The price without its limit, for sums.
+    /// The price as [`Money`]. Sums need it, because a sum may exceed [`MAX_UNIT_PRICE`].
     pub fn money(self) -> Money {
         self.0
     }

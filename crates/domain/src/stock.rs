@@ -19,9 +19,9 @@ pub struct Product {
     pub sku: Sku,
     /// The name that customers read.
     pub name: Name,
-    /// The price of one unit. Orders that are placed later have a later price.
+    /// The price of one unit now. An order keeps the price at which it was placed.
     pub unit_price: UnitPrice,
-    /// The most units that one order may hold; no limit of its own without.
+    /// The most units that one order may hold. `None` leaves the limit of every product, 1,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_order: Option<Quantity>,
 }
@@ -76,18 +76,18 @@ pub struct Adjustment {
     pub sku: Sku,
     /// The id of its row in the ledger, derived from the SKU and the Idempotency-Key.
     pub movement: MovementId,
-    /// The units to add, or to take away.
+    /// The units to add. A negative number takes units away.
     pub delta: Delta,
     /// The admin's own words on why.
     pub reason: Reason,
-    /// The admin who makes it.
+    /// The admin who makes the adjustment.
     pub actor: UserId,
     /// The time of the request.
     pub at: Timestamp,
 }
 
 impl Adjustment {
-    /// The fingerprint that a repeat of this adjustment has too.
+    /// The fingerprint of delta and reason. It tells a repeat from another adjustment under the same Idempotency-Key.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of_adjustment(self.delta, &self.reason)
     }
@@ -100,14 +100,14 @@ pub struct Movement {
     pub delta: Delta,
     /// The admin's own words on why.
     pub reason: Reason,
-    /// The admin who made it.
+    /// The admin who made the adjustment.
     pub actor: UserId,
     /// The time of the request.
     pub at: Timestamp,
 }
 
 impl Movement {
-    /// The fingerprint that a repeat of this adjustment has too.
+    /// The fingerprint of delta and reason. It tells a repeat from another adjustment under the same Idempotency-Key.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of_adjustment(self.delta, &self.reason)
     }

@@ -56,7 +56,7 @@ pub enum Command {
 /// The command to finish the work that an interrupted execution left: `command: "resume"`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
-    /// The order to finish.
+    /// The order to resume.
     pub order_id: OrderId,
     /// The order's version when it was claimed. The execution that made a later version announces that one itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,7 +135,7 @@ pub enum Created {
 pub struct Announcement {
     /// The version that is announced. `MarkNotified` removes it from `unsent`.
     pub version: u32,
-    /// The status in that version.
+    /// The status that is announced.
     pub status: Status,
     /// The topic to publish to. With `None` no mail is sent, and the version counts as announced.
     pub topic_arn: Option<String>,

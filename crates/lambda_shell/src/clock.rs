@@ -5,7 +5,7 @@ use aws_config::SdkConfig;
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use domain::Timestamp;
 
-/// A function's clock, which times its orders, claims and users.
+/// A function's clock. Every time that the function stores comes from it.
 #[derive(Clone, Debug)]
 pub struct Clock(SharedTimeSource);
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// An HTTP response. An error is not made here: a door returns it, and it becomes a problem document.
+/// An HTTP response. A door that fails returns a [`domain::Error`] instead, and `problem.rs` makes its response.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {

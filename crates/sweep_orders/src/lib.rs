@@ -34,7 +34,7 @@ pub struct Swept {
     pub due: usize,
     /// The orders whose execution ended without a failure.
     pub resumed: usize,
-    /// The orders that could not be claimed, or whose execution failed. They are due again later.
+    /// The orders that could not be claimed, or whose execution failed. A later run takes them up.
     pub failed: usize,
     /// The orders that used up their attempts. They wait for a person from now on.
     pub given_up: usize,

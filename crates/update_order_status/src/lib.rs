@@ -1,4 +1,5 @@
-//! The workflow step `UpdateStatus`: makes one guarded transition, and its effect on stock.
+//! The workflow step `UpdateStatus`: makes one transition, if the order has the expected status and version. The same
+//! write changes the stock.
 //!
 //! The call that makes a transition announces it. A call that finds the transition made announces nothing. A
 //! resumption announces a transition whose execution was interrupted.
