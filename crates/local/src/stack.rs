@@ -188,10 +188,11 @@ impl Stack {
         guard.aws_port(self.aws_router())
     }
 
-    /// Runs every scheduled function once, now, and returns how each invocation ended.
-    pub async fn run_schedules(&self) -> Vec<Invocation> {
+    /// Runs the schedules of one function once, now, and returns how each invocation ended. `function` is its logical
+    /// id.
+    pub async fn run_schedules_of(&self, function: &str) -> Vec<Invocation> {
         let mut ended = Vec::new();
-        for schedule in &*self.schedules {
+        for schedule in self.schedules.iter().filter(|schedule| schedule.function == function) {
             ended.extend(self.run_schedule(schedule).await);
         }
         ended

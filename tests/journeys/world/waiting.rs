@@ -15,6 +15,9 @@ pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(3_601);
 /// How often the sweeper tries to finish an order before it gives the order up.
 pub(crate) const ATTEMPTS: usize = 10;
 
+/// The logical id of the sweeper. Other functions with a schedule do not run when it does.
+const SWEEPER: &str = "SweepOrdersFunction";
+
 impl Shop {
     /// Moves the shop's clock.
     pub(crate) fn wait(&self, time: Duration) {
@@ -23,7 +26,7 @@ impl Shop {
 
     /// Runs the sweeper once, now, and answers how the run ended.
     pub(crate) async fn sweep(&self) -> Vec<Invocation> {
-        self.stack.run_schedules().await
+        self.stack.run_schedules_of(SWEEPER).await
     }
 
     /// Runs the sweeper once, this long from now. The run must succeed.
