@@ -251,7 +251,7 @@ async fn all_faults_of_header_and_body_are_named_at_once() {
         "reference": "a b",
         "expected_total": { "amount": -1, "currency": "?" },
         "coupon": MARK,
-        "note": MARK,
+        "no_such_field": MARK,
     });
     let refused =
         post(&watched.shop, &watched.ada, SentOrder { key: Some(b"a b"), ..sent(body.to_string()) }).await;
@@ -267,7 +267,7 @@ async fn all_faults_of_header_and_body_are_named_at_once() {
         "expected_total.amount",
         "expected_total.currency",
         "coupon",
-        "note",
+        "no_such_field",
     ];
     check("everything wrong", &refused, invalid(&expected));
     watched.is_untouched().await;

@@ -101,8 +101,8 @@ fn a_field_that_is_only_read_or_only_described_is_named() {
         (
             "crates/place_order/src/request.rs",
             "body.optional_text(\"reference\")",
-            "body.optional_text(\"note\")",
-            ["crates/place_order/src/request.rs", "`note`"],
+            "body.optional_text(\"no_such_field\")",
+            ["crates/place_order/src/request.rs", "`no_such_field`"],
         ),
         (
             "crates/adjust_inventory/src/lib.rs",
