@@ -134,7 +134,7 @@ mod tests {
             })
             .collect();
         let reference = reference.map(|text| Reference::try_from(text.to_owned()).unwrap());
-        let request = OrderRequest::new(wanted, reference, None).unwrap();
+        let request = OrderRequest::new(wanted).unwrap().with_reference(reference);
         let Ok(Quote::Priced(quoted)) = quote(&request, &stock) else { panic!("it can be priced") };
         let user_id = UserId::try_from("user-1".to_owned()).unwrap();
         let order_id = OrderId::derive(&user_id, &IdempotencyKey::try_from("key-1".to_owned()).unwrap());

@@ -382,7 +382,7 @@ mod tests {
     fn placed(at: Timestamp) -> Order {
         let sku = "TEA-1".to_owned().try_into().unwrap();
         let line = crate::RequestedLine { sku, quantity: 1.try_into().unwrap() };
-        let request = crate::OrderRequest::new(vec![line], None, None).unwrap();
+        let request = crate::OrderRequest::new(vec![line]).unwrap();
         let order_id = OrderId::derive(&user("ada"), &"k".to_owned().try_into().unwrap());
         let fingerprint = request.fingerprint();
         let place = Place { order_id, user_id: user("ada"), request, fingerprint };

@@ -152,7 +152,7 @@ mod tests {
             sku: Sku::try_from(sku.to_owned()).unwrap(),
             quantity: Quantity::try_from(n).unwrap(),
         };
-        OrderRequest::new(lines.iter().map(line).collect(), None, expected_total).unwrap()
+        OrderRequest::new(lines.iter().map(line).collect()).unwrap().with_expected_total(expected_total)
     }
 
     fn eur(amount: u64) -> Money {
@@ -215,7 +215,7 @@ mod tests {
                 quantity: Quantity::try_from(1000).unwrap(),
             })
             .collect();
-        let wanted = OrderRequest::new(wanted, None, None).unwrap();
+        let wanted = OrderRequest::new(wanted).unwrap();
         let Quote::Priced(quoted) = quote(&wanted, &shop).unwrap() else { panic!() };
         assert_eq!(quoted.total.amount(), 50_000_000_000_000);
         assert!(quoted.total.amount() < 1 << 53, "JSONata counts in doubles");

@@ -29,24 +29,33 @@ impl TryFrom<RequestRecord> for OrderRequest {
     type Error = Error;
 
     fn try_from(record: RequestRecord) -> Result<Self, Error> {
-        Self::new(record.lines, record.reference, record.expected_total)
+        let RequestRecord { lines, reference, expected_total } = record;
+        Ok(Self::new(lines)?.with_reference(reference).with_expected_total(expected_total))
     }
 }
 
 impl OrderRequest {
-    /// Makes a request. Merges the lines of each SKU and sorts the lines.
+    /// Makes a request for these lines alone. Merges the lines of each SKU and sorts the lines.
     ///
     /// # Errors
     /// [`Error::Invalid`] when there are no lines, more than [`MAX_LINES`], or too many units of one SKU.
-    pub fn new(
-        lines: Vec<RequestedLine>,
-        reference: Option<Reference>,
-        expected_total: Option<Money>,
-    ) -> Result<Self, Error> {
+    pub fn new(lines: Vec<RequestedLine>) -> Result<Self, Error> {
         if !(1..=MAX_LINES).contains(&lines.len()) {
             return Err(Error::Invalid(vec![InvalidField::new("lines", lines_expected())]));
         }
-        Ok(Self { lines: merge(lines)?, reference, expected_total })
+        Ok(Self { lines: merge(lines)?, reference: None, expected_total: None })
+    }
+
+    /// The same request with the customer's reference, or without one.
+    #[must_use]
+    pub fn with_reference(self, reference: Option<Reference>) -> Self {
+        Self { reference, ..self }
+    }
+
+    /// The same request with the total that the customer expects to pay, or for any total.
+    #[must_use]
+    pub fn with_expected_total(self, expected_total: Option<Money>) -> Self {
+        Self { expected_total, ..self }
     }
 
     /// The lines, each SKU once, in SKU order.
@@ -103,7 +112,8 @@ mod tests {
     #[test]
     fn two_requests_with_the_same_meaning_have_the_same_fingerprint() {
         let reference = |text: &str| Some(Reference::try_from(text.to_owned()).unwrap());
-        let request = |lines, reference| OrderRequest::new(lines, reference, None).unwrap().fingerprint();
+        let request =
+            |lines, reference| OrderRequest::new(lines).unwrap().with_reference(reference).fingerprint();
         let plain = request(vec![line("A", 1), line("B", 3)], None);
         assert_eq!(plain, request(vec![line("B", 1), line("A", 1), line("B", 2)], None));
         assert_ne!(plain, request(vec![line("A", 1), line("B", 2)], None));

@@ -32,7 +32,7 @@ fn parse(mut body: Body) -> Result<OrderRequest, Error> {
     let reference = body.optional_text("reference");
     let expected_total = body.optional_total("expected_total");
     let (lines, reference, expected_total) = body.finish((lines, reference, expected_total))?;
-    OrderRequest::new(lines, reference, expected_total)
+    Ok(OrderRequest::new(lines)?.with_reference(reference).with_expected_total(expected_total))
 }
 
 fn lines(body: &mut Body) -> Field<Vec<RequestedLine>> {

@@ -107,7 +107,9 @@ fn listed(house: &House, all: &[&str], entered: &[&str]) -> Result<Complaints, S
             found.push(format!("{SNAPSHOTS} has no mail about {status}: add one to the tests of mail.rs"));
         }
         if *status != UNSETTLED && !house.text(POSTMAN).contains(&format!("'{status}'")) {
-            found.push(format!("{POSTMAN} has no assertion that an order is {status}: add a request that has one"));
+            found.push(format!(
+                "{POSTMAN} has no assertion that an order is {status}: add a request that has one"
+            ));
         }
         if !house.text(AUDIT).contains(&format!("\"{status}\": ")) {
             found.push(format!("{AUDIT} does not say where the units of a {status} order are"));
@@ -151,12 +153,7 @@ fn a_list_that_lacks_a_status_is_named_with_it() {
     }
 
     let (every, entered) = of_the_domain();
-    let asked = HOUSE.broken_after(
-        OPENAPI,
-        "    OrderChange:",
-        "CANCELLED",
-        "CONFIRMED",
-    );
+    let asked = HOUSE.broken_after(OPENAPI, "    OrderChange:", "CANCELLED", "CONFIRMED");
     let found = complaints(listed(&asked, &every, &entered));
     assert_blamed(&found, &["OrderChange", "lacks CANCELLED"]);
     assert_blamed(&found, &["OrderChange", "must not have CONFIRMED"]);
