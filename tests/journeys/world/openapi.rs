@@ -274,7 +274,7 @@ pub(crate) fn validator(pointer: &str) -> Arc<Validator> {
 }
 
 /// The pointer at the end of a chain of references.
-fn follow(pointer: &str) -> String {
+pub(crate) fn follow(pointer: &str) -> String {
     let mut pointer = pointer.to_owned();
     while let Some(next) = DOCUMENT.pointer(&pointer).and_then(|value| value["$ref"].as_str()) {
         next.strip_prefix('#').expect("a reference inside the document").clone_into(&mut pointer);
