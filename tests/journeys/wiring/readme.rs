@@ -305,6 +305,17 @@ fn picture(house: &House) -> Result<Complaints, String> {
     Ok(found)
 }
 
+/// The picture of the parts shows every function.
+fn functions(house: &House) -> Complaints {
+    let parts: Vec<&str> = section(house, ARCHITECTURE, "## The parts").collect();
+    let parts = parts.join("\n");
+    let (_, code) = prose_and_code(&parts);
+    let picture = code.iter().find(|(language, _)| *language == "mermaid").map_or("", |(_, picture)| picture);
+    let words: BTreeSet<&str> = picture.split(|at: char| !at.is_ascii_alphanumeric() && at != '_').collect();
+    let missing = house.functions().into_iter().filter(|name| !words.contains(name));
+    missing.map(|name| format!("{ARCHITECTURE}: the picture of the parts does not show {name}")).collect()
+}
+
 /// The timeouts' table is what template, workflow and code wait for.
 fn timeouts(house: &House) -> Result<Complaints, String> {
     let template = house.template()?;
@@ -488,6 +499,7 @@ fn the_readme_and_the_docs_describe_what_is_there() {
     assert_sound(&flags(&HOUSE));
     assert_sound(&transitions(&HOUSE));
     assert_sound(&complaints(picture(&HOUSE)));
+    assert_sound(&functions(&HOUSE));
     assert_sound(&complaints(timeouts(&HOUSE)));
     assert_sound(&commands(&HOUSE));
     assert_sound(&parts(&HOUSE));
@@ -559,6 +571,8 @@ fn what_the_docs_get_wrong_is_named() {
     assert_blamed(&transitions(&end), &["picture", "REJECTED", "does not show"]);
     let row = broken(ARCHITECTURE, "| PENDING, CONFIRMED | CANCELLED |", "| CONFIRMED | CANCELLED |");
     assert_blamed(&transitions(&row), &["table", "(\"PENDING\", \"CANCELLED\")", "does not show"]);
+    let unseen = broken(ARCHITECTURE, "doors:<br>create_user<br>", "doors:<br>");
+    assert_blamed(&functions(&unseen), &["picture of the parts", "create_user"]);
     let slower = HOUSE.broken(DEFINITION, "\"TimeoutSeconds\": 20", "\"TimeoutSeconds\": 19");
     assert_blamed(&complaints(timeouts(&slower)), &[ARCHITECTURE, "19 s"]);
     assert_blamed(&complaints(timeouts(&broken(ARCHITECTURE, "| 21.5 s |", "| 21 s |"))), &["21.5 s"]);
