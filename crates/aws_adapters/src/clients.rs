@@ -31,6 +31,8 @@ impl Timeouts {
     pub const OPERATION: Duration = Duration::from_secs(3);
     /// The time after its first try in which a transaction is tried again, while others hold its rows.
     pub const CONTENTION: Duration = Duration::from_millis(500);
+    /// The time for which a step waits for SNS to say whether an address is confirmed.
+    pub const ASKING: Duration = Duration::from_secs(1);
     /// The limit of a call of the workflow. It leaves a door function time for a call of a table before and after it.
     pub const WORKFLOW: Duration = Duration::from_millis(21_500);
     /// How long a run of the sweeper claims orders. The last claim and its execution must end before the function's own

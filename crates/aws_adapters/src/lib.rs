@@ -4,8 +4,10 @@
 //! earlier read: every one carries its condition. When a condition fails, the write certainly did not happen. After
 //! any other failure it may have happened, so every function is safe to repeat.
 
+mod accounts;
 mod batch;
 mod clients;
+mod deliveries;
 mod failure;
 mod orders;
 mod reconcile;
@@ -15,11 +17,15 @@ mod transaction;
 mod users;
 mod workflow;
 
+pub use accounts::{Finished, finish};
 pub use aws_sdk_sns::Client as NotificationsClient;
 pub use clients::{Timeouts, database, notifications, workflows};
-pub use orders::{Advanced, Claim, DueOrder, DueTime, OrderFilter, Orders, Placed, StoredOrder};
+pub use deliveries::Deliveries;
+pub use orders::{
+    Advanced, Claim, DueOrder, DueTime, MadeBy, OrderFilter, Orders, Placed, StoredOrder, WaitingOrder,
+};
 pub use reconcile::{Difference, Reconciled, reconcile};
 pub use stock::{Adjusted, Page, Stocks};
-pub use topics::{Subscribed, TopicWiring, Topics, Wish, notifications_of};
-pub use users::{Recipient, Registered, Subscription, UserRow, Users};
+pub use topics::{Subscribed, TopicWiring, Topics, subscription_state};
+pub use users::{StoreOutcome, Users};
 pub use workflow::Workflow;

@@ -10,15 +10,16 @@ use aws_sdk_dynamodb::{
     },
 };
 use domain::{
-    Adjustment, Error, MAX_AVAILABLE, Movement, MovementId, PricedLine, Product, Sku, Stock, StockEffect,
-    Timestamp, UserId,
+    Adjustment, Error, MAX_AVAILABLE, Movement, MovementId, PricedLine, Product, Recipient, Sku, Stock,
+    StockEffect, Timestamp, UserId,
 };
 
 use crate::{
-    Recipient, Users,
+    Users,
     batch::read_batch,
     failure::{failed, incomplete, unbuildable, unreadable},
     transaction::{Transacted, condition_failed, transact},
+    users::recipient,
 };
 
 type Item = HashMap<String, AttributeValue>;
@@ -93,7 +94,8 @@ impl Stocks {
         answer.item.map(stock).transpose()
     }
 
-    /// Reads the stock of `skus` and, in the same consistent batch, the topic of `user`. SKUs that the shop does not
+    /// Reads the stock of `skus` and, in the same consistent batch, what an announcement
+    /// needs of `user`. SKUs that the shop does not
     /// have are left out. The recipient is `None` when the user is not registered.
     pub async fn with_recipient(
         &self,
@@ -106,7 +108,7 @@ impl Stocks {
         let wanted = [(self.table.clone(), of_stock.into()), (users_table.clone(), of_user)];
         let mut found = read_batch(&self.client, wanted).await?;
         let recipient =
-            found.remove(&users_table).unwrap_or_default().pop().map(Recipient::read).transpose()?;
+            found.remove(&users_table).unwrap_or_default().pop().map(recipient).transpose()?.flatten();
         let rows = found.remove(&self.table).unwrap_or_default();
         Ok((rows.into_iter().map(stock).collect::<Result<_, _>>()?, recipient))
     }

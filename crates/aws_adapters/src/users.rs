@@ -1,87 +1,47 @@
-//! Users in `UsersTable`. The only rows that hold a person's name and address.
+//! Accounts in `UsersTable`. The only rows that hold a person's name and address.
+//!
+//! Every write replaces a version that was read. Whoever loses reads again: no write is lost or made twice.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     Client,
-    operation::{delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError},
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
-use domain::{EmailAddress, Error, Name, Notifications, Timestamp, User, UserId};
-use serde::{Deserialize, Serialize};
+use domain::{Error, Recipient, TODO_SHARD, Timestamp, UserAccount, UserId};
 
 use crate::{
-    batch::Wanted,
+    batch::{Wanted, read_batch},
     failure::{failed, incomplete, unreadable},
 };
 
 type Item = HashMap<String, AttributeValue>;
 
 /// The attributes that are read for a [`Recipient`]. Name and address are not among them.
-const OF_RECIPIENT: &str = "user_id, topic_arn";
+const OF_RECIPIENT: &str = "user_id, version, mail, topic_arn, subscription_arn, confirmed_at";
 
-/// The key of the row that remembers the newest overflow topic. No user id holds a space.
-const OVERFLOW: &str = "overflow topics";
+/// The attribute that tells one write from another.
+const MARK: &str = "write_mark";
 
-/// The users of one table.
+/// The accounts of one table.
 #[derive(Clone, Debug)]
 pub struct Users {
     client: Client,
     table: String,
 }
 
-/// A user's row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserRow {
-    /// Who.
-    pub user_id: UserId,
-    /// What they are called.
-    pub name: Name,
-    /// Where mail goes.
-    pub email: EmailAddress,
-    /// When they registered.
-    pub created_at: Timestamp,
-    /// Their subscription, once it is made.
-    #[serde(flatten)]
-    pub subscription: Option<Subscription>,
-}
-
-impl UserRow {
-    /// The user as they may see themselves.
-    pub fn seen(self, notifications: Notifications) -> User {
-        let Self { user_id, name, email, created_at, subscription: _ } = self;
-        User { user_id, name, email, notifications, created_at }
-    }
-}
-
-/// A subscription to a topic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subscription {
-    /// The topic.
-    pub topic_arn: String,
-    /// The subscription. An emulator may say `pending confirmation` here.
-    pub subscription_arn: String,
-}
-
-/// What the workflow may know of a user: no name, no address.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Recipient {
-    /// The topic that reaches them, if one does.
-    #[serde(default)]
-    pub topic_arn: Option<String>,
-}
-
-/// How registering ended.
-#[derive(Clone, Debug)]
-pub enum Registered {
-    /// The user is new.
-    New,
-    /// The user was there.
-    Exists(UserRow),
+/// Whether a write replaced the version that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreOutcome {
+    /// The account is stored.
+    Stored,
+    /// Another caller has written the account since it was read. Nothing was written.
+    Lost,
 }
 
 impl Users {
-    /// The users in `table`.
+    /// The accounts in `table`.
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }
     }
@@ -93,32 +53,8 @@ impl Users {
         let _unreachable = self.client.get_item().table_name(&self.table).key("user_id", nobody).send().await;
     }
 
-    /// Stores a user who is not there yet.
-    pub async fn register(&self, user: &UserRow) -> Result<Registered, Error> {
-        const DOING: &str = "registering a user";
-        let item: Item = serde_dynamo::to_item(user).map_err(unreadable(DOING))?;
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(user_id)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match answer {
-            Ok(_stored) => Ok(Registered::New),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(existing)) => Ok(Registered::Exists(
-                    user_row(existing.item().cloned().ok_or_else(|| incomplete(DOING))?)?,
-                )),
-                _ => Err(failed(DOING)(error)),
-            },
-        }
-    }
-
-    /// One user, read consistently.
-    pub async fn get(&self, user_id: &UserId) -> Result<Option<UserRow>, Error> {
+    /// One account, read consistently. It may be the tombstone of an erased customer.
+    pub async fn get(&self, user_id: &UserId) -> Result<Option<UserAccount>, Error> {
         let answer = self
             .client
             .get_item()
@@ -128,38 +64,72 @@ impl Users {
             .send()
             .await
             .map_err(failed("reading a user"))?;
-        answer.item.map(user_row).transpose()
+        answer.item.map(account).transpose()
     }
 
-    /// Notes a registered user's name, address and subscription, of which the last two belong together.
-    pub async fn note(&self, user: &UserRow) -> Result<UserRow, Error> {
-        const DOING: &str = "noting a user's subscription";
-        let text = |value: &str| AttributeValue::S(value.to_owned());
+    /// Stores an account on the condition that the version before it is the stored one, or that none is stored when this
+    /// is the first.
+    ///
+    /// A repeat by the SDK, after a lost acknowledgement, finds its own version stored. A random mark tells it from
+    /// another caller's.
+    pub async fn store(&self, account: &UserAccount) -> Result<StoreOutcome, Error> {
+        const DOING: &str = "storing a user";
+        let mut item: Item = serde_dynamo::to_item(account).map_err(unreadable(DOING))?;
+        let mark = AttributeValue::S(format!("{:032x}", fastrand::u128(..)));
+        item.insert(MARK.to_owned(), mark.clone());
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = if account.version == 1 {
+            put.condition_expression("attribute_not_exists(user_id)")
+        } else {
+            put.condition_expression("version = :before")
+                .expression_attribute_values(":before", AttributeValue::N((account.version - 1).to_string()))
+        };
+        match put.send().await {
+            Ok(_stored) => Ok(StoreOutcome::Stored),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(stored)) => {
+                    let ours = stored.item().and_then(|item| item.get(MARK)) == Some(&mark);
+                    Ok(if ours { StoreOutcome::Stored } else { StoreOutcome::Lost })
+                }
+                _ => Err(failed(DOING)(error)),
+            },
+        }
+    }
+
+    /// Notes what SNS said of a recipient's subscription, unless the account has changed since it was read.
+    pub async fn note(&self, user_id: &UserId, noted: &Recipient) -> Result<StoreOutcome, Error> {
+        const DOING: &str = "noting the state of a subscription";
+        let state = serde_dynamo::to_attribute_value(noted.mail).map_err(unreadable(DOING))?;
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
-            .key("user_id", text(user.user_id.as_str()))
-            .condition_expression("attribute_exists(user_id)")
-            .expression_attribute_names("#name", "name")
-            .expression_attribute_values(":name", text(user.name.as_str()))
-            .expression_attribute_values(":email", text(user.email.as_str()))
-            .return_values(ReturnValue::AllNew);
-        let update = match &user.subscription {
-            Some(Subscription { topic_arn, subscription_arn }) => update
-                .update_expression(
-                    "SET #name = :name, email = :email, topic_arn = :topic, subscription_arn = :subscription",
-                )
-                .expression_attribute_values(":topic", text(topic_arn))
-                .expression_attribute_values(":subscription", text(subscription_arn)),
-            None => update
-                .update_expression("SET #name = :name, email = :email REMOVE topic_arn, subscription_arn"),
+            .key("user_id", AttributeValue::S(user_id.to_string()))
+            .condition_expression("version = :read")
+            .expression_attribute_values(":read", AttributeValue::N(noted.version.to_string()))
+            .expression_attribute_values(":next", AttributeValue::N((noted.version + 1).to_string()))
+            .expression_attribute_values(":state", state);
+        let update = match noted.confirmed_at {
+            Some(at) => update
+                .update_expression("SET mail = :state, version = :next, confirmed_at = :at")
+                .expression_attribute_values(":at", AttributeValue::S(at.to_string())),
+            None => update.update_expression("SET mail = :state, version = :next REMOVE confirmed_at"),
         };
-        let answer = update.send().await.map_err(failed(DOING))?;
-        user_row(answer.attributes.ok_or_else(|| incomplete(DOING))?)
+        match update.send().await {
+            Ok(_noted) => Ok(StoreOutcome::Stored),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(StoreOutcome::Lost),
+                _ => Err(failed(DOING)(error)),
+            },
+        }
     }
 
-    /// What the workflow may know of one user, read consistently.
+    /// One recipient, read consistently. `None` when nobody is registered.
     pub async fn recipient(&self, user_id: &UserId) -> Result<Option<Recipient>, Error> {
         let answer = self
             .client
@@ -171,26 +141,49 @@ impl Users {
             .send()
             .await
             .map_err(failed("reading a customer"))?;
-        answer.item.map(Recipient::read).transpose()
+        Ok(answer.item.map(recipient).transpose()?.flatten())
     }
 
-    /// Erases a user. One who is gone, be it by this very call when its acknowledgement was lost, counts as erased.
-    pub async fn erase(&self, user_id: &UserId) -> Result<(), Error> {
+    /// Recipients by user id, 100 users at most, read consistently. Users who are not registered are left out.
+    pub async fn recipients(&self, user_ids: &[UserId]) -> Result<HashMap<UserId, Recipient>, Error> {
+        const DOING: &str = "reading customers";
+        let mut recipients = HashMap::new();
+        if user_ids.is_empty() {
+            return Ok(recipients);
+        }
+        let keys = user_ids
+            .iter()
+            .map(|id| HashMap::from([("user_id".to_owned(), AttributeValue::S(id.to_string()))]))
+            .collect();
+        let wanted = Wanted { keys, projection: Some(OF_RECIPIENT) };
+        let found = read_batch(&self.client, [(self.table.clone(), wanted)]).await?;
+        for row in found.into_values().flatten() {
+            let id = row.get("user_id").and_then(|id| id.as_s().ok()).cloned();
+            let user_id = UserId::try_from(id.ok_or_else(|| incomplete(DOING))?)?;
+            if let Some(recipient) = recipient(row)? {
+                recipients.insert(user_id, recipient);
+            }
+        }
+        Ok(recipients)
+    }
+
+    /// Lists the accounts that are due to be finished at `now`, `limit` at most, the longest due first. The index may lag
+    /// behind the table.
+    pub async fn todo(&self, now: Timestamp, limit: u16) -> Result<Vec<UserId>, Error> {
         let answer = self
             .client
-            .delete_item()
+            .query()
             .table_name(&self.table)
-            .key("user_id", AttributeValue::S(user_id.to_string()))
-            .condition_expression("attribute_exists(user_id)")
+            .index_name("by_todo")
+            .key_condition_expression("todo_shard = :shard AND todo_at <= :now")
+            .expression_attribute_values(":shard", AttributeValue::S(TODO_SHARD.to_owned()))
+            .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
+            .limit(i32::from(limit))
             .send()
-            .await;
-        match answer {
-            Ok(_erased) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(failed("erasing a user")(error)),
-            },
-        }
+            .await
+            .map_err(failed("looking for users to finish"))?;
+        let ids = answer.items().iter().filter_map(|row| row.get("user_id")?.as_s().ok().cloned());
+        ids.map(UserId::try_from).collect()
     }
 
     /// The table and the key under which a batch finds a [`Recipient`].
@@ -200,62 +193,18 @@ impl Users {
     }
 }
 
-/// An overflow topic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Overflow {
-    /// 2 for the first one.
-    #[serde(rename = "newest")]
-    pub(crate) number: u32,
-    /// Its ARN.
-    pub(crate) topic_arn: String,
+/// The recipient in a row. `None` for a tombstone, which has no state of mail.
+pub(crate) fn recipient(item: Item) -> Result<Option<Recipient>, Error> {
+    if !item.contains_key("mail") {
+        return Ok(None);
+    }
+    serde_dynamo::from_item(item).map(Some).map_err(unreadable("reading a customer"))
 }
 
-impl Users {
-    /// The newest overflow topic that anybody has made.
-    pub(crate) async fn newest_overflow(&self) -> Result<Option<Overflow>, Error> {
-        const DOING: &str = "reading the newest overflow topic";
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("user_id", AttributeValue::S(OVERFLOW.to_owned()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(failed(DOING))?;
-        answer.item.map(|row| serde_dynamo::from_item(row).map_err(unreadable(DOING))).transpose()
-    }
-
-    /// Notes an overflow topic, unless a newer one is noted already.
-    pub(crate) async fn note_overflow(&self, topic: &Overflow) -> Result<(), Error> {
-        const DOING: &str = "noting an overflow topic";
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("user_id", AttributeValue::S(OVERFLOW.to_owned()))
-            .update_expression("SET newest = :number, topic_arn = :topic")
-            .condition_expression("attribute_not_exists(newest) OR newest < :number")
-            .expression_attribute_values(":number", AttributeValue::N(topic.number.to_string()))
-            .expression_attribute_values(":topic", AttributeValue::S(topic.topic_arn.clone()))
-            .send()
-            .await;
-        match answer {
-            Ok(_noted) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(failed(DOING)(error)),
-            },
-        }
-    }
-}
-
-impl Recipient {
-    pub(crate) fn read(item: Item) -> Result<Self, Error> {
-        serde_dynamo::from_item(item).map_err(unreadable("reading a customer"))
-    }
-}
-
-fn user_row(item: Item) -> Result<UserRow, Error> {
-    serde_dynamo::from_item(item).map_err(unreadable("reading a user's row"))
+fn account(item: Item) -> Result<UserAccount, Error> {
+    const DOING: &str = "reading a user's row";
+    let registered = item.contains_key("email");
+    let account: UserAccount = serde_dynamo::from_item(item).map_err(unreadable(DOING))?;
+    // A part of the customer's data that cannot be read must not look like an erasure.
+    if registered == account.customer.is_some() { Ok(account) } else { Err(incomplete(DOING)) }
 }

@@ -8,6 +8,9 @@ use domain::{
 
 use crate::failure::failed;
 
+/// The error of an execution in which a step failed for good: the code of [`Error::Internal`].
+const INTERNAL: &str = "internal";
+
 /// The order state machine, an Express workflow.
 #[derive(Clone, Debug)]
 pub struct Workflow {
@@ -26,8 +29,8 @@ impl Workflow {
     /// The name does not prevent a second execution, because Express workflows allow several of one name.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the call or the execution failed or timed out. Only the table shows how far it
-    /// came.
+    /// [`Error::Internal`] when a step failed for good, and a repeat would fail again. [`Error::Unavailable`] when the call
+    /// or the execution failed otherwise or timed out. Only the table shows how far it came.
     pub async fn run(&self, command: &Command, trace: Option<String>) -> Result<Outcome, Error> {
         const DOING: &str = "running the order workflow";
         let unreadable = |source: serde_json::Error| {
@@ -51,9 +54,11 @@ impl Workflow {
             serde_json::from_str(answer.output().unwrap_or_default()).map_err(unreadable)
         } else {
             let error = answer.error().unwrap_or_else(|| answer.status().as_str());
-            Err(Error::Unavailable {
-                doing: DOING,
-                source: format!("the execution ended with {error}").into(),
+            let source = format!("the execution ended with {error}").into();
+            Err(if error == INTERNAL {
+                Error::Internal { doing: DOING, source }
+            } else {
+                Error::Unavailable { doing: DOING, source }
             })
         }
     }

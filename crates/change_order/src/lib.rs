@@ -58,7 +58,9 @@ impl ChangeOrder {
         let reason = request::cancel(request)?;
         let actor = Actor::User(caller.user_id.clone());
         let order_id = order.order_id;
-        self.change(Change { order_id, to: Status::Cancelled, actor, reason, if_version: None }).await
+        let request_id = Some(request.id.clone());
+        self.change(Change { order_id, to: Status::Cancelled, actor, reason, if_version: None, request_id })
+            .await
     }
 
     async fn patch(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
@@ -66,13 +68,15 @@ impl ChangeOrder {
         let order = self.order(request).await?;
         let (to, if_version) = request::patch(request)?;
         let actor = Actor::User(caller.user_id.clone());
-        self.change(Change { order_id: order.order_id, to, actor, reason: None, if_version }).await
+        let request_id = Some(request.id.clone());
+        self.change(Change { order_id: order.order_id, to, actor, reason: None, if_version, request_id })
+            .await
     }
 
     async fn resume(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
         self.admins.require(caller)?;
         let order_id = Self::order_id(request)?;
-        let Some(version) = self.orders.take_up(order_id, self.clock.now()).await? else {
+        let Some(version) = self.orders.take_up(order_id, &request.id, self.clock.now()).await? else {
             let there = self.orders.get(order_id).await?.is_some();
             return Err(if there { Error::NothingDue } else { Error::NotFound("order") });
         };
@@ -125,10 +129,15 @@ impl ChangeOrder {
             Err(certain) => return Err(certain),
         };
         // Only the table shows how far the execution came.
-        let order = self.orders.get(change.order_id).await?.ok_or(Error::NotFound("order"))?.order;
-        let made = order.repeats(change.to, &change.actor)
+        let stored = self.orders.get(change.order_id).await?.ok_or(Error::NotFound("order"))?;
+        let ours = stored.was_made(change.to, change.request_id.as_deref());
+        let order = stored.order;
+        let repeated = order.repeats(change.to, &change.actor)
             && change.if_version.is_none_or(|read| order.version() == read + 1);
-        if made { respond(200, &order) } else { Err(unknown) }
+        if ours && change.to == Status::Cancelled {
+            lambda_shell::count(Count::OrdersCancelled, 1);
+        }
+        if ours || repeated { respond(200, &order) } else { Err(unknown) }
     }
 }
 

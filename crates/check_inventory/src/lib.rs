@@ -37,7 +37,9 @@ impl Step for CheckInventory {
         let (stock, recipient) = self.stocks.with_recipient(&self.users, &asked.user_id, skus).await?;
         let Some(recipient) = recipient else { return Ok(Checked::Refused(Refusal::UserNotRegistered)) };
         Ok(match quote(&asked.request, &stock)? {
-            Quote::Priced(quoted) => Checked::Quoted(QuotedFor { quoted, topic_arn: recipient.topic_arn }),
+            Quote::Priced(quoted) => {
+                Checked::Quoted(QuotedFor { quoted, recipient: Some(recipient), topic_arn: None })
+            }
             Quote::Refused(refusal) => Checked::Refused(refusal),
         })
     }

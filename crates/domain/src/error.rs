@@ -3,6 +3,8 @@
 //! [`Error::code`] is the contract with HTTP clients and with the state machine. Nothing here knows an HTTP status:
 //! only `lambda_shell` gives one to each variant.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::{Money, Order, Sku, Status};
@@ -53,6 +55,21 @@ pub enum Error {
     /// The caller's e-mail address is missing from the token or not verified.
     #[error("the token carries no verified e-mail address")]
     EmailNotVerified,
+    /// The token was issued before its user left. Such a token registers nobody again.
+    #[error("the token is older than the erasure of this user: sign in again")]
+    TokenBeforeErasure,
+    /// The user's address has changed five times on this day.
+    #[error("the address was changed {} times today, which is the most", crate::MAX_ADDRESS_CHANGES)]
+    AddressChangedTooOften {
+        /// The time after which it may change again.
+        retry_after: Duration,
+    },
+    /// The topics of the user's earlier addresses are still being deleted.
+    #[error("topics of earlier addresses are still being deleted: the address stays as it is until then")]
+    AddressChangePending {
+        /// The time after which it may change again.
+        retry_after: Duration,
+    },
     /// Only an admin may do this, and the caller is not one.
     #[error("this needs the admin role")]
     Forbidden,
@@ -141,6 +158,9 @@ impl Error {
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::IdTokenRequired => "id_token_required",
             Self::EmailNotVerified => "email_not_verified",
+            Self::TokenBeforeErasure => "token_before_erasure",
+            Self::AddressChangedTooOften { .. } => "address_changed_too_often",
+            Self::AddressChangePending { .. } => "address_change_pending",
             Self::Forbidden => "forbidden",
             Self::NotFound(_) => "not_found",
             Self::UserNotRegistered => "user_not_registered",
@@ -161,7 +181,7 @@ impl Error {
     }
 
     /// Every code, in the order of the variants.
-    pub const CODES: [&'static str; 24] = [
+    pub const CODES: [&'static str; 27] = [
         "malformed_json",
         "body_too_large",
         "bad_cursor",
@@ -170,6 +190,9 @@ impl Error {
         "idempotency_key_reused",
         "id_token_required",
         "email_not_verified",
+        "token_before_erasure",
+        "address_changed_too_often",
+        "address_change_pending",
         "forbidden",
         "not_found",
         "user_not_registered",

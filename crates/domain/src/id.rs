@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{Error, IdempotencyKey, InvalidField, Reason, Sku, stock::Delta};
 
 /// The namespace of the derived ids (RFC 9562 section 5.5). It was drawn once and must never change.
-const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_3b1e_5d0a_4c0e_9a83_2f5b_7e41_d0c6);
+pub(crate) const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_3b1e_5d0a_4c0e_9a83_2f5b_7e41_d0c6);
 
 /// A user's id: the `sub` of their token. 1 to 128 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

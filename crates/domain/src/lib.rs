@@ -4,8 +4,10 @@
 //! arrive as arguments. A type that has limits checks them whenever a value is made, so HTTP bodies, Step Functions
 //! messages and table rows are checked alike.
 
+mod account;
 mod body;
 mod error;
+mod feed;
 mod id;
 mod line;
 mod mail;
@@ -19,8 +21,14 @@ mod timestamp;
 mod user;
 pub mod workflow;
 
+pub use account::{
+    ASK_AGAIN_AFTER, AddressChanges, CustomerData, MAX_ADDRESS_CHANGES, MAX_RETIRED, MailState, MailWish,
+    NOTE_LASTS, RETIREMENT, Recipient, Registering, Registration, RetiredTopic, SubscriptionState,
+    TODO_AFTER, TODO_SHARD, Todo, UserAccount,
+};
 pub use body::{Body, Field, Fields, field, parse_object};
 pub use error::{Error, InvalidField};
+pub use feed::OrderEvent;
 pub use id::{Fingerprint, MovementId, OrderId, UserId};
 pub use line::{MAX_LINES, MAX_QUANTITY, PricedLine, Quantity, RequestedLine, Shortage, Sku};
 pub use mail::Mail;

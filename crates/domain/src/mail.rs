@@ -140,7 +140,7 @@ mod tests {
         let order_id = OrderId::derive(&user_id, &IdempotencyKey::try_from("key-1".to_owned()).unwrap());
         let at = Timestamp::try_from("2026-03-01T12:30:00.000Z".to_owned()).unwrap();
         let fingerprint = request.fingerprint();
-        Placement::new(Place { order_id, user_id, request, fingerprint }, quoted, at)
+        Placement::new(Place { order_id, user_id, request, fingerprint, request_id: None }, quoted, at)
     }
 
     fn order(names: &[&str], reference: Option<&str>) -> Order {

@@ -153,6 +153,17 @@ pub struct HistoryEntry {
     /// The actor's own words on why. Only a cancellation can have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// The time at which the mail about this transition was handed to SNS for a confirmed address. Missing while it waits,
+    /// and when it was never sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailed_at: Option<Timestamp>,
+}
+
+impl HistoryEntry {
+    /// A transition that is not announced yet.
+    pub fn new(status: Status, version: u32, at: Timestamp, actor: Actor, reason: Option<Reason>) -> Self {
+        Self { status, version, at, actor, reason, mailed_at: None }
+    }
 }
 
 /// An order as its customer may see it. Every answer about an order has it as its body. It holds no internal attribute.
@@ -286,7 +297,7 @@ impl Order {
     ) -> Result<Self, Error> {
         let status = self.status().step(to)?;
         let mut after = self.clone();
-        let latest = HistoryEntry { status, version: self.version() + 1, at, actor, reason };
+        let latest = HistoryEntry::new(status, self.version() + 1, at, actor, reason);
         after.earlier.push(std::mem::replace(&mut after.latest, latest));
         Ok(after)
     }
@@ -319,13 +330,15 @@ pub struct Placement {
     pub order: Order,
     /// The fingerprint of the request, which tells a repeat from another request under the same key.
     pub fingerprint: Fingerprint,
+    /// The id of the request to the API, which tells a step that is tried again from a repeat.
+    pub request_id: Option<String>,
 }
 
 impl Placement {
     /// A new order: PENDING, or REJECTED when its quote has shortages.
     pub fn new(place: Place, quoted: Quoted, at: Timestamp) -> Self {
         let status = if quoted.shortages.is_empty() { Status::Pending } else { Status::Rejected };
-        let Place { order_id, user_id, request, fingerprint } = place;
+        let Place { order_id, user_id, request, fingerprint, request_id } = place;
         let Quoted { lines, total, shortages } = quoted;
         let order = Order {
             order_id,
@@ -336,9 +349,9 @@ impl Placement {
             shortages,
             created_at: at,
             earlier: Vec::new(),
-            latest: HistoryEntry { status, version: 1, at, actor: Actor::Workflow, reason: None },
+            latest: HistoryEntry::new(status, 1, at, Actor::Workflow, None),
         };
-        Self { order, fingerprint }
+        Self { order, fingerprint, request_id }
     }
 
     /// The same order as REJECTED. This happens when stock runs out between the quote and the reservation.
@@ -385,7 +398,7 @@ mod tests {
         let request = crate::OrderRequest::new(vec![line]).unwrap();
         let order_id = OrderId::derive(&user("ada"), &"k".to_owned().try_into().unwrap());
         let fingerprint = request.fingerprint();
-        let place = Place { order_id, user_id: user("ada"), request, fingerprint };
+        let place = Place { order_id, user_id: user("ada"), request, fingerprint, request_id: None };
         let total = Money::new(0, "EUR".to_owned().try_into().unwrap()).unwrap();
         Placement::new(place, Quoted { lines: Vec::new(), total, shortages: Vec::new() }, at).order
     }

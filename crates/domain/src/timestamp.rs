@@ -29,9 +29,32 @@ impl Timestamp {
         Self(self.0.saturating_add(time::Duration::try_from(wait).unwrap_or(time::Duration::MAX)))
     }
 
+    /// The time `ago` earlier, at least the first time that the calendar holds.
+    #[must_use]
+    pub fn before(self, ago: Duration) -> Self {
+        Self(self.0.saturating_sub(time::Duration::try_from(ago).unwrap_or(time::Duration::MAX)))
+    }
+
     /// The time that has passed since `earlier`. Zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::try_from(self.0 - earlier.0).unwrap_or(Duration::ZERO)
+    }
+}
+
+impl Timestamp {
+    /// The whole seconds since 1970, as a token counts them.
+    pub fn unix_seconds(self) -> i64 {
+        self.0.unix_timestamp()
+    }
+
+    /// The UTC day, such as `2026-03-01`.
+    pub fn day(self) -> String {
+        self.0.date().to_string()
+    }
+
+    /// The time that is left of the UTC day.
+    pub fn until_next_day(self) -> Duration {
+        Duration::from_hours(24).saturating_sub(self.since(Self(self.0.replace_time(time::Time::MIDNIGHT))))
     }
 }
 
@@ -79,6 +102,13 @@ mod tests {
     fn a_time_with_an_offset_is_the_same_moment_in_utc() {
         let time = Timestamp::try_from("2026-01-01T01:30:00+01:00".to_owned()).unwrap();
         assert_eq!(time.to_string(), "2026-01-01T00:30:00.000Z");
+    }
+
+    #[test]
+    fn a_day_and_the_time_that_is_left_of_it_are_those_of_utc() {
+        let time = Timestamp::try_from("2026-03-02T00:59:00+01:00".to_owned()).unwrap();
+        assert_eq!((time.day(), time.unix_seconds()), ("2026-03-01".to_owned(), 1_772_409_540));
+        assert_eq!(time.until_next_day(), Duration::from_mins(1));
     }
 
     #[test]

@@ -12,9 +12,9 @@ pub enum Notifications {
     Confirmed,
     /// SNS has mailed a request for confirmation, and the user has not answered it yet.
     Pending,
-    /// SNS no longer has the subscription: it was cancelled, or it was not confirmed in time.
-    None,
-    /// SNS had no room for a subscription, or did not answer.
+    /// The user wants no mail, or has ended it by a mail's link. `notifications: "on"` asks the address again.
+    Off,
+    /// The address could not be asked yet, or SNS did not answer. The sweeper asks it later.
     Unavailable,
 }
 

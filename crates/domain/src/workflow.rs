@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Actor, Fingerprint, Mail, Order, OrderId, OrderRequest, Quoted, Reason, Refusal, Status, UserId,
+    Actor, Error, Fingerprint, Mail, Order, OrderEvent, OrderId, OrderRequest, Quoted, Reason, Recipient,
+    Refusal, Status, Timestamp, UserId,
 };
 
 /// The command to place a new order: `command: "place"`.
@@ -22,6 +23,9 @@ pub struct Place {
     pub request: OrderRequest,
     /// The request's fingerprint, as `POST /orders` computed it.
     pub fingerprint: Fingerprint,
+    /// The id of the request to the API. A step that is tried again knows its own work by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 /// A customer's or an admin's command to change an order's status: `command: "change"`.
@@ -39,6 +43,9 @@ pub struct Change {
     /// The version that the actor has read. The change is made to this version only; `None` allows any version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_version: Option<u32>,
+    /// The id of the request to the API. A step that is tried again knows its own work by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 /// An execution's input.
@@ -90,17 +97,23 @@ pub enum Checked {
 pub struct CreateOrderInput {
     /// The execution's input.
     pub request: Place,
-    /// The prices to store, and the customer's topic.
+    /// The prices to store, and how the customer is mailed.
     pub quote: QuotedFor,
+    /// Whether the state machine tells the shop.
+    #[serde(default)]
+    pub tells: bool,
 }
 
-/// A quote, and the topic of the customer's mail.
+/// A quote, and how the customer is mailed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotedFor {
-    /// The priced lines, whose fields the message holds beside the topic.
+    /// The priced lines, whose fields the message holds beside the others.
     #[serde(flatten)]
     pub quoted: Quoted,
-    /// The topic that the customer is subscribed to. `None` when they have no subscription.
+    /// The customer's account, as far as mail needs it. A function of the version before does not send it.
+    #[serde(default)]
+    pub recipient: Option<Recipient>,
+    /// Always null. A state machine of the version before reads it, and must find it.
     #[serde(default)]
     pub topic_arn: Option<String>,
 }
@@ -118,8 +131,8 @@ pub enum Created {
     Rejected {
         /// The REJECTED order.
         order: Order,
-        /// The announcement of the rejection.
-        announce: Announcement,
+        /// The announcement of the rejection. `None` when the sweeper has to send it.
+        announce: Option<Announcement>,
     },
     /// The same request was stored before.
     Replayed {
@@ -130,56 +143,112 @@ pub enum Created {
     KeyReused,
 }
 
-/// The data that `TriggerEmail` and `MarkNotified` need to announce one status to the customer.
+/// The data that `TriggerEmail` and the states after it need to announce one status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
-    /// The version that is announced. `MarkNotified` removes it from `unsent`.
+    /// The version that is announced.
     pub version: u32,
     /// The status that is announced.
     pub status: Status,
-    /// The topic to publish to. With `None` no mail is sent, and the version counts as announced.
-    pub topic_arn: Option<String>,
+    /// What becomes of the customer's mail.
+    #[serde(flatten)]
+    pub delivery: Delivery,
     /// The e-mail, whose fields the message holds beside the others.
     #[serde(flatten)]
     pub mail: Mail,
+    /// The message to the shop, as JSON. `None` when the shop was told, or the state machine does not tell it.
+    pub tell: Option<String>,
+    /// Whether other versions still wait to be announced, and no other execution is about to announce them.
+    #[serde(default)]
+    pub rest: bool,
 }
 
-impl Announcement {
-    /// The announcement of the status that `order` has now. `None` while it is PENDING.
-    pub fn of(order: &Order, topic_arn: Option<String>) -> Option<Self> {
-        let mail = order.announcement()?;
-        Some(Self { version: order.version(), status: order.status(), topic_arn, mail })
+/// What becomes of the customer's mail about one status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "delivery", rename_all = "snake_case")]
+pub enum Delivery {
+    /// It is published to the customer's topic.
+    Publish {
+        /// The topic.
+        topic_arn: String,
+    },
+    /// It waits until the address is confirmed.
+    Park {
+        /// The time at which the sweeper looks whether it is.
+        look_at: Timestamp,
+        /// Always null, for a state machine of the version before.
+        #[serde(default)]
+        topic_arn: Option<String>,
+    },
+    /// The customer is not mailed. The version counts as announced.
+    Off {
+        /// Always null, for a state machine of the version before.
+        #[serde(default)]
+        topic_arn: Option<String>,
+    },
+    /// SNS could not be asked whether the address is confirmed. The order stays due, as after any fault.
+    Later {
+        /// Always null, for a state machine of the version before.
+        #[serde(default)]
+        topic_arn: Option<String>,
+    },
+}
+
+impl Delivery {
+    /// Waits for the confirmation until `look_at`.
+    pub fn park(look_at: Timestamp) -> Self {
+        Self::Park { look_at, topic_arn: None }
+    }
+
+    /// The customer is not mailed.
+    pub const OFF: Self = Self::Off { topic_arn: None };
+
+    /// The order stays due.
+    pub const LATER: Self = Self::Later { topic_arn: None };
+
+    /// Whether the mail can neither be sent now nor left out. A state machine of the version before would take that for
+    /// a customer without a topic, and count the mail as sent.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Park { .. } | Self::Later { .. } => true,
+            Self::Publish { .. } | Self::Off { .. } => false,
+        }
     }
 }
 
-/// The customer's topic, as far as an execution knows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Topic {
-    /// The execution has not read the customer's row.
-    #[default]
-    Unknown,
-    /// `CheckInventory` has read the customer's row. `None` when it has no topic.
-    Known(Option<String>),
-}
-
-impl<'de> Deserialize<'de> for Topic {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Null means that the customer has no topic. Only a missing field means that the topic is unknown.
-        Option::deserialize(deserializer).map(Self::Known)
+impl Announcement {
+    /// The announcement of the status that `order` has now, to the shop too if `tell`. `None` while it is PENDING.
+    pub fn of(order: &Order, delivery: Delivery, tell: bool) -> Result<Option<Self>, Error> {
+        let (Some(mail), Some(event)) = (order.announcement(), OrderEvent::of(order)) else {
+            return Ok(None);
+        };
+        let tell = if tell { Some(event.to_json()?) } else { None };
+        Ok(Some(Self { version: order.version(), status: order.status(), delivery, mail, tell, rest: false }))
     }
 }
 
 /// The input of `UpdateStatus`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct UpdateStatus {
+    /// Whether the state machine tells the shop. It says so as a constant of its definition.
+    #[serde(default)]
+    pub tells: bool,
+    /// The command.
+    #[serde(flatten)]
+    pub update: Update,
+}
+
+/// What `UpdateStatus` is to do.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
-pub enum UpdateStatus {
+pub enum Update {
     /// Confirm an order that was just placed.
     Place {
         /// The PENDING order to confirm.
         order_id: OrderId,
-        /// The topic of the customer's mail.
-        #[serde(default, rename = "topic_arn")]
-        topic: Topic,
+        /// The customer's account, as `CheckInventory` read it. `None` when this step has to read it.
+        #[serde(default)]
+        recipient: Option<Recipient>,
         /// Whether an earlier execution stored the order. If so, the sweeper may be about to take it up.
         #[serde(default)]
         replayed: bool,
@@ -265,18 +334,35 @@ mod tests {
     fn update_status_accepts_unknown_fields_and_missing_new_ones() {
         let id = "6f1c3b1e-5d0a-5c0e-9a83-2f5b7e41d0c6";
         let read = |message| serde_json::from_value::<UpdateStatus>(message).unwrap();
-        let topic_of = |asked| match asked {
-            UpdateStatus::Place { topic, .. } => topic,
-            UpdateStatus::Change(_) | UpdateStatus::Resume(_) => panic!("not a placement"),
-        };
-        let plain = json!({ "command": "place", "order_id": id, "priority": "high" });
-        assert_eq!(topic_of(read(plain)), Topic::Unknown);
-        let without = json!({ "command": "place", "order_id": id, "topic_arn": null });
-        assert_eq!(topic_of(read(without)), Topic::Known(None));
-        let with = json!({ "command": "place", "order_id": id, "topic_arn": "arn:t" });
-        assert_eq!(topic_of(read(with)), Topic::Known(Some("arn:t".into())));
-        let claimed = json!({ "command": "resume", "order_id": id });
-        assert!(matches!(read(claimed), UpdateStatus::Resume(Resume { claimed_version: None, .. })));
+        let older =
+            read(json!({ "command": "place", "order_id": id, "topic_arn": "arn:t", "priority": "high" }));
+        assert!(!older.tells);
+        assert!(matches!(older.update, Update::Place { recipient: None, replayed: false, .. }));
+        let newer = read(json!({
+            "command": "place", "order_id": id, "tells": true,
+            "recipient": { "version": 3, "mail": "confirmed", "topic_arn": "arn:t", "shoe_size": 38 },
+        }));
+        assert!(newer.tells);
+        let Update::Place { recipient: Some(recipient), .. } = newer.update else { panic!("a recipient") };
+        assert_eq!((recipient.version, recipient.topic_arn.as_deref()), (3, Some("arn:t")));
+        let claimed = read(json!({ "command": "resume", "order_id": id }));
+        assert!(matches!(claimed.update, Update::Resume(Resume { claimed_version: None, .. })));
+    }
+
+    #[test]
+    fn only_a_published_announcement_names_a_topic_to_a_state_machine_of_the_version_before() {
+        let spelled = |delivery: Delivery| serde_json::to_value(delivery).unwrap();
+        let at = Timestamp::try_from("2026-03-01T12:30:00.000Z".to_owned()).unwrap();
+        assert_eq!(
+            spelled(Delivery::Publish { topic_arn: "arn:t".into() }),
+            json!({ "delivery": "publish", "topic_arn": "arn:t" })
+        );
+        assert_eq!(
+            spelled(Delivery::park(at)),
+            json!({ "delivery": "park", "topic_arn": null, "look_at": "2026-03-01T12:30:00.000Z" })
+        );
+        assert_eq!(spelled(Delivery::OFF), json!({ "delivery": "off", "topic_arn": null }));
+        assert_eq!(spelled(Delivery::LATER), json!({ "delivery": "later", "topic_arn": null }));
     }
 
     #[test]
@@ -303,8 +389,11 @@ mod tests {
     #[test]
     fn create_order_reads_a_quote_as_check_inventory_wrote_it() {
         let total = Money::new(7, "EUR".to_owned().try_into().unwrap()).unwrap();
-        let quoted =
-            QuotedFor { quoted: Quoted { lines: vec![], total, shortages: vec![] }, topic_arn: None };
+        let quoted = QuotedFor {
+            quoted: Quoted { lines: vec![], total, shortages: vec![] },
+            recipient: Some(Recipient { version: 2, ..Recipient::default() }),
+            topic_arn: None,
+        };
         let json = serde_json::to_value(Checked::Quoted(quoted.clone())).unwrap();
         assert_eq!(json["outcome"], "quoted");
         assert_eq!(serde_json::from_value::<QuotedFor>(json).unwrap(), quoted);

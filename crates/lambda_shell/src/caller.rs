@@ -45,7 +45,22 @@ impl Caller {
         let email = self.claims.get("email").cloned().ok_or(Error::EmailNotVerified)?;
         EmailAddress::try_from(email).map_err(|_unusable| Error::EmailNotVerified)
     }
+
+    /// The time at which the token was issued, in seconds since 1970. `None` when the token does not say it readably.
+    ///
+    /// A number may arrive with a fraction or an exponent: `iat` is a `NumericDate`, which need not be an integer (source:
+    /// RFC 7519, section 2).
+    pub fn token_at(&self) -> Option<i64> {
+        let text = self.claims.get("iat")?;
+        let seconds: f64 = text.parse().ok()?;
+        #[allow(clippy::cast_possible_truncation, reason = "the range is checked first")]
+        (0.0..=MAX_ISSUED_AT).contains(&seconds).then(|| seconds.floor() as i64)
+    }
 }
+
+/// The latest time of issue that is believed: the year 9999. A later one would keep the address from ever changing. A
+/// float counts the seconds until then exactly.
+const MAX_ISSUED_AT: f64 = 253_402_300_799.0;
 
 /// The rule that makes a caller an admin: the token's `AdminClaim` is or contains `AdminValue`.
 #[derive(Clone, Debug)]
@@ -151,6 +166,28 @@ mod tests {
             &[("sub", "u"), ("email", "nonsense"), ("email_verified", "true")],
         ] {
             assert_eq!(email(claims).unwrap_err().code(), "email_not_verified", "{claims:?}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_issue_is_read_as_the_gateway_may_write_it_and_never_guessed() {
+        for (written, read) in [
+            (Some("1772366400"), Some(1_772_366_400)),
+            (Some("1.7723664E9"), Some(1_772_366_400)),
+            (Some("1772366400.75"), Some(1_772_366_400)),
+            (Some("0"), Some(0)),
+            (Some("-1"), None),
+            (Some("1e300"), None),
+            (Some("NaN"), None),
+            (Some("inf"), None),
+            (Some("9223372036854775807"), None),
+            (Some("yesterday"), None),
+            (Some(""), None),
+            (None, None),
+        ] {
+            let claims: Vec<(&str, &str)> =
+                [Some(("sub", "u")), written.map(|iat| ("iat", iat))].into_iter().flatten().collect();
+            assert_eq!(caller(&claims).unwrap().token_at(), read, "{written:?}");
         }
     }
 

@@ -12,7 +12,15 @@ use std::{
 #[derive(Debug)]
 pub struct Env {
     source: Source,
-    read: Mutex<BTreeSet<String>>,
+    /// The names that were read, and whether each may be left empty.
+    read: Mutex<BTreeMap<String, MayBeEmpty>>,
+}
+
+/// Whether a variable may be set to an empty text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MayBeEmpty {
+    Yes,
+    No,
 }
 
 #[derive(Debug)]
@@ -50,32 +58,52 @@ impl Env {
     /// A fault when one of `names` is missing or empty. It lists every name that is missing so far, those of earlier
     /// reads included. So a function reads all its names before it returns the first fault.
     pub fn read<const N: usize>(&self, names: [&str; N]) -> Result<[String; N], SetupFault> {
-        let values = names.map(|name| self.get(name));
+        let values = names.map(|name| self.get(name, MayBeEmpty::No));
         if values.iter().all(Option::is_some) {
             Ok(values.map(Option::unwrap_or_default))
         } else {
-            let missing: Vec<String> =
-                self.names_read().into_iter().filter(|name| self.get(name).is_none()).collect();
-            let names = missing.join(", ");
-            Err(SetupFault(format!(
-                "missing environment variable(s): {names}; infra/template.yaml sets them"
-            )))
+            Err(self.missing())
         }
+    }
+
+    /// Reads a value that may be empty, which is answered as `None`.
+    ///
+    /// # Errors
+    /// As [`Env::read`], when the variable is not set.
+    pub fn read_or_empty(&self, name: &str) -> Result<Option<String>, SetupFault> {
+        let value = self.get(name, MayBeEmpty::Yes).ok_or_else(|| self.missing())?;
+        Ok(Some(value).filter(|value| !value.is_empty()))
+    }
+
+    /// The fault that names every variable that is missing so far.
+    fn missing(&self) -> SetupFault {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let missing: Vec<String> = read
+            .into_iter()
+            .filter(|(name, may)| self.value(name, *may).is_none())
+            .map(|(name, _)| name)
+            .collect();
+        let names = missing.join(", ");
+        SetupFault(format!("missing environment variable(s): {names}; infra/template.yaml sets them"))
     }
 
     /// Every name that was read, whether it was set or not.
     pub fn names_read(&self) -> BTreeSet<String> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    fn get(&self, name: &str) -> Option<String> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+    fn get(&self, name: &str, may_be_empty: MayBeEmpty) -> Option<String> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), may_be_empty);
+        self.value(name, may_be_empty)
+    }
+
+    fn value(&self, name: &str, may_be_empty: MayBeEmpty) -> Option<String> {
         let value = match &self.source {
             #[allow(clippy::disallowed_methods, reason = "only this place reads the process's variables")]
             Source::Process => std::env::var(name).ok(),
             Source::Given(variables) => variables.get(name).cloned(),
         };
-        value.filter(|value| !value.is_empty())
+        value.filter(|value| may_be_empty == MayBeEmpty::Yes || !value.is_empty())
     }
 }
 
@@ -92,5 +120,14 @@ mod tests {
         let later = env.read(["D"]).unwrap_err().to_string();
         assert!(later.contains(": B, C, D;"), "{later}");
         assert_eq!(env.names_read(), BTreeSet::from(["A", "B", "C", "D"].map(str::to_owned)));
+    }
+
+    #[test]
+    fn a_value_that_may_be_empty_must_be_set_all_the_same() {
+        let env = Env::given(BTreeMap::from([("A".into(), "1".into()), ("B".into(), String::new())]));
+        assert_eq!(env.read_or_empty("A").unwrap().as_deref(), Some("1"));
+        assert_eq!(env.read_or_empty("B").unwrap(), None);
+        assert!(env.read_or_empty("C").unwrap_err().to_string().contains(": C;"));
+        assert!(env.read(["D"]).unwrap_err().to_string().contains(": C, D;"));
     }
 }

@@ -84,7 +84,7 @@ impl<D: Door> Handler for DoorHandler<D> {
                 Ok(event) => {
                     // A problem carries the gateway's id, because clients see that one in a header.
                     let request_id = event.request_context.request_id.clone();
-                    let request = Request::from_event(event);
+                    let request = Request::from_event(event, invocation_id);
                     (request_id, unpanicked(self.0.handle(request)).await)
                 }
                 Err(error) => (None, Err(error)),

@@ -17,7 +17,8 @@ use crate::metrics::EmbeddedMetrics;
 
 /// The crates that functions are made of and that log. Their lines are kept at `LOG_LEVEL`. A wiring test compares
 /// this list with the manifests that name `tracing`.
-const OURS: [&str; 4] = ["aws_adapters", "change_order", "lambda_shell", "sweep_orders"];
+const OURS: [&str; 6] =
+    ["aws_adapters", "change_order", "create_user", "lambda_shell", "sweep_orders", "update_order_status"];
 
 /// Keeps our own log lines of this level or above, and the warnings and errors of other crates.
 pub fn filter(level: Level) -> Targets {
@@ -86,6 +87,9 @@ pub(crate) fn failure(error: &Error, status: Option<u16>) {
         | Error::IdempotencyKeyReused
         | Error::IdTokenRequired
         | Error::EmailNotVerified
+        | Error::TokenBeforeErasure
+        | Error::AddressChangedTooOften { .. }
+        | Error::AddressChangePending { .. }
         | Error::Forbidden
         | Error::NotFound(_)
         | Error::UserNotRegistered

@@ -28,8 +28,10 @@ pub enum Count {
     OrdersReplayed,
     /// Requests to cancel an order that were answered with the cancelled order.
     OrdersCancelled,
-    /// Registrations for which SNS had no room for a subscription.
+    /// Attempts to subscribe an address for which SNS had no room.
     EmailsUnavailable,
+    /// Orders whose last mails were given up, since their customer did not confirm within 72 hours or wants none.
+    EmailsUndelivered,
     /// Orders that the sweeper resumed.
     OrdersSwept,
     /// Orders that the sweeper gave up.

@@ -1,5 +1,7 @@
 //! Errors as RFC 9457 problem documents. Only this file gives an error its HTTP status.
 
+use std::time::Duration;
+
 use domain::{Error, InvalidField};
 use serde_json::{Value, json};
 
@@ -13,6 +15,9 @@ fn status_and_title(error: &Error) -> (u16, &'static str) {
         Error::IdempotencyKeyMissing => (400, "The Idempotency-Key header is missing"),
         Error::IdTokenRequired => (401, "An ID token is required"),
         Error::EmailNotVerified => (403, "The e-mail address is not verified"),
+        Error::TokenBeforeErasure => (403, "Sign in again"),
+        Error::AddressChangedTooOften { .. } => (429, "The address was changed too often today"),
+        Error::AddressChangePending { .. } => (503, "The address cannot change yet"),
         Error::Forbidden => (403, "Not allowed"),
         Error::NotFound(_) => (404, "Not found"),
         Error::UserNotRegistered => (409, "Not registered"),
@@ -58,6 +63,9 @@ fn details(error: &Error) -> Value {
         | Error::BadCursor
         | Error::IdTokenRequired
         | Error::EmailNotVerified
+        | Error::TokenBeforeErasure
+        | Error::AddressChangedTooOften { .. }
+        | Error::AddressChangePending { .. }
         | Error::Forbidden
         | Error::NotFound(_)
         | Error::UserNotRegistered
@@ -78,11 +86,15 @@ fn details(error: &Error) -> Value {
 /// Answers `error` with a problem document.
 pub(crate) fn problem(error: &Error, request_id: &str) -> Result<Response, Error> {
     let (status, title) = status_and_title(error);
+    let wait = retry_after(error);
     // Only the workflow tells kinds of contention apart. A client can only try again.
-    let code = if status == 503 { "try_again" } else { error.code() };
+    let unknown = status == 503 && wait.is_none();
+    let code = if unknown { "try_again" } else { error.code() };
     let detail = match status {
-        503 => "the outcome is unknown: repeat the request, with the same Idempotency-Key if it has one"
-            .to_owned(),
+        503 if unknown => {
+            "the outcome is unknown: repeat the request, with the same Idempotency-Key if it has one"
+                .to_owned()
+        }
         500 => "this is our fault; the request_id helps us find it".to_owned(),
         _ => error.to_string(),
     };
@@ -98,5 +110,24 @@ pub(crate) fn problem(error: &Error, request_id: &str) -> Result<Response, Error
         document.append(&mut details);
     }
     let response = Response::of(status, "application/problem+json", &document)?;
-    Ok(if status == 503 { response.header("retry-after", "1") } else { response })
+    Ok(match wait {
+        Some(wait) => response.header("retry-after", whole_seconds(wait).to_string()),
+        None if unknown => response.header("retry-after", "1"),
+        None => response,
+    })
+}
+
+/// The time after which a refused request may succeed. `None` when the error does not say.
+fn retry_after(error: &Error) -> Option<Duration> {
+    if let Error::AddressChangedTooOften { retry_after } | Error::AddressChangePending { retry_after } = error
+    {
+        Some(*retry_after)
+    } else {
+        None
+    }
+}
+
+/// The wait in whole seconds, rounded up, one at least: `Retry-After` knows no fractions.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }

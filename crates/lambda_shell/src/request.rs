@@ -17,6 +17,8 @@ const MAX_BODY: usize = 64 * 1024;
 pub struct Request {
     /// The route's key in the template, such as `GET /orders/{order_id}`.
     pub route: String,
+    /// The gateway's id of the request, or that of the invocation if the gateway gave none. No other request has it.
+    pub id: String,
     headers: HeaderMap,
     path: HashMap<String, String>,
     query: HashMap<String, String>,
@@ -26,7 +28,7 @@ pub struct Request {
 }
 
 impl Request {
-    pub(crate) fn from_event(event: ApiGatewayV2httpRequest) -> Self {
+    pub(crate) fn from_event(event: ApiGatewayV2httpRequest, invocation_id: &str) -> Self {
         let context = event.request_context;
         // The gateway joins the values of a repeated parameter with commas, and the event's type splits them again.
         // They are joined again here, because choosing one value would hide the others.
@@ -42,6 +44,7 @@ impl Request {
         }
         Self {
             route: event.route_key.or(context.route_key).unwrap_or_default(),
+            id: context.request_id.unwrap_or_else(|| invocation_id.to_owned()),
             headers: event.headers,
             path: event.path_parameters,
             query,
@@ -117,7 +120,7 @@ mod tests {
     #[test]
     fn the_values_of_a_repeated_parameter_are_joined_with_a_comma() {
         let event = r#"{"queryStringParameters": {"limit": "1,2", "cursor": "x"}, "requestContext": {"http": {"method": "GET"}}}"#;
-        let request = Request::from_event(serde_json::from_str(event).unwrap());
+        let request = Request::from_event(serde_json::from_str(event).unwrap(), "invocation-1");
         let value = |name: &str| request.query().get(name).map(String::as_str);
         assert_eq!((value("limit"), value("cursor"), value("offset")), (Some("1,2"), Some("x"), None));
     }

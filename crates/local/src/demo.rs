@@ -77,10 +77,12 @@ const TOKEN: DemoStep = DemoStep {
     ..DemoStep::post("/local/token", r#"{"email": "ada@example.com", "name": "Ada"}"#)
 };
 
-/// Ada registers, confirms her address, looks at the inventory, orders, reads her mail and looks at the stock.
-const WALKTHROUGH: [DemoStep; 6] = [
+/// Ada registers, confirms her address, sees that the shop knows, looks at the inventory, orders, reads her mail and looks
+/// at the stock.
+const WALKTHROUGH: [DemoStep; 7] = [
     DemoStep::post("/users", r#"{"name": "Ada"}"#),
     DemoStep { post: true, signed_in: false, ..DemoStep::get("/local/mailbox/confirm-all") },
+    DemoStep::post("/users", r#"{"name": "Ada"}"#),
     DemoStep::get("/inventory"),
     DemoStep {
         key: Some("my-first-order"),

@@ -48,13 +48,16 @@ impl Door for PlaceOrder {
             user_id: caller.user_id,
             request: order_request,
             fingerprint: fingerprint.clone(),
+            request_id: Some(request.id.clone()),
         });
         let asked = self.clock.now();
         let ran = self.workflow.run(&command, trace_header()).await;
         lambda_shell::time(self.clock.now().since(asked));
         match ran {
             Ok(outcome) => self.answer(outcome, &request, order_id, &fingerprint).await,
-            Err(unknown @ Error::Unavailable { .. }) => self.recover(order_id, &fingerprint, unknown).await,
+            Err(unknown @ Error::Unavailable { .. }) => {
+                self.recover(&request.id, order_id, &fingerprint, unknown).await
+            }
             Err(certain) => Err(certain),
         }
     }
@@ -99,7 +102,7 @@ impl PlaceOrder {
         // If an order was placed under this key before, it is the answer, even if a price or the customer's
         // registration has changed since. Only a refusal needs this read.
         match self.orders.get(order_id).await? {
-            Some(existing) => replayed(same_request(existing, fingerprint)?),
+            Some(existing) => found(existing, &request.id, fingerprint),
             None => Err(refusal),
         }
     }
@@ -107,19 +110,31 @@ impl PlaceOrder {
     /// Reads the order after an execution whose outcome is unknown.
     async fn recover(
         &self,
+        request_id: &str,
         order_id: OrderId,
         fingerprint: &Fingerprint,
         unknown: Error,
     ) -> Result<Response, Error> {
         match self.orders.get(order_id).await? {
-            Some(existing) => placed(same_request(existing, fingerprint)?),
+            Some(existing) => found(existing, request_id, fingerprint),
             None => Err(unknown),
         }
     }
 }
 
-fn same_request(existing: StoredOrder, fingerprint: &Fingerprint) -> Result<Order, Error> {
-    if existing.fingerprint == *fingerprint { Ok(existing.order) } else { Err(Error::IdempotencyKeyReused) }
+/// The answer for an order that is there. This very request may have placed it, by an execution whose end was not heard.
+fn found(existing: StoredOrder, request_id: &str, fingerprint: &Fingerprint) -> Result<Response, Error> {
+    if existing.fingerprint != *fingerprint {
+        return Err(Error::IdempotencyKeyReused);
+    }
+    let ours = existing.was_placed_by(Some(request_id));
+    let order = existing.order;
+    if !ours {
+        return replayed(order);
+    }
+    let rejected = order.status() == Status::Rejected;
+    lambda_shell::count(if rejected { Count::OrdersRejected } else { Count::OrdersPlaced }, 1);
+    placed(order)
 }
 
 fn placed(order: Order) -> Result<Response, Error> {

@@ -5,7 +5,7 @@ mod cursor;
 mod orders;
 mod page;
 
-use aws_adapters::{NotificationsClient, Orders, Stocks, Users, database, notifications, notifications_of};
+use aws_adapters::{NotificationsClient, Orders, Stocks, Users, database, notifications, subscription_state};
 use domain::{Error, Notifications, OrderId, Product, Sku, Stock};
 use lambda_shell::{AdminRule, Caller, Door, Env, Request, Response, SdkConfig, SetupFault};
 use serde::Serialize;
@@ -76,16 +76,20 @@ struct SeenStock {
 
 impl Query {
     async fn me(&self, caller: &Caller) -> Result<Response, Error> {
-        let row = self.users.get(&caller.user_id).await?.ok_or(Error::NotFound("user"))?;
-        let state = match &row.subscription {
-            // Registration makes the subscription, unless SNS had no room for it or did not answer.
-            None => Notifications::Unavailable,
-            // When SNS does not answer, users can still read their own data.
-            Some(subscription) => notifications_of(&self.notifications, subscription)
-                .await
-                .unwrap_or(Notifications::Unavailable),
+        let account = self.users.get(&caller.user_id).await?.ok_or(Error::NotFound("user"))?;
+        let state = match account.to_look_at() {
+            None => Ok(None),
+            Some(subscription_arn) => {
+                subscription_state(&self.notifications, subscription_arn).await.map(Some)
+            }
         };
-        Response::json(200, &row.seen(state))
+        // When SNS does not answer, users can still read their own data.
+        let unanswered = state.is_err();
+        let mut user = account.seen(state.unwrap_or(None)).ok_or(Error::NotFound("user"))?;
+        if unanswered {
+            user.notifications = Notifications::Unavailable;
+        }
+        Response::json(200, &user)
     }
 
     async fn order(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {

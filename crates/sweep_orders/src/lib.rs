@@ -1,11 +1,22 @@
-//! Runs every minute: claims the orders that are due, and has the workflow resume each of them.
+//! Runs every minute: finishes what executions and registrations have left.
 //!
-//! An order is due when its execution did not finish it: after a crash, a lost acknowledgement, or an e-mail that
-//! could not be sent. Nothing here cancels an order. No order is given up before ten attempts.
+//! - An order is due when its execution did not finish it: after a crash, a lost acknowledgement, or an e-mail that could
+//!   not be sent. The run claims such orders, and has the workflow resume each of them.
+//! - An account is due when its topics are not in order: `accounts.rs`.
+//! - An order waits when its customer has not confirmed the address: `waiting.rs`.
+//!
+//! Orders that are stuck come first, so no number of waiting orders delays them. Nothing here cancels an order. No order
+//! is given up before ten attempts.
 
-use aws_adapters::{Claim, DueOrder, Orders, Timeouts, Workflow, database, workflows};
+mod accounts;
+mod waiting;
+
+use aws_adapters::{
+    Claim, DueOrder, NotificationsClient, Orders, Timeouts, TopicWiring, Topics, Users, Workflow, database,
+    notifications, workflows,
+};
 use domain::{
-    Error,
+    Error, OrderId,
     workflow::{Command, Resume},
 };
 use futures_util::{StreamExt as _, stream};
@@ -23,6 +34,9 @@ const AT_ONCE: usize = 4;
 #[derive(Debug)]
 pub struct SweepOrders {
     orders: Orders,
+    users: Users,
+    topics: Topics,
+    notifications: NotificationsClient,
     workflow: Workflow,
     clock: Clock,
 }
@@ -40,15 +54,29 @@ pub struct Swept {
     pub given_up: usize,
     /// Orders that this run had no time to claim. They stay due, and the next run takes them.
     pub left_due: usize,
+    /// The accounts whose topics this run put in order.
+    pub finished_accounts: usize,
+    /// The waiting orders that this run looked at.
+    pub looked_at: usize,
+    /// The waiting orders that are no longer mailed: their customer has not confirmed in time, or wants no mail.
+    pub unmailed: usize,
 }
 
 impl SweepOrders {
-    /// Makes the function from its environment: `ORDERS_TABLE` and `STATE_MACHINE_ARN`.
+    /// Makes the function from its environment: `ORDERS_TABLE`, `USERS_TABLE`, `STATE_MACHINE_ARN`, `STACK_NAME`,
+    /// `DEAD_LETTERS_ARN` and `CUSTOMER_TOPIC_KEY`, which is empty when the topics have no key.
     #[allow(clippy::unused_async, reason = "every function is made the same way")]
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
-        let [orders_table, state_machine_arn] = env.read(["ORDERS_TABLE", "STATE_MACHINE_ARN"])?;
+        // Read first and checked last, so that the fault names every missing variable.
+        let key_id = env.read_or_empty("CUSTOMER_TOPIC_KEY");
+        let [orders_table, users_table, state_machine_arn, stack, dead_letters_arn] =
+            env.read(["ORDERS_TABLE", "USERS_TABLE", "STATE_MACHINE_ARN", "STACK_NAME", "DEAD_LETTERS_ARN"])?;
+        let (client, sns) = (database(config), notifications(config));
         Ok(Self {
-            orders: Orders::new(database(config), orders_table),
+            orders: Orders::new(client.clone(), orders_table),
+            users: Users::new(client, users_table),
+            topics: Topics::new(sns.clone(), TopicWiring { stack, key_id: key_id?, dead_letters_arn }),
+            notifications: sns,
             workflow: Workflow::new(workflows(config), state_machine_arn),
             clock: Clock::of(config),
         })
@@ -68,30 +96,43 @@ impl Step for SweepOrders {
         let attempts = stream::iter(due).map(|order| self.sweep(order, last_claim));
         let mut ended = attempts.buffer_unordered(AT_ONCE);
         while let Some(end) = ended.next().await {
-            match end {
-                End::Resumed => swept.resumed += 1,
-                End::Failed => swept.failed += 1,
-                End::GivenUp => swept.given_up += 1,
-                End::Lost => {}
-                End::LeftDue => swept.left_due += 1,
-            }
+            swept.add(end);
         }
+        // A failure of one part does not keep the next one from being tried. It is the run's failure all the same.
+        let accounts = self.finish_accounts(last_claim, &mut swept).await;
+        let waiting = self.look_at_waiting(last_claim, &mut swept).await;
         tracing::info!(
             due = swept.due,
             resumed = swept.resumed,
             failed = swept.failed,
             given_up = swept.given_up,
             left_due = swept.left_due,
+            finished_accounts = swept.finished_accounts,
+            looked_at = swept.looked_at,
+            unmailed = swept.unmailed,
             "swept"
         );
         if swept.resumed > 0 {
             lambda_shell::count(Count::OrdersSwept, swept.resumed);
         }
-        Ok(swept)
+        accounts.and(waiting).map(|()| swept)
+    }
+}
+
+impl Swept {
+    fn add(&mut self, end: End) {
+        match end {
+            End::Resumed => self.resumed += 1,
+            End::Failed => self.failed += 1,
+            End::GivenUp => self.given_up += 1,
+            End::Lost => {}
+            End::LeftDue => self.left_due += 1,
+        }
     }
 }
 
 /// How the run ended for one due order.
+#[derive(Clone, Copy)]
 enum End {
     Resumed,
     Failed,
@@ -110,7 +151,13 @@ impl SweepOrders {
         }
         let order_id = due.order_id;
         // A run may take most of a minute, so the clock is read again for each claim.
-        let resume = match self.orders.claim(&due, self.clock.now()).await {
+        let claimed = self.orders.claim(&due, self.clock.now()).await;
+        self.resume(order_id, claimed).await
+    }
+
+    /// Has the workflow resume an order, if this run has claimed it.
+    async fn resume(&self, order_id: OrderId, claimed: Result<Claim, Error>) -> End {
+        let resume = match claimed {
             Ok(Claim::Claimed(version)) => {
                 Command::Resume(Resume { order_id, claimed_version: Some(version) })
             }

@@ -4,10 +4,12 @@
 //! The call that makes a transition announces it. A call that finds the transition made announces nothing. A
 //! resumption announces a transition whose execution was interrupted.
 
-use aws_adapters::{Advanced, DueTime, Orders, Stocks, Users, database};
+use std::collections::BTreeSet;
+
+use aws_adapters::{Advanced, Deliveries, DueTime, MadeBy, Orders, Stocks, Users, database, notifications};
 use domain::{
-    Error, Order, OrderId, Status,
-    workflow::{Announcement, Change, ChangeOutcome, Resume, Topic, UpdateStatus, Updated},
+    Error, Order, OrderId, Recipient, Status,
+    workflow::{Announcement, Change, ChangeOutcome, Delivery, Resume, Update, UpdateStatus, Updated},
 };
 use lambda_shell::{Clock, Env, SdkConfig, SetupFault, Step};
 
@@ -20,7 +22,7 @@ const MAX_TRIES: usize = Status::ALL.len();
 pub struct UpdateOrderStatus {
     orders: Orders,
     stocks: Stocks,
-    users: Users,
+    deliveries: Deliveries,
     clock: Clock,
 }
 
@@ -35,7 +37,7 @@ impl UpdateOrderStatus {
         Ok(Self {
             orders,
             stocks: Stocks::new(client.clone(), inventory_table),
-            users: Users::new(client, users_table),
+            deliveries: Deliveries::new(Users::new(client, users_table), notifications(config)),
             clock: Clock::of(config),
         })
     }
@@ -46,36 +48,53 @@ impl Step for UpdateOrderStatus {
     type Output = Updated;
 
     async fn handle(&self, asked: UpdateStatus) -> Result<Updated, Error> {
-        match asked {
-            UpdateStatus::Place { order_id, topic, replayed } => {
+        let UpdateStatus { tells, update } = asked;
+        match update {
+            Update::Place { order_id, recipient, replayed } => {
                 lambda_shell::concerning(order_id);
-                self.confirm(order_id, topic, if replayed { DueTime::Renew } else { DueTime::Keep }).await
+                let due = if replayed { DueTime::Renew } else { DueTime::Keep };
+                self.confirm(order_id, recipient, due, tells).await
             }
-            UpdateStatus::Change(change) => {
+            Update::Change(change) => {
                 lambda_shell::concerning(change.order_id);
-                self.change(&change).await
+                self.change(&change, tells).await
             }
-            UpdateStatus::Resume(resume) => {
+            Update::Resume(resume) => {
                 lambda_shell::concerning(resume.order_id);
-                self.resume(&resume).await
+                self.resume(&resume, tells).await
             }
         }
     }
 }
 
 impl UpdateOrderStatus {
-    async fn confirm(&self, order_id: OrderId, topic: Topic, due: DueTime) -> Result<Updated, Error> {
-        match self.orders.confirm(order_id, self.clock.now(), due).await? {
-            Advanced::Done(order) => self.announce(&order, order.clone(), topic).await,
+    async fn confirm(
+        &self,
+        order_id: OrderId,
+        recipient: Option<Recipient>,
+        due: DueTime,
+        tells: bool,
+    ) -> Result<Updated, Error> {
+        // No request makes a confirmation: the one that placed the order is named with its first version.
+        let by = MadeBy { tells, request_id: None };
+        match self.orders.confirm(order_id, self.clock.now(), due, &by).await? {
+            Advanced::Done(order) => self.announce(order, recipient, tells).await,
             Advanced::Conflict(order) => Ok(unannounced(ChangeOutcome::Changed, order)),
             Advanced::NotFound => Err(Error::NotFound("order")),
         }
     }
 
-    async fn change(&self, change: &Change) -> Result<Updated, Error> {
-        let Change { order_id, to, actor, reason, if_version } = change;
+    async fn change(&self, change: &Change, tells: bool) -> Result<Updated, Error> {
+        let Change { order_id, to, actor, reason, if_version, request_id } = change;
+        let by = MadeBy { tells, request_id: request_id.clone() };
         for _ in 0..MAX_TRIES {
-            let before = self.orders.get(*order_id).await?.ok_or(Error::NotFound("order"))?.order;
+            let stored = self.orders.get(*order_id).await?.ok_or(Error::NotFound("order"))?;
+            // This very request has made a change: the step was tried again, or the execution was started twice. Other
+            // changes may have followed.
+            if stored.was_made(*to, request_id.as_deref()) {
+                return Ok(unannounced(ChangeOutcome::Changed, stored.order));
+            }
+            let before = stored.order;
             // A repeat by the same actor succeeds. The order is then one version after the one that they had read.
             let repeated =
                 before.repeats(*to, actor) && if_version.is_none_or(|read| before.version() == read + 1);
@@ -92,8 +111,8 @@ impl UpdateOrderStatus {
                 }
                 Err(other) => return Err(other),
             };
-            match self.orders.advance(&before, &after, &self.stocks).await? {
-                Advanced::Done(order) => return self.announce(&order, order.clone(), Topic::Unknown).await,
+            match self.orders.advance(&before, &after, &self.stocks, &by).await? {
+                Advanced::Done(order) => return self.announce(order, None, tells).await,
                 // The order was changed since it was read. The change may still be possible, or made already.
                 Advanced::Conflict(_) => {}
                 Advanced::NotFound => return Err(Error::NotFound("order")),
@@ -102,42 +121,74 @@ impl UpdateOrderStatus {
         Err(Error::StatusContention)
     }
 
-    /// Confirms a PENDING order, or announces the earliest version that is not announced. Later runs announce the
+    /// Announces the status that this call has just given to `order`. The transition is made, so a failure here does not
+    /// fail the change: the order is due, and the sweeper announces it.
+    async fn announce(
+        &self,
+        order: Order,
+        recipient: Option<Recipient>,
+        tells: bool,
+    ) -> Result<Updated, Error> {
+        let decided = self.deliveries.decide(&order.user_id, recipient, self.clock.now()).await;
+        match decided.and_then(|delivery| announcement(&order, delivery, tells, tells)) {
+            Ok(announce) => Ok(Updated { outcome: ChangeOutcome::Changed, order, announce }),
+            Err(error) => {
+                tracing::warn!(error = error.chain(), "the sweeper has to announce this status");
+                Ok(unannounced(ChangeOutcome::Changed, order))
+            }
+        }
+    }
+
+    /// Confirms a PENDING order, or announces the earliest version that can be announced. Later runs announce the
     /// others.
-    async fn resume(&self, resume: &Resume) -> Result<Updated, Error> {
+    async fn resume(&self, resume: &Resume, tells: bool) -> Result<Updated, Error> {
         let Resume { order_id, claimed_version } = *resume;
         let stored = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?;
         let order = stored.order;
         if order.status() == Status::Pending {
-            return self.confirm(order_id, Topic::Unknown, DueTime::Keep).await;
+            return self.confirm(order_id, None, DueTime::Keep, tells).await;
         }
-        let Some(version) = stored.unsent.first() else {
+        let untold = if tells { stored.untold } else { BTreeSet::new() };
+        let open: BTreeSet<u32> = stored.unsent.union(&untold).copied().collect();
+        if open.is_empty() {
             self.orders.settle(order_id).await?;
             return Ok(unannounced(ChangeOutcome::Changed, order));
+        }
+        let delivery = if stored.unsent.is_empty() {
+            Delivery::OFF
+        } else {
+            self.deliveries.decide(&order.user_id, None, self.clock.now()).await?
         };
-        if claimed_version.is_some_and(|claimed| *version > claimed) {
+        // While the mail has to wait, the shop is still told of each version.
+        let next = if delivery.is_open() { untold.first().or(stored.unsent.first()) } else { open.first() };
+        let Some(version) = next.copied() else { return Ok(unannounced(ChangeOutcome::Changed, order)) };
+        if claimed_version.is_some_and(|claimed| version > claimed) {
             // Another execution made this version after the claim, and announces it. If that fails, the order is due
             // again.
             return Ok(unannounced(ChangeOutcome::Changed, order));
         }
-        let then = order.as_of(*version).ok_or_else(|| Error::Internal {
+        let then = order.as_of(version).ok_or_else(|| Error::Internal {
             doing: "announcing a status",
             source: "the order never had the version that waits to be announced".into(),
         })?;
-        self.announce(&then, order, Topic::Unknown).await
-    }
-
-    /// The answer after which the workflow mails the status of `announced`. `order` is the order as it is now.
-    async fn announce(&self, announced: &Order, order: Order, topic: Topic) -> Result<Updated, Error> {
-        let topic_arn = match topic {
-            Topic::Known(topic_arn) => topic_arn,
-            Topic::Unknown => {
-                self.users.recipient(&order.user_id).await?.and_then(|recipient| recipient.topic_arn)
-            }
-        };
-        let announce = Announcement::of(announced, topic_arn);
+        let delivery = if stored.unsent.contains(&version) { delivery } else { Delivery::OFF };
+        let mut announce = announcement(&then, delivery, tells, untold.contains(&version))?;
+        if let Some(announce) = &mut announce {
+            announce.rest = open.len() > 1;
+        }
         Ok(Updated { outcome: ChangeOutcome::Changed, order, announce })
     }
+}
+
+/// The announcement of the status of `order`. `None` when the state machine does not know what to do with it: then the
+/// order stays due.
+fn announcement(
+    order: &Order,
+    delivery: Delivery,
+    tells: bool,
+    tell: bool,
+) -> Result<Option<Announcement>, Error> {
+    if delivery.is_open() && !tells { Ok(None) } else { Announcement::of(order, delivery, tell) }
 }
 
 fn unannounced(outcome: ChangeOutcome, order: Order) -> Updated {

@@ -301,7 +301,7 @@ async fn every_success_that_is_described_is_answered_as_described() {
     tea["max_per_order"] = json!(99);
 
     for _twice in 0..2 {
-        call(&ada, "POST /users", "", json!({ "name": "Ada" })).await;
+        call(&ada, "POST /users", "", json!({ "name": "Ada", "notifications": "on" })).await;
         call(&admin, "PUT /inventory/TEA-1", "", tea.clone()).await;
         call(&admin, "POST /inventory/TEA-1/adjustments", "k", json!({ "delta": 9, "reason": "new" })).await;
         call(&ada, "POST /orders", "shipped", order()).await;

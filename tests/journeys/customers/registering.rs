@@ -17,7 +17,7 @@ fn asked(shop: &Shop) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_sends_another_confirmation_until_the_address_is_confirmed() {
+async fn a_repeat_sends_another_confirmation_after_an_hour_until_the_address_is_confirmed() {
     let shop = Shop::open().await;
     let ada = shop.signed_in("Ada");
 
@@ -31,6 +31,14 @@ async fn a_repeat_sends_another_confirmation_until_the_address_is_confirmed() {
     });
     assert_eq!(first.body, user);
     assert_eq!((again.status, &again.body), (200, &user));
+    assert_eq!(asked(&shop), ["ada@example.com"], "not asked twice within an hour");
+
+    shop.wait(Duration::from_mins(59));
+    let ada = shop.signed_in_as(&ada.user_id, &ada.email);
+    assert_eq!(shop.register(&ada, "Ada").await.body["notifications"], "pending");
+    assert_eq!(asked(&shop).len(), 1);
+    shop.wait(Duration::from_mins(1));
+    assert_eq!(shop.register(&ada, "Ada").await.body["notifications"], "pending");
     assert_eq!(asked(&shop), ["ada@example.com", "ada@example.com"]);
 
     shop.confirm_mails();
@@ -67,6 +75,7 @@ async fn a_repeat_renews_a_subscription_that_lapsed_unconfirmed() {
 
     assert_eq!((again.status, &again.body["notifications"]), (200, &json!("pending")), "{again:?}");
     shop.confirm_mails();
+    shop.confirmed(&ada, "Ada").await;
     assert_eq!(shop.told(&ada, "key-1").await, ["ada@example.com"]);
 }
 
@@ -86,7 +95,72 @@ async fn a_new_address_is_mailed_once_confirmed_and_the_old_one_is_not_mailed_ag
     );
     assert_eq!(shop.told(&after, "key-2").await, [""; 0], "neither the old nor the unconfirmed new one");
     shop.confirm_mails();
+    shop.confirmed(&after, "Ada").await;
     assert_eq!(shop.told(&after, "key-3").await, ["ada@new.example"]);
+    // The mail that waited for the confirmation is sent too.
+    shop.sweep_after(Duration::ZERO).await;
+    assert_eq!(shop.order_mail().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_token_an_equally_old_one_and_one_without_its_time_leave_the_address_as_it_is() {
+    let shop = Shop::open().await;
+    let before = shop.registered("Ada").await;
+    let moved = shop.signed_in_as(&before.user_id, "ada@new.example");
+    let equal = shop.claiming(&moved, &json!({ "email": "ada@equal.example" }));
+    let without = shop.claiming(&moved, &json!({ "email": "ada@without.example", "iat": null }));
+    assert_eq!(shop.register(&moved, "Ada").await.body["email"], "ada@new.example");
+
+    for token in [&before, &equal, &without] {
+        let reply = shop.register(token, "Ada L.").await;
+        assert_eq!((reply.status, &reply.body["email"]), (200, &json!("ada@new.example")), "{token:?}");
+        assert_eq!(reply.body["name"], "Ada L.");
+    }
+    assert_eq!(asked(&shop), ["ada@example.com", "ada@new.example"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_changes_five_times_a_day_at_most() {
+    let shop = Shop::open().await;
+    let mut ada = shop.registered("Ada").await;
+    for n in 1..=5 {
+        ada = shop.signed_in_as(&ada.user_id, &format!("ada@{n}.example"));
+        assert_eq!(shop.register(&ada, "Ada").await.body["email"], ada.email);
+        // A topic that was retired is deleted for good after a quarter of an hour.
+        shop.sweep_after(Duration::from_mins(17)).await;
+        shop.sweep_after(Duration::ZERO).await;
+    }
+    let sixth = shop.signed_in_as(&ada.user_id, "ada@6.example");
+
+    let refused = shop.register(&sixth, "Ada").await;
+
+    assert_eq!(refused.problem(), (429, "address_changed_too_often"), "{refused:?}");
+    let wait: u64 = refused.header("retry-after").parse().expect("seconds");
+    assert!(wait <= 12 * 3_600, "at most until the UTC day ends: {wait}");
+    shop.wait(Duration::from_secs(wait - 1));
+    let sixth = shop.signed_in_as(&ada.user_id, "ada@6.example");
+    assert_eq!(shop.register(&sixth, "Ada").await.body["email"], "ada@6.example");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_three_topics_are_being_deleted_the_address_stays() {
+    let shop = Shop::open().await;
+    let mut ada = shop.registered("Ada").await;
+    for n in 1..=3 {
+        ada = shop.signed_in_as(&ada.user_id, &format!("ada@{n}.example"));
+        assert_eq!(shop.register(&ada, "Ada").await.body["email"], ada.email);
+    }
+    let fourth = shop.signed_in_as(&ada.user_id, "ada@4.example");
+
+    let refused = shop.register(&fourth, "Ada").await;
+
+    assert_eq!(refused.problem(), (503, "address_change_pending"), "{refused:?}");
+    let wait: u64 = refused.header("retry-after").parse().expect("seconds");
+    assert!((890..=900).contains(&wait), "{wait}");
+    assert_eq!(shop.customer_topics().len(), 1, "the others are deleted already");
+    // The customer can still leave.
+    shop.sweep_after(Duration::from_secs(wait + 60)).await;
+    assert_eq!(shop.register(&fourth, "Ada").await.body["email"], "ada@4.example");
 }
 
 /// SNS cannot delete a pending subscription. The shop only stops asking for its confirmation.
@@ -100,13 +174,12 @@ async fn an_address_that_was_never_confirmed_is_replaced_without_being_asked_aga
     let again = shop.register(&after, "Ada").await;
 
     assert_eq!((changed.status, again.status), (200, 200), "{changed:?} {again:?}");
-    assert_eq!(asked(&shop), ["ada@example.com", "ada@new.example", "ada@new.example"]);
+    assert_eq!(asked(&shop), ["ada@example.com", "ada@new.example"]);
     let rows = shop.rows("UsersTable").await;
     let current = shop.stack.sns().subscriptions().into_iter().find(|one| one.endpoint == "ada@new.example");
     assert_eq!(rows[0]["subscription_arn"], current.expect("the new subscription").arn.as_str());
 }
 
-/// SNS takes one subscription for each address and topic, so the second user's is on another topic.
 #[tokio::test(start_paused = true)]
 async fn two_users_of_one_address_are_each_mailed_about_their_own_orders() {
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
@@ -118,6 +191,7 @@ async fn two_users_of_one_address_are_each_mailed_about_their_own_orders() {
     assert_eq!((registered.status, &registered.body["notifications"]), (201, &json!("pending")));
     assert_eq!(shop.told(&other, "key-1").await, [""; 0], "the other user's confirmation does not count");
     shop.confirm_mails();
+    shop.confirmed(&other, "Ada's other account").await;
     assert_eq!(shop.told(&other, "key-2").await, ["ada@example.com"]);
     assert_eq!(shop.told(&ada, "key-1").await, ["ada@example.com"]);
 }
@@ -201,6 +275,8 @@ async fn mended(before: Before, call: Call, fault: Fault, times: usize, of: &str
 
     assert!([200, 201, 503].contains(&first.status), "{of}: {first:?}");
     shop.heal();
+    // The address is not asked twice within a minute.
+    shop.wait(Duration::from_mins(1));
     let again = shop.register(&ada, "Ada L.").await;
     assert!([200, 201].contains(&again.status), "{of}: {again:?}");
     assert_eq!(

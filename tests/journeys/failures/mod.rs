@@ -2,4 +2,5 @@
 
 mod interrupts;
 mod kill;
+mod lost_answers;
 mod outages;

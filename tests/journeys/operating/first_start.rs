@@ -74,9 +74,10 @@ async fn the_first_output_names_the_addresses_and_the_commands_to_paste_place_an
     };
     let answers: Vec<Value> =
         said.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
-    let [user, confirmed, catalog, order, mailbox, iron] = &answers[..] else { panic!("{said}") };
+    let [user, confirmed, again, catalog, order, mailbox, iron] = &answers[..] else { panic!("{said}") };
     assert_eq!(user["email"], "ada@example.com");
     assert_eq!(confirmed["confirmed"], 1);
+    assert_eq!((&user["notifications"], &again["notifications"]), (&"pending".into(), &"confirmed".into()));
     assert!(catalog["items"].as_array().is_some_and(|items| items.len() >= 5), "{catalog}");
     assert_eq!((&order["status"], &order["lines"][1]["sku"]), (&"CONFIRMED".into(), &"TEA-SENCHA".into()));
     assert_eq!(mailbox["items"][0]["order_id"], order["order_id"]);

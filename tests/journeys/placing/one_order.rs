@@ -18,7 +18,9 @@ async fn an_order_reserves_its_stock_and_its_customer_is_mailed() {
     assert_eq!((mail[0].to.as_str(), mail[0].status.as_deref()), ("ada@example.com", Some("CONFIRMED")));
     let read = shop.get(&format!("/orders/{}", placed.order_id()), &ada).await;
     assert_eq!((read.status, read.header("etag")), (200, "\"2\""));
-    assert_eq!(read.body, placed.body);
+    assert_eq!(read.order(), placed.order());
+    assert_eq!(read.body["history"][1]["mailed_at"], placed.body["updated_at"], "{read:?}");
+    assert_eq!(read.body["history"][0].get("mailed_at"), None, "PENDING is not mailed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,9 +4,10 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
+use local::aws::Fault;
 use serde_json::{Value, json};
 
-use crate::world::{Customer, Mailed, Shop, TEMPLATE};
+use crate::world::{Customer, Mailed, Shop, faults::tells_shop};
 
 /// A shop with five units, a customer, and an order of two that is confirmed and mailed.
 async fn opened() -> (Shop, Customer, Value) {
@@ -105,23 +106,26 @@ async fn an_order_that_is_left_due_is_blamed() {
 
 #[tokio::test(start_paused = true)]
 async fn an_email_that_is_missing_repeated_or_misdirected_is_blamed() {
-    // Published while no subscription was confirmed, so that no e-mail was delivered.
+    // A row that says it was mailed, in a shop that mailed nothing.
+    let (_, _, mut row) = opened().await;
     let shop = Shop::open().await.stocked("TEA-1", 5).await;
-    let ada = shop.registered("Ada").await;
-    shop.place(&ada, "key-1", &[("TEA-1", 2)]).await;
+    let ada = shop.customer("Ada").await;
+    shop.place_unsent(&ada, "key-1", &[("TEA-1", 2)]).await;
+    row["order_id"] = shop.rows("OrdersTable").await[0]["order_id"].clone();
+    shop.put_order(&row).await;
     audit_blames(&shop, &ada, "neither mailed nor unsent").await;
     settled_audit_blames(&shop, Mailed::Once, "mails about CONFIRMED").await;
     settled_audit_blames(&shop, Mailed::AtLeastOnce { repeats: 9 }, "no mail about CONFIRMED").await;
 
     // A second e-mail about a status, and one about a status that the order never had.
     for (status, fault) in [("CONFIRMED", "mails about CONFIRMED"), ("SHIPPED", "not in the history")] {
-        let (shop, ada, row) = opened().await;
+        let (shop, _, row) = opened().await;
         let text = |value: &Value| json!({ "DataType": "String", "StringValue": value });
         let attributes = json!({
-            "user_id": text(&json!(ada.user_id)), "order_id": text(&row["order_id"]), "status": text(&json!(status)),
+            "order_id": text(&row["order_id"]), "status": text(&json!(status)),
         });
         let message = json!({
-            "TopicArn": TEMPLATE.topics[0].arn, "Subject": "s", "Message": "m", "MessageAttributes": attributes,
+            "TopicArn": shop.rows("UsersTable").await[0]["topic_arn"], "Subject": "s", "Message": "m", "MessageAttributes": attributes,
         });
         shop.stack.sns().call("Publish", &message).expect("it is published");
         settled_audit_blames(&shop, Mailed::Once, fault).await;
@@ -131,6 +135,25 @@ async fn an_email_that_is_missing_repeated_or_misdirected_is_blamed() {
             assert_eq!(shop.books().await.repeated_mails(), 1);
         }
     }
+
+    // A mail that the history does not know, and a status that the shop was not told of.
+    let (shop, _, row) = opened().await;
+    let mut unnoted = row.clone();
+    unnoted["history"][1].as_object_mut().expect("an entry").remove("mailed_at");
+    shop.put_order(&unnoted).await;
+    settled_audit_blames(&shop, Mailed::Once, "no mailed_at of CONFIRMED").await;
+    let (_, _, row) = opened().await;
+    let shop = Shop::open().await.stocked("TEA-1", 5).await;
+    let ada = shop.customer("Ada").await;
+    shop.plant(|call| tells_shop(call).then_some(Fault::Before));
+    let placed = shop.place(&ada, "key-1", &[("TEA-1", 2)]).await;
+    shop.heal();
+    let mut untold = row;
+    untold["order_id"] = json!(placed.order_id());
+    shop.put_order(&untold).await;
+    settled_audit_blames(&shop, Mailed::Once, "messages to the shop about CONFIRMED").await;
+    settled_audit_blames(&shop, Mailed::AtLeastOnce { repeats: 0 }, "the shop was not told of CONFIRMED")
+        .await;
 
     // The customer's address is another one than the one that was mailed.
     let (shop, ada, _) = opened().await;

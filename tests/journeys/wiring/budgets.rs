@@ -86,6 +86,7 @@ fn budgets(house: &House, waits: Waits) -> Result<Complaints, String> {
             let whole = Budget::new(format!("TimeoutSeconds of {DEFINITION}"), whole);
             longer(&mut found, &Budget::new("Timeouts::WORKFLOW", waits.workflow), &whole);
             tasks(&mut found, &definition, &template, waits, &whole);
+            announcing(&mut found, &definition, &whole);
         }
         None => found.push(format!("{DEFINITION} has no TimeoutSeconds")),
     }
@@ -120,6 +121,27 @@ fn tasks(found: &mut Complaints, definition: &Definition, template: &Template, w
             longer(found, &wait, &Budget::of(function));
             longer(found, &Budget::of(function), &contended);
         }
+    }
+}
+
+/// The state after the Parallel. In the definition's order it follows the states of the branches.
+const AFTER_PARALLEL: &str = "ReadResults";
+
+/// A mail that hangs must not keep its mark from being made: both publishes may use up all their tries, while the step
+/// before and the mark after them take one attempt each.
+fn announcing(found: &mut Complaints, definition: &Definition, whole: &Budget) {
+    let one_attempt = |name: &str| definition.state(name).and_then(State::timeout).unwrap_or(Duration::MAX);
+    for parallel in definition.states().iter().filter(|state| state.state_type() == StateType::Parallel) {
+        // The states of the branches follow their Parallel, and each branch has one task.
+        let at =
+            definition.states().iter().position(|state| state.name() == parallel.name()).unwrap_or_default();
+        let nested = definition.states()[at + 1..].iter().take_while(|state| state.name() != AFTER_PARALLEL);
+        let tasks = nested.filter_map(|state| Some(worst_case(state, state.timeout()?)));
+        let slowest = tasks.max().unwrap_or_default();
+        let course =
+            one_attempt("UpdateStatus").saturating_add(slowest).saturating_add(one_attempt("MarkNotified"));
+        let of = format!("UpdateStatus, {} with all its retries, and MarkNotified", parallel.name());
+        longer(found, whole, &Budget::new(of, course));
     }
 }
 
@@ -163,11 +185,15 @@ fn a_timeout_that_is_too_short_is_named_with_what_it_waits_for() {
             of_state("UpdateStatus", "\"TimeoutSeconds\": 5", "\"TimeoutSeconds\": 6"),
             ["UpdateStatus", DEFINITION],
         ),
-        (of_state("TriggerEmail", "\"MaxAttempts\": 1", "\"MaxAttempts\": 3"), ["TriggerEmail", DEFINITION]),
+        (of_state("MailCustomer", "\"MaxAttempts\": 1", "\"MaxAttempts\": 3"), ["TriggerEmail", DEFINITION]),
         (
-            of_state("TriggerEmail", "\"IntervalSeconds\": 1,", "\"IntervalSeconds\": 30,").broken_after(
+            of_state("TellShop", "\"TimeoutSeconds\": 3", "\"TimeoutSeconds\": 5"),
+            ["TriggerEmail", DEFINITION],
+        ),
+        (
+            of_state("TellShop", "\"IntervalSeconds\": 1,", "\"IntervalSeconds\": 30,").broken_after(
                 DEFINITION,
-                "\"TriggerEmail\": {",
+                "\"TellShop\": {",
                 "\"MaxDelaySeconds\": 1,",
                 "\"MaxDelaySeconds\": 30,",
             ),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use http::Method;
-use local::{aws::Fault, ground::tokens::TokenRequest};
+use local::aws::Fault;
 use serde_json::json;
 
 use crate::world::{Customer, Shop};
@@ -22,8 +22,10 @@ pub(super) async fn of_a_shop(shop: &Shop) {
     order(shop, &ada).await;
     read(shop, &ada).await;
     change(shop, &ada).await;
-    share_an_address(shop).await;
+    leave(shop).await;
     interrupted(shop, &ada).await;
+    wait_for_a_confirmation(shop).await;
+    the_day_after(shop, &ada).await;
 }
 
 async fn keep_stock(shop: &Shop) {
@@ -38,13 +40,10 @@ async fn keep_stock(shop: &Shop) {
 /// A customer registers, registers again, and moves to another address.
 async fn register(shop: &Shop) -> Customer {
     let ada = shop.customer("Ada").await;
-    assert_eq!(register_again(shop, &ada).await, 200);
-    let address = ada.email.replace('@', "@new.");
-    let request = TokenRequest { user_id: Some(ada.user_id.clone()), ..TokenRequest::new(&address) };
-    let issued = shop.stack.tokens().issue(&request).expect("a token");
-    let moved = Customer { token: issued.id_token, email: address, ..ada };
+    let moved = shop.signed_in_as(&ada.user_id, &ada.email.replace('@', "@new."));
     assert_eq!(register_again(shop, &moved).await, 200);
     shop.stack.sns().confirm_all().expect("subscriptions can be confirmed");
+    assert_eq!(register_again(shop, &moved).await, 200);
     moved
 }
 
@@ -79,18 +78,14 @@ async fn change(shop: &Shop, ada: &Customer) {
     assert_eq!(shop.cancel(ada, cancelled.order_id()).await.status, 200);
 }
 
-/// A second user of an address that is taken gets an overflow topic, orders, and leaves.
-async fn share_an_address(shop: &Shop) {
+/// A customer orders and leaves.
+async fn leave(shop: &Shop) {
     let bob = shop.customer("Bob").await;
-    let request = TokenRequest { user_id: Some("bobs-twin".to_owned()), ..TokenRequest::new(&bob.email) };
-    let issued = shop.stack.tokens().issue(&request).expect("a token");
-    let twin = Customer { token: issued.id_token, user_id: issued.user_id, email: bob.email };
-    assert_eq!(register_again(shop, &twin).await, 201);
-    assert_eq!(register_again(shop, &twin).await, 200);
-    shop.stack.sns().confirm_all().expect("subscriptions can be confirmed");
-    assert_eq!(shop.get("/users/me", &twin).await.body["notifications"], "confirmed");
-    assert_eq!(shop.place(&twin, "one", &[("TEA-1", 1)]).await.status, 201);
-    assert_eq!(shop.call(Method::DELETE, "/users/me", &twin, None, &[]).await.status, 204);
+    assert_eq!(shop.get("/users/me", &bob).await.body["notifications"], "confirmed");
+    assert_eq!(shop.place(&bob, "one", &[("TEA-1", 1)]).await.status, 201);
+    assert_eq!(shop.call(Method::DELETE, "/users/me", &bob, None, &[]).await.status, 204);
+    // The sweeper deletes the topic once more.
+    shop.sweep_after(Duration::from_mins(16)).await;
 }
 
 /// E-mails that cannot be sent: an admin resumes one order, the sweeper the other.
@@ -107,4 +102,35 @@ async fn interrupted(shop: &Shop, ada: &Customer) {
     assert_eq!(shop.call(Method::POST, &resume, &shop.admin_again(), None, &[]).await.status, 202);
     shop.sweep_after(DUE).await;
     assert_eq!(shop.get("/orders?attention=true", &shop.admin_again()).await.status, 200);
+}
+
+/// Orders of customers who have not confirmed. The sweeper asks an address that could not be asked before, and looks
+/// whether it is confirmed. One customer says so first.
+async fn wait_for_a_confirmation(shop: &Shop) {
+    shop.stack.faults().plant(|call| (call.operation == "Subscribe").then_some(Fault::Before));
+    let cleo = shop.signed_in("Cleo");
+    assert_eq!(shop.register(&cleo, "Cleo").await.problem(), (503, "try_again"));
+    shop.stack.faults().clear();
+    let dora = shop.registered("Dora").await;
+    for customer in [&cleo, &dora] {
+        assert_eq!(shop.place(customer, "one", &[("TEA-1", 1)]).await.status, 201);
+    }
+    shop.sweep_after(DUE).await;
+    shop.stack.sns().confirm_all().expect("subscriptions can be confirmed");
+    shop.confirmed(&dora, "Dora").await;
+    shop.sweep_after(DUE * 2).await;
+}
+
+/// A confirmation is noted for a day. After that SNS is asked again.
+async fn the_day_after(shop: &Shop, ada: &Customer) {
+    for (key, quantity, status) in [("late", 1, 201), ("late-short", 99, 409)] {
+        shop.wait(Duration::from_hours(25));
+        let ada = shop.signed_in_as(&ada.user_id, &ada.email);
+        // Another caller writes the account before the note, so it is read again.
+        let refused = Fault::Refuse("ConditionalCheckFailedException");
+        shop.plant_times(1, refused, |call| {
+            call.operation == "UpdateItem" && call.target.ends_with("UsersTable")
+        });
+        assert_eq!(shop.place(&ada, key, &[("TEA-1", quantity)]).await.status, status);
+    }
 }

@@ -128,13 +128,13 @@ async fn a_variable_that_is_missing_or_superfluous_is_named_with_its_function() 
     );
     let superfluous = HOUSE.broken_after(
         TEMPLATE,
-        "CreateOrderFunction:",
+        "PlaceOrderFunction:",
         "ORDERS_TABLE: !Ref OrdersTable\n",
         "ORDERS_TABLE: !Ref OrdersTable\n          USERS_TABLE: !Ref UsersTable\n",
     );
     assert_blamed(
         &complaints(environment(&superfluous).await),
-        &["CreateOrderFunction", "USERS_TABLE", "never reads"],
+        &["PlaceOrderFunction", "USERS_TABLE", "never reads"],
     );
     let for_all = HOUSE.broken(TEMPLATE, "        LOG_LEVEL: !Ref LogLevel\n", "");
     assert_blamed(&complaints(environment(&for_all).await), &["LOG_LEVEL"]);

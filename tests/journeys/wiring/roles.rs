@@ -218,7 +218,7 @@ async fn a_permission_that_is_missing_or_superfluous_is_named_with_its_role() {
         ("  CreateUserRole:", "sns:Subscribe", "sns:Publish", ["CreateUserRole", "sns:Subscribe"]),
         // On its topic's ARN it would be permitted nothing.
         ("  QueryRole:", "Resource: \"*\"", "Resource: !Ref OrderTopic", ["QueryRole", "sns:GetSub"]),
-        ("  CreateUserRole:", "sns:Unsubscribe", "sns:Publish", ["CreateUserRole", "sns:Unsubscribe"]),
+        ("  CreateUserRole:", "sns:TagResource", "sns:Publish", ["CreateUserRole", "sns:TagResource"]),
         (
             "  PlaceOrderRole:",
             "!Ref OrderStateMachine",
@@ -246,7 +246,12 @@ async fn a_permission_that_is_missing_or_superfluous_is_named_with_its_role() {
             ["SweepOrdersRole", "sqs:SendMessage"],
         ),
         ("  SweepScheduleRole:", "sqs:SendMessage", "sqs:GetQueueUrl", ["SweepScheduleRole", "DeadLetters"]),
-        ("  OrderWorkflowRole:", "${OrderTopic}-*", "${OrderTopic}-x", ["OrderWorkflowRole", "OrderTopic-2"]),
+        (
+            "  OrderWorkflowRole:",
+            "${OrderTopic}-customer-*",
+            "${OrderTopic}-x",
+            ["OrderWorkflowRole", "OrderTopic-customer-"],
+        ),
     ] {
         let house = HOUSE.broken_after(wiring::TEMPLATE, anchor, from, to);
         assert_blamed(&complaints(permitted(&house, &needs)), &culprits);

@@ -161,11 +161,6 @@ fn dashboard_metrics(written: &Written) -> Result<Vec<Metric>, String> {
         for line in widget["properties"]["metrics"].as_array().into_iter().flatten() {
             let words: Vec<&str> = line.as_array().into_iter().flatten().map_while(Value::as_str).collect();
             found.push(match words.as_slice() {
-                [] => {
-                    searched(&title, line[0]["expression"].as_str().unwrap_or_default()).ok_or_else(|| {
-                        format!("the widget {title:?} has a curve that is not understood: {line}")
-                    })?
-                }
                 [namespace, name, dimensions @ ..] => Metric {
                     by: title.clone(),
                     namespace: (*namespace).to_owned(),
@@ -175,25 +170,11 @@ fn dashboard_metrics(written: &Written) -> Result<Vec<Metric>, String> {
                         .map(|pair| (pair[0].to_owned(), pair.get(1).copied().unwrap_or_default().to_owned()))
                         .collect(),
                 },
-                [_] => return Err(format!("the widget {title:?} has half a metric: {line}")),
+                _ => return Err(format!("the widget {title:?} has a curve that is not understood: {line}")),
             });
         }
     }
     Ok(found)
-}
-
-/// The metric of `...SEARCH('{NAMESPACE,KEY} MetricName="NAME" KEY=VALUE', ...`.
-fn searched(by: &str, expression: &str) -> Option<Metric> {
-    let (schema, rest) = expression.split_once("SEARCH('{")?.1.split_once("} MetricName=\"")?;
-    let (namespace, key) = schema.split_once(',')?;
-    let (name, term) = rest.split_once("\" ")?;
-    let (term_key, value) = term.split_once("',")?.0.split_once('=')?;
-    (term_key == key).then(|| Metric {
-        by: by.to_owned(),
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        dimensions: vec![(key.to_owned(), value.to_owned())],
-    })
 }
 
 fn watched(written: &Written) -> Result<Vec<Metric>, String> {
@@ -475,9 +456,12 @@ fn a_metric_that_aws_does_not_measure_is_named() {
     let widget = house(r#""AWS/States", "ExecutionTime""#, r#""AWS/StepFunctions", "ExecutionTime""#);
     assert_blamed(&complaints(metrics_of_aws(&widget)), &["Execution time in ms", "AWS/StepFunctions"]);
     let searched = house("NumberOfNotificationsFailed", "NumberOfMessagesFailed");
-    assert_blamed(&complaints(metrics_of_aws(&searched)), &["Mails", "NumberOfMessagesFailed"]);
-    let unread = house("SUM(SEARCH('{AWS/SNS,TopicName} MetricName=", "SUM(SEARCH('{AWS/SNS} MetricName=");
-    assert_blamed(&complaints(metrics_of_aws(&unread)), &["Mails", "not understood"]);
+    assert_blamed(
+        &complaints(metrics_of_aws(&searched)),
+        &["Messages to the shop", "NumberOfMessagesFailed"],
+    );
+    let unread = house(r#"["${AWS::StackName}", "EmailsWaiting","#, r#"["EmailsWaiting"], ["#);
+    assert_blamed(&complaints(metrics_of_aws(&unread)), &["Mails to customers", "not understood"]);
 }
 
 #[test]

@@ -28,6 +28,9 @@ const OF_INTEGRATIONS: [&str; 2] = ["States.TaskFailed", "States.Timeout"];
 /// A failed condition is an answer: a retry would get the same.
 const CONDITION_FAILED: &str = "DynamoDB.ConditionalCheckFailedException";
 
+/// A customer's topic that is gone stays gone: the address has changed, or its customer has left.
+const TOPIC_GONE: &str = "SNS.NotFoundException";
+
 /// Step Functions' own error names, from "Handling errors in Step Functions workflows".
 const OF_STATES: [&str; 17] = [
     "States.ALL",
@@ -83,11 +86,14 @@ fn exists(name: &str) -> bool {
         || Error::CODES.contains(&name)
 }
 
-/// Every state of the definition's text, by name.
+/// Every state of the definition's text, by name, those of branches too.
 fn states(house: &House) -> Result<serde_json::Map<String, Value>, String> {
     let definition: Value =
         serde_json::from_str(house.text(DEFINITION)).map_err(|error| format!("{DEFINITION}: {error}"))?;
-    definition["States"].as_object().cloned().ok_or_else(|| format!("{DEFINITION} has no States"))
+    let outer = definition["States"].as_object().ok_or_else(|| format!("{DEFINITION} has no States"))?;
+    let branches = outer.values().filter_map(|state| state["Branches"].as_array()).flatten();
+    let nested = branches.filter_map(|branch| branch["States"].as_object()).flatten();
+    Ok(outer.iter().chain(nested).map(|(name, state)| (name.clone(), state.clone())).collect())
 }
 
 /// Every error that is retried, caught or raised has a name that exists.
@@ -132,8 +138,10 @@ fn tasks(house: &House) -> Result<Complaints, String> {
                 complain(format!("must not Retry {error}"));
             }
         }
-        if resource.contains(":dynamodb:") && tries_after(task, CONDITION_FAILED) > 0 {
-            complain(format!("must not Retry {CONDITION_FAILED}"));
+        for (service, error) in [(":dynamodb:", CONDITION_FAILED), (":sns:", TOPIC_GONE)] {
+            if resource.contains(service) && tries_after(task, error) > 0 {
+                complain(format!("must not Retry {error}"));
+            }
         }
         for retrier in task.retriers().iter().filter(|retrier| retrier.max_attempts > 0) {
             let at = retrier.errors.join(", ");
@@ -199,7 +207,8 @@ fn an_error_that_does_not_exist_is_named_with_its_state() {
         ("CheckInventory", "Lambda.SdkClientException", "Lambda.SDKClientException"),
         ("CheckInventory", "try_again", "TryAgain"),
         ("CreateOrder", "StockContention", "domain::Error"),
-        ("TriggerEmail", "States.TaskFailed", "SNS.TooManyMails"),
+        ("MailCustomer", "States.TaskFailed", "SNS.TooManyMails"),
+        ("TellShop", "SNS.NotFoundException", "SNS.TopicGoneException"),
         ("MarkNotified", CONDITION_FAILED, "Dynamodb.ConditionalCheckFailedException"),
         ("OutcomeUnknown", "try_again", "OutcomeUnknown"),
         ("UnknownCommand", "validation_failed", "unknown_command"),
@@ -220,16 +229,19 @@ fn a_task_without_a_timeout_a_retry_or_a_catch_is_named() {
     let no_catch = ("\"ErrorEquals\": [\"States.ALL\"]", "\"ErrorEquals\": [\"States.Timeout\"]");
     for (state, (from, to), culprit) in [
         ("CheckInventory", no_end, "no TimeoutSeconds"),
-        ("TriggerEmail", no_end, "no TimeoutSeconds"),
+        ("MailCustomer", ("\"TimeoutSeconds\": 3,", ""), "no TimeoutSeconds"),
+        ("TellShop", no_catch, "not on States.ALL"),
+        ("MailCustomer", ("\"MaxAttempts\": 0", "\"MaxAttempts\": 1"), TOPIC_GONE),
         ("UpdateStatus", no_catch, "not on States.ALL"),
-        ("MarkOneNotified", no_catch, "not on States.ALL"),
+        ("MarkPart", no_catch, "not on States.ALL"),
+        ("ParkMail", no_end, "no TimeoutSeconds"),
         ("CreateOrder", ("\"Lambda.Unknown\",", ""), "does not Retry Lambda.Unknown"),
         ("UpdateStatus", ("\"Sandbox.Timedout\",", ""), "does not Retry Sandbox.Timedout"),
-        ("TriggerEmail", ("\"States.TaskFailed\",", ""), "does not Retry States.TaskFailed"),
+        ("TellShop", ("\"States.TaskFailed\",", ""), "does not Retry States.TaskFailed"),
         ("CheckInventory", ("\"try_again\"", "\"States.TaskFailed\""), "must not Retry States.TaskFailed"),
         ("CheckInventory", ("\"MaxAttempts\": 2", "\"MaxAttempts\": 0"), "does not Retry Runtime.ExitError"),
         ("MarkNotified", ("\"MaxAttempts\": 0", "\"MaxAttempts\": 1"), CONDITION_FAILED),
-        ("MarkOneNotified", (CONDITION_FAILED, "DynamoDB.ResourceNotFoundException"), CONDITION_FAILED),
+        ("MarkPart", (CONDITION_FAILED, "DynamoDB.ResourceNotFoundException"), CONDITION_FAILED),
         ("CreateOrder", ("\"BackoffRate\": 2", "\"BackoffRate\": 3"), "BackoffRate of 3"),
         ("CreateOrder", ("\"FULL\"", "\"NONE\""), "no FULL jitter"),
         ("CreateOrder", ("\"MaxDelaySeconds\": 2,", ""), "no MaxDelaySeconds"),

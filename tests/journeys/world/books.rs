@@ -34,7 +34,12 @@ pub(crate) struct Books {
     addresses: BTreeMap<String, String>,
     /// Order, status and address of each mail.
     mails: Vec<(String, String, String)>,
+    /// How often the shop was told of each order and version. `None` when it was told of more than the feed keeps.
+    told: Option<BTreeMap<(String, u64), usize>>,
 }
+
+/// The most messages to the shop that the local stack keeps.
+const FEED: usize = 1_000;
 
 impl Shop {
     /// Reads the books.
@@ -78,6 +83,13 @@ impl Books {
         let orders = tables::rows(from, "OrdersTable").await.into_iter();
         let users = tables::rows(from, "UsersTable").await.into_iter();
         let mails = from.mailbox().mails(Some(MailKind::OrderStatus), None).into_iter();
+        let feed = from.sns().feed();
+        let complete = feed.len() < FEED;
+        let mut told = BTreeMap::new();
+        for item in feed {
+            let version = item.message["version"].as_u64().expect("a version");
+            *told.entry((text(&item.message, "order_id"), version)).or_default() += 1;
+        }
         Self {
             orders: orders.map(|row| (text(&row, "order_id"), row)).collect(),
             stock,
@@ -86,10 +98,11 @@ impl Books {
             mails: mails
                 .map(|mail| (mail.order_id.unwrap_or_default(), mail.status.unwrap_or_default(), mail.to))
                 .collect(),
+            told: complete.then_some(told),
         }
     }
 
-    /// The orders that are still due: PENDING, or with an e-mail unsent.
+    /// The orders that are still due: PENDING, or with a status that is not announced.
     pub(crate) fn unfinished(&self) -> Vec<&str> {
         let due = self.orders.iter().filter(|(_, order)| !order["due_at"].is_null());
         due.map(|(id, _)| id.as_str()).collect()
@@ -156,14 +169,15 @@ impl Books {
         }
     }
 
-    /// Checks that an order is due while it is PENDING or has an e-mail unsent; and that each order was announced to
+    /// Checks that an order is due while it is PENDING or has something to announce; and that each order was announced to
     /// its own customer, or has that e-mail unsent.
     fn are_due_and_announced(&self) {
         for (order_id, order) in &self.orders {
             let unsent = !order["unsent"].is_null();
             let due = !order["due_at"].is_null();
             assert_eq!(due, !order["due_shard"].is_null(), "half due: {order:#}");
-            assert_eq!(due, unsent || order["status"] == "PENDING", "due, and unfinished: {order:#}");
+            let unfinished = unsent || !order["untold"].is_null() || order["status"] == "PENDING";
+            assert_eq!(due, unfinished, "due, and unfinished: {order:#}");
             let about: Vec<_> = self.mails.iter().filter(|(about, ..)| about == order_id).collect();
             for (_, _, to) in &about {
                 assert_eq!(Some(to), self.address_of(order), "mailed to another address: {order:#}");
@@ -184,7 +198,7 @@ impl Books {
         }
         let mut announced = 0;
         for (order_id, order) in &self.orders {
-            for name in ["unsent", "due_at", "due_shard", "attempts"] {
+            for name in ["unsent", "untold", "due_at", "due_shard", "attempts"] {
                 assert!(order[name].is_null(), "{name} is left over: {order:#}");
             }
             assert_ne!(order["status"], "PENDING", "{order:#}");
@@ -195,9 +209,20 @@ impl Books {
                 }
                 announced += 1;
                 let times = mails.remove(&(order_id, status)).unwrap_or_default();
+                assert!(!entry["mailed_at"].is_null(), "no mailed_at of {status}: {order:#}");
+                let version = entry["version"].as_u64().unwrap_or_default();
+                let told = self.told.as_ref();
+                let told =
+                    told.map(|told| told.get(&(order_id.clone(), version)).copied().unwrap_or_default());
                 match mailed {
-                    Mailed::Once => assert_eq!(times, 1, "mails about {status}: {order:#}"),
-                    Mailed::AtLeastOnce { .. } => assert!(times >= 1, "no mail about {status}: {order:#}"),
+                    Mailed::Once => {
+                        assert_eq!(times, 1, "mails about {status}: {order:#}");
+                        assert_eq!(told.unwrap_or(1), 1, "messages to the shop about {status}: {order:#}");
+                    }
+                    Mailed::AtLeastOnce { .. } => {
+                        assert!(times >= 1, "no mail about {status}: {order:#}");
+                        assert!(told.unwrap_or(1) >= 1, "the shop was not told of {status}: {order:#}");
+                    }
                 }
             }
         }

@@ -117,9 +117,14 @@ pub(crate) fn confirms(call: &Call) -> bool {
     call.target.ends_with("UpdateOrderStatusFunction")
 }
 
-/// Whether a call sends an e-mail about an order.
+/// Whether a call sends a customer an e-mail about an order.
 pub(crate) fn sends_mail(call: &Call) -> bool {
-    call.operation == "Publish"
+    call.operation == "Publish" && call.target.contains("-customer-")
+}
+
+/// Whether a call tells the shop of an order.
+pub(crate) fn tells_shop(call: &Call) -> bool {
+    call.operation == "Publish" && !sends_mail(call)
 }
 
 /// Picks the calls of an operation.

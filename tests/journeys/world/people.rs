@@ -1,5 +1,7 @@
 //! People and their tokens. A token lasts an hour of the shop's clock; sign in again after that.
 
+use std::time::Duration;
+
 use local::{
     ground::tokens::{Signing, TokenRequest},
     stack::Stack,
@@ -17,11 +19,18 @@ pub(crate) struct Customer {
 }
 
 impl Shop {
-    /// A registered customer whose subscription is confirmed.
+    /// A registered customer whose subscription is confirmed, and whose account says so.
     pub(crate) async fn customer(&self, name: &str) -> Customer {
         let customer = self.registered(name).await;
         self.confirm_mails();
+        self.confirmed(&customer, name).await;
         customer
+    }
+
+    /// Lets a customer who has confirmed the subscription register again, so that the account says so.
+    pub(crate) async fn confirmed(&self, customer: &Customer, name: &str) {
+        let reply = self.register(customer, name).await;
+        assert_eq!((reply.status, &reply.body["notifications"]), (200, &json!("confirmed")), "{reply:?}");
     }
 
     /// A registered customer who has not confirmed the subscription.
@@ -37,10 +46,19 @@ impl Shop {
         sign_in(&self.stack, &format!("{}@example.com", name.to_lowercase()), &[])
     }
 
-    /// The user of this id, with a token for this address.
+    /// The user of this id, with a token for this address. A second passes first, so that the token is newer than any
+    /// before.
     pub(crate) fn signed_in_as(&self, user_id: &str, email: &str) -> Customer {
+        self.wait(Duration::from_secs(1));
         let request = TokenRequest { user_id: Some(user_id.to_owned()), ..TokenRequest::new(email) };
         issued(&self.stack, &request)
+    }
+
+    /// A customer, with these claims in place of those of a token of now. `null` removes a claim.
+    pub(crate) fn claiming(&self, customer: &Customer, claims: &Value) -> Customer {
+        let request =
+            TokenRequest { user_id: Some(customer.user_id.clone()), ..TokenRequest::new(&customer.email) };
+        Customer { token: issued_with(&self.stack, &request, claims, Signing::Genuine), ..customer.clone() }
     }
 
     /// The user of this address, with a token that says the address is not verified.

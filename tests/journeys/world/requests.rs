@@ -47,6 +47,11 @@ impl Reply {
         self.body["order_id"].as_str().unwrap_or_default()
     }
 
+    /// The order in the body, without the times at which its mails were handed to SNS. These are noted after the answer.
+    pub(crate) fn order(&self) -> Value {
+        without_mailed_at(&self.body)
+    }
+
     /// The rows of a list's page.
     pub(crate) fn items(&self) -> &[Value] {
         self.body["items"].as_array().expect("items")
@@ -56,6 +61,18 @@ impl Reply {
     pub(crate) fn next_cursor(&self) -> Option<&str> {
         self.body["next_cursor"].as_str()
     }
+}
+
+/// An order without the times at which its mails were handed to SNS. If it is a row, without the ids of the requests in
+/// its history too, which no answer shows.
+pub(crate) fn without_mailed_at(order: &Value) -> Value {
+    let mut order = order.clone();
+    for entry in order["history"].as_array_mut().into_iter().flatten() {
+        let entry = entry.as_object_mut().expect("an entry");
+        entry.remove("mailed_at");
+        entry.remove("request");
+    }
+    order
 }
 
 /// A request of the API, with this bearer token, to be completed by headers and a body.

@@ -40,8 +40,7 @@ impl Storm {
         shop.heal();
         let runs = shop.stack.aws().executions();
         let states = runs.iter().flat_map(|run| &run.states);
-        let noting =
-            states.filter(|state| ["MarkNotified", "MarkOneNotified"].contains(&state.name.as_str()));
+        let noting = states.filter(|state| ["MarkNotified", "MarkPart"].contains(&state.name.as_str()));
         // A failed condition says that the mail is noted already, or that another mail waits too.
         let failed = noting.filter(|state| {
             state.error.as_ref().is_some_and(|error| error != "DynamoDB.ConditionalCheckFailedException")

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
 };
 use domain::{Actor, Error, HistoryEntry, Order, OrderId, Status, Timestamp};
 
-use super::{DUE_AFTER, Item, Orders, key, stored};
+use super::{DUE_AFTER, Item, Orders, key, name_request, stored};
 use crate::{
     Stocks,
     failure::{failed, incomplete, unbuildable, unreadable},
@@ -35,6 +35,15 @@ pub enum DueTime {
     Renew,
 }
 
+/// What a transition's row says beside the transition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MadeBy {
+    /// Whether the state machine tells the shop, so that it is to be told of this transition too.
+    pub tells: bool,
+    /// The request to the API that the transition is made for.
+    pub request_id: Option<String>,
+}
+
 /// The update expression of a transition and its values. A single update and an action of a transaction use the same
 /// ones, but the SDK has a different builder for each.
 struct StatusUpdate {
@@ -47,20 +56,32 @@ const GUARD: &str = "#status = :from AND version = :before";
 impl Orders {
     /// Takes an order from PENDING to CONFIRMED and marks the new version as to be announced. The caller need not have
     /// read the order.
-    pub async fn confirm(&self, order_id: OrderId, at: Timestamp, due: DueTime) -> Result<Advanced, Error> {
+    pub async fn confirm(
+        &self,
+        order_id: OrderId,
+        at: Timestamp,
+        due: DueTime,
+        by: &MadeBy,
+    ) -> Result<Advanced, Error> {
         // An order is PENDING in version 1 only, so CONFIRMED after it is version 2.
-        let entry =
-            HistoryEntry { status: Status::Confirmed, version: 2, at, actor: Actor::Workflow, reason: None };
+        let entry = HistoryEntry::new(Status::Confirmed, 2, at, Actor::Workflow, None);
         let due = (due == DueTime::Renew).then_some(order_id);
-        let transition = StatusUpdate::new(Status::Pending, entry, due)?;
+        let transition = StatusUpdate::new(Status::Pending, entry, due, by)?;
         self.update(order_id, transition).await
     }
 
     /// Takes an order from `before` to `after`, its next version, and marks that version as to be announced. The
     /// sweeper takes the order up if it is not announced one minute later.
-    pub async fn advance(&self, before: &Order, after: &Order, stocks: &Stocks) -> Result<Advanced, Error> {
+    pub async fn advance(
+        &self,
+        before: &Order,
+        after: &Order,
+        stocks: &Stocks,
+        by: &MadeBy,
+    ) -> Result<Advanced, Error> {
         const DOING: &str = "changing an order";
-        let transition = StatusUpdate::new(before.status(), after.latest().clone(), Some(before.order_id))?;
+        let due = Some(before.order_id);
+        let transition = StatusUpdate::new(before.status(), after.latest().clone(), due, by)?;
         let Some(effect) = after.status().stock_effect() else {
             return self.update(before.order_id, transition).await;
         };
@@ -124,7 +145,7 @@ impl Orders {
 impl StatusUpdate {
     /// The transition from `from` to the status of `entry`. With `due` it also sets the time for the sweeper and
     /// clears the count of attempts.
-    fn new(from: Status, entry: HistoryEntry, due: Option<OrderId>) -> Result<Self, Error> {
+    fn new(from: Status, entry: HistoryEntry, due: Option<OrderId>, by: &MadeBy) -> Result<Self, Error> {
         let text = |value: String| AttributeValue::S(value);
         let number = |value: u32| AttributeValue::N(value.to_string());
         let mut values = vec![
@@ -143,8 +164,15 @@ impl StatusUpdate {
             values.push((":due_at", text(entry.at.after(DUE_AFTER).to_string())));
             values.push((":due_shard", text(order_id.due_shard().to_owned())));
         }
-        update.push_str(" ADD unsent :announced");
-        let entry = serde_dynamo::to_attribute_value(entry).map_err(unreadable("changing an order"))?;
+        update.push_str(if by.tells {
+            " ADD unsent :announced, untold :announced"
+        } else {
+            " ADD unsent :announced"
+        });
+        let mut entry = serde_dynamo::to_attribute_value(entry).map_err(unreadable("changing an order"))?;
+        if let Some(request_id) = &by.request_id {
+            name_request(&mut entry, request_id);
+        }
         values.push((":entry", AttributeValue::L(vec![entry])));
         Ok(Self { update, values })
     }

@@ -158,16 +158,27 @@ impl Orders {
     /// Takes up an order that was given up, or that is due and not claimed yet. Its attempts count from zero again.
     ///
     /// Answers the order's version. Answers `None` when the order is not due: it is finished, or an execution is
-    /// working on it, and a second one would announce the same status again.
-    pub async fn take_up(&self, order_id: OrderId, now: Timestamp) -> Result<Option<u32>, Error> {
+    /// working on it, and a second one would announce the same status again. The row remembers the request, so that a
+    /// repeat by the SDK, after a lost acknowledgement, finds its own claim.
+    pub async fn take_up(
+        &self,
+        order_id: OrderId,
+        request_id: &str,
+        now: Timestamp,
+    ) -> Result<Option<u32>, Error> {
         const DOING: &str = "taking an order up again";
         let answer = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key(order_id)))
-            .update_expression("SET due_at = :soon, due_shard = :shard REMOVE attempts")
-            .condition_expression("due_shard = :given_up OR due_at <= :now")
+            .update_expression(
+                "SET due_at = :soon, due_shard = :shard, claimed_by = :request REMOVE attempts",
+            )
+            .condition_expression(
+                "due_shard = :given_up OR due_at <= :now OR (due_at = :soon AND claimed_by = :request)",
+            )
+            .expression_attribute_values(":request", AttributeValue::S(request_id.to_owned()))
             .expression_attribute_values(":given_up", AttributeValue::S(GIVEN_UP.to_owned()))
             .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
             .expression_attribute_values(":soon", AttributeValue::S(now.after(DUE_AFTER).to_string()))
@@ -187,7 +198,8 @@ impl Orders {
             .set_key(Some(key(order_id)))
             .update_expression("REMOVE due_at, due_shard, attempts")
             .condition_expression(
-                "attribute_exists(order_id) AND attribute_not_exists(unsent) AND #status <> :pending",
+                "attribute_exists(order_id) AND attribute_not_exists(unsent) AND attribute_not_exists(untold) \
+                 AND #status <> :pending",
             )
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pending", AttributeValue::S("PENDING".to_owned()))
@@ -199,7 +211,7 @@ impl Orders {
 }
 
 /// The answer of an update. `None` when its condition failed.
-fn held<R>(
+pub(super) fn held<R>(
     answer: Result<UpdateItemOutput, SdkError<UpdateItemError, R>>,
     doing: &'static str,
 ) -> Result<Option<UpdateItemOutput>, Error>
@@ -216,7 +228,7 @@ where
 }
 
 /// The order's version in the row that an update returned.
-fn version(written: &UpdateItemOutput, doing: &'static str) -> Result<u32, Error> {
+pub(super) fn version(written: &UpdateItemOutput, doing: &'static str) -> Result<u32, Error> {
     let version = written.attributes().and_then(|row| row.get("version")?.as_n().ok()?.parse().ok());
     version.ok_or_else(|| incomplete(doing))
 }

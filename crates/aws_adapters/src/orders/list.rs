@@ -110,7 +110,7 @@ impl Orders {
                 .send()
                 .await
                 .map_err(failed(DOING))?;
-            let ids = ids(answer.items());
+            let ids = ids(answer.items().iter());
             let mut rows = self.rows(&ids).await?;
             for id in &ids {
                 let Some((row, order)) = rows.remove(id) else { continue };
@@ -176,7 +176,7 @@ impl Orders {
                 .send()
                 .await
                 .map_err(failed("looking for pending orders"))?;
-            let rows = self.rows(&ids(answer.items())).await?;
+            let rows = self.rows(&ids(answer.items().iter())).await?;
             rows.values()
                 .map(|(_, order)| order)
                 .filter(|order| order.status() == Status::Pending)
@@ -190,6 +190,6 @@ impl Orders {
 }
 
 /// The order ids in an index's rows, in the order of the index.
-fn ids(keys: &[Item]) -> Vec<String> {
-    keys.iter().filter_map(|key| key.get("order_id")?.as_s().ok().cloned()).collect()
+pub(super) fn ids<'a>(keys: impl Iterator<Item = &'a Item>) -> Vec<String> {
+    keys.filter_map(|key| key.get("order_id")?.as_s().ok().cloned()).collect()
 }
