@@ -79,6 +79,12 @@ pub enum Error {
     /// The caller has no user row.
     #[error("the caller is not registered: POST /users first")]
     UserNotRegistered,
+    /// The caller has placed as many orders within an hour as the shop takes.
+    #[error("this customer has placed as many orders within an hour as the shop takes")]
+    TooManyOrders {
+        /// The time after which the next order is taken.
+        retry_after: Duration,
+    },
     /// The shop does not sell these SKUs.
     #[error("{} SKU(s) are unknown", .0.len())]
     UnknownSku(Vec<Sku>),
@@ -164,6 +170,7 @@ impl Error {
             Self::Forbidden => "forbidden",
             Self::NotFound(_) => "not_found",
             Self::UserNotRegistered => "user_not_registered",
+            Self::TooManyOrders { .. } => "too_many_orders",
             Self::UnknownSku(_) => "unknown_sku",
             Self::PriceChanged { .. } => "price_changed",
             Self::InsufficientStock(_) => "insufficient_stock",
@@ -181,7 +188,7 @@ impl Error {
     }
 
     /// Every code, in the order of the variants.
-    pub const CODES: [&'static str; 27] = [
+    pub const CODES: [&'static str; 28] = [
         "malformed_json",
         "body_too_large",
         "bad_cursor",
@@ -196,6 +203,7 @@ impl Error {
         "forbidden",
         "not_found",
         "user_not_registered",
+        "too_many_orders",
         "unknown_sku",
         "price_changed",
         "insufficient_stock",

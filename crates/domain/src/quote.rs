@@ -55,6 +55,11 @@ pub enum Refusal {
     },
     /// The caller has no user row.
     UserNotRegistered,
+    /// The caller has placed as many orders within an hour as the shop takes.
+    TooManyOrders {
+        /// The seconds until the oldest of them is an hour old.
+        retry_after_s: u64,
+    },
 }
 
 /// The most units of a product that one order may hold, as an admin set it.

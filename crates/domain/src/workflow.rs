@@ -370,6 +370,7 @@ mod tests {
         let eur = |amount| Money::new(amount, "EUR".to_owned().try_into().unwrap()).unwrap();
         for refusal in [
             Refusal::UserNotRegistered,
+            Refusal::TooManyOrders { retry_after_s: 60 },
             Refusal::UnknownSku { skus: vec!["TEA-1".to_owned().try_into().unwrap()] },
             Refusal::MixedCurrencies { currencies: vec!["EUR".into(), "USD".into()] },
             Refusal::AboveMaxPerOrder {

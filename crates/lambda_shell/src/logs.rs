@@ -93,6 +93,7 @@ pub(crate) fn failure(error: &Error, status: Option<u16>) {
         | Error::Forbidden
         | Error::NotFound(_)
         | Error::UserNotRegistered
+        | Error::TooManyOrders { .. }
         | Error::UnknownSku(_)
         | Error::PriceChanged { .. }
         | Error::InsufficientStock(_)

@@ -21,6 +21,7 @@ fn status_and_title(error: &Error) -> (u16, &'static str) {
         Error::Forbidden => (403, "Not allowed"),
         Error::NotFound(_) => (404, "Not found"),
         Error::UserNotRegistered => (409, "Not registered"),
+        Error::TooManyOrders { .. } => (429, "Too many orders within an hour"),
         Error::PriceChanged { .. } => (409, "The price has changed"),
         Error::InsufficientStock(_) => (409, "Not enough stock"),
         Error::IllegalTransition { .. } => (409, "Not possible in this status"),
@@ -69,6 +70,7 @@ fn details(error: &Error) -> Value {
         | Error::Forbidden
         | Error::NotFound(_)
         | Error::UserNotRegistered
+        | Error::TooManyOrders { .. }
         | Error::IllegalTransition { .. }
         | Error::NothingDue
         | Error::StaleVersion
@@ -119,7 +121,9 @@ pub(crate) fn problem(error: &Error, request_id: &str) -> Result<Response, Error
 
 /// The time after which a refused request may succeed. `None` when the error does not say.
 fn retry_after(error: &Error) -> Option<Duration> {
-    if let Error::AddressChangedTooOften { retry_after } | Error::AddressChangePending { retry_after } = error
+    if let Error::AddressChangedTooOften { retry_after }
+    | Error::AddressChangePending { retry_after }
+    | Error::TooManyOrders { retry_after } = error
     {
         Some(*retry_after)
     } else {

@@ -5,6 +5,8 @@
 
 mod request;
 
+use std::time::Duration;
+
 use aws_adapters::{Orders, StoredOrder, Workflow, database, workflows};
 use domain::{
     Error, Fingerprint, InvalidField, Order, OrderId, Refusal, Status,
@@ -94,6 +96,9 @@ impl PlaceOrder {
                 Error::PriceChanged { expected, quoted }
             }
             Outcome::Refused(Refusal::UserNotRegistered) => Error::UserNotRegistered,
+            Outcome::Refused(Refusal::TooManyOrders { retry_after_s }) => {
+                Error::TooManyOrders { retry_after: Duration::from_secs(retry_after_s) }
+            }
             Outcome::Changed { .. } | Outcome::Illegal { .. } | Outcome::Stale { .. } => {
                 let source = "the workflow answered a placement as if it were a change".into();
                 return Err(Error::Internal { doing: "placing an order", source });

@@ -159,7 +159,7 @@ async fn only_an_admin_resumes_an_order_and_only_one_that_exists() {
 #[tokio::test(start_paused = true)]
 async fn a_sweep_ends_before_its_timeout_although_two_hundred_executions_would_take_twenty_seconds_each() {
     const ORDERS: usize = 200;
-    let shop = Shop::open().await.stocked("TEA-1", 1_000).await;
+    let shop = Shop::open_unbounded().await.stocked("TEA-1", 1_000).await;
     let ada = shop.customer("Ada").await;
     shop.fail_mails();
     for n in 0..ORDERS {

@@ -72,7 +72,7 @@ async fn a_thousand_like(shop: &Shop, order_id: &str) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_orders_are_each_listed_once_while_new_ones_arrive() {
-    let shop = Shop::open().await.stocked("TEA-1", PLENTY).await;
+    let shop = Shop::open_unbounded().await.stocked("TEA-1", PLENTY).await;
     let (ada, bob) = (shop.customer("Ada").await, shop.customer("Bob").await);
     shop.placed(&bob, "bob", 5, None).await;
     let mut there = shop.placed(&ada, "first", 1, None).await;
@@ -97,7 +97,7 @@ async fn a_thousand_orders_are_each_listed_once_while_new_ones_arrive() {
 
 #[tokio::test(start_paused = true)]
 async fn orders_of_one_millisecond_are_paged_without_a_gap_or_a_repeat() {
-    let shop = Shop::open().await.stocked("TEA-1", PLENTY).await;
+    let shop = Shop::open_unbounded().await.stocked("TEA-1", PLENTY).await;
     let ada = shop.customer("Ada").await;
     let there = shop.placed(&ada, "key", 130, None).await;
     for list in ["/orders".to_owned(), format!("/orders?user_id={}", ada.user_id), by("CONFIRMED")] {

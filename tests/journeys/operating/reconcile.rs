@@ -110,7 +110,7 @@ async fn the_audit_names_every_sku_that_differs_and_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn the_audit_counts_more_orders_and_skus_than_a_page_holds() {
-    let mut shop = Shop::open().await.stocked("A", 1_000).await;
+    let mut shop = Shop::open_unbounded().await.stocked("A", 1_000).await;
     for n in 0..103 {
         shop = shop.stocked(&format!("SKU-{n}"), 0).await;
     }

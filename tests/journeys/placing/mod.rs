@@ -4,3 +4,4 @@ mod fifty_lines;
 mod idempotency;
 mod limits;
 mod one_order;
+mod orders_per_hour;

@@ -435,7 +435,7 @@ async fn cost_of_an_order() -> BTreeMap<String, [String; 3]> {
         // A sum of nothing is -0.
         let units = units.abs().to_string();
         let none = || "0".to_owned();
-        let reads = operation.starts_with("BatchGet") || operation.starts_with("Get");
+        let reads = operation.starts_with("BatchGet") || ["GetItem", "Query"].contains(&operation.as_str());
         let [read, write] = if reads { [units, none()] } else { [none(), units] };
         costs.insert(operation, [count.to_string(), read, write]);
     }
@@ -452,7 +452,7 @@ fn costs(house: &House, costs: &BTreeMap<String, [String; 3]>) -> Complaints {
         })
         .collect();
     let mut found = differences(COSTS, "cost", &shown, &there);
-    let sum = |at: usize| -> u64 { shown.iter().filter_map(|row| row.get(at)?.parse::<u64>().ok()).sum() };
+    let sum = |at: usize| -> f64 { shown.iter().filter_map(|row| row.get(at)?.parse::<f64>().ok()).sum() };
     let total = format!("That is {} read units and {} write units", sum(2), sum(3));
     if !section(house, COSTS, "## An order").any(|line| line.contains(&total)) {
         found.push(format!("{COSTS} does not say {total:?}"));

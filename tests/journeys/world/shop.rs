@@ -61,6 +61,13 @@ impl Shop {
         Self::of(&TEMPLATE, seed).await
     }
 
+    /// A shop that takes any number of orders of a customer.
+    pub(crate) async fn open_unbounded() -> Self {
+        static UNBOUNDED: LazyLock<Template> =
+            LazyLock::new(|| template_with(&[("OrdersPerHour", "0")]).expect("a template"));
+        Self::of(&UNBOUNDED, 1).await
+    }
+
     /// A shop of another template than the shipped one.
     pub(crate) async fn of(template: &Template, seed: u64) -> Self {
         // The SDK's and our own jitter come from this thread's generator.

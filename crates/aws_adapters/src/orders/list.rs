@@ -127,6 +127,32 @@ impl Orders {
         Ok(Page { items, next })
     }
 
+    /// When a user placed their newest orders since `since`, `limit` at most, newest first. The index may lag behind the
+    /// table, so an order of the last moments may be missing.
+    pub async fn placed_since(
+        &self,
+        user_id: &UserId,
+        since: Timestamp,
+        limit: u16,
+    ) -> Result<Vec<Timestamp>, Error> {
+        const DOING: &str = "counting a customer's orders";
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("by_user")
+            .key_condition_expression("user_id = :user AND created_at > :since")
+            .expression_attribute_values(":user", AttributeValue::S(user_id.to_string()))
+            .expression_attribute_values(":since", AttributeValue::S(since.to_string()))
+            .scan_index_forward(false)
+            .limit(i32::from(limit))
+            .send()
+            .await
+            .map_err(failed(DOING))?;
+        let placed = |row: &Item| Timestamp::parse(row.get("created_at")?.as_s().ok()?);
+        answer.items().iter().map(|row| placed(row).ok_or_else(|| incomplete(DOING))).collect()
+    }
+
     /// Reads the rows of these orders, consistently. Answers them by id.
     async fn rows(&self, ids: &[String]) -> Result<HashMap<String, (Item, Order)>, Error> {
         if ids.is_empty() {
