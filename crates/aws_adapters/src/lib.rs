@@ -22,7 +22,8 @@ pub use aws_sdk_sns::Client as NotificationsClient;
 pub use clients::{Timeouts, database, notifications, workflows};
 pub use deliveries::Deliveries;
 pub use orders::{
-    Advanced, Claim, DueOrder, DueTime, MadeBy, OrderFilter, Orders, Placed, StoredOrder, WaitingOrder,
+    Advanced, Claim, DueOrder, DueTime, MadeBy, OVERDUE_AFTER, OrderFilter, Orders, Placed, StoredOrder,
+    TakenUp, WaitingOrder,
 };
 pub use reconcile::{Difference, Reconciled, reconcile};
 pub use stock::{Adjusted, Page, Stocks};

@@ -46,6 +46,7 @@ impl Door for ChangeOrder {
             "POST /orders/{order_id}/cancel" => self.cancel(&request, &caller).await,
             "PATCH /orders/{order_id}" => self.patch(&request, &caller).await,
             "POST /orders/{order_id}/resume" => self.resume(&request, &caller).await,
+            "POST /orders/resume" => self.resume_all(&request, &caller).await,
             _ => Err(Error::NotFound("route")),
         }
     }
@@ -87,6 +88,13 @@ impl ChangeOrder {
         }
         let order = self.orders.get(order_id).await?.ok_or(Error::NotFound("order"))?.order;
         respond(202, &order)
+    }
+
+    /// Takes up what the sweeper gave up. The sweeper's next runs do the work, so that one call is short.
+    async fn resume_all(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
+        self.admins.require(caller)?;
+        request::resume_all(request)?;
+        Response::json(200, &self.orders.take_up_all(self.clock.now()).await?)
     }
 
     /// The order that the path names.

@@ -1,4 +1,4 @@
-//! Reads the requests: `{reason?}` to cancel an order, `{status}` and `If-Match` to take it to its next status.
+//! Reads the requests: `{reason?}` to cancel an order, `{attention}` to resume all that were given up, `{status}` and `If-Match` to take it to its next status.
 
 use domain::{Error, Reason, Status};
 use lambda_shell::Request;
@@ -12,6 +12,16 @@ pub(crate) fn cancel(request: &Request) -> Result<Option<Reason>, Error> {
     let reason = body.optional_text("reason");
     let (reason,) = body.finish((reason,))?;
     Ok(reason)
+}
+
+/// Reads a request to resume every order that was given up: `{"attention": true}`, so that no slip does it.
+pub(crate) fn resume_all(request: &Request) -> Result<(), Error> {
+    let mut body = request.body()?;
+    let attention = body
+        .required("attention")
+        .and_then(|value| if value == true { Ok(()) } else { Err(body.fault("attention", "must be true")) });
+    let ((),) = body.finish((attention,))?;
+    Ok(())
 }
 
 /// Reads a change of status: the status, and the version in `If-Match`. `If-Match: *` names no version.

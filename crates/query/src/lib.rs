@@ -7,7 +7,7 @@ mod page;
 
 use aws_adapters::{NotificationsClient, Orders, Stocks, Users, database, notifications, subscription_state};
 use domain::{Error, Notifications, OrderId, Product, Sku, Stock};
-use lambda_shell::{AdminRule, Caller, Door, Env, Request, Response, SdkConfig, SetupFault};
+use lambda_shell::{AdminRule, Caller, Clock, Door, Env, Request, Response, SdkConfig, SetupFault};
 use serde::Serialize;
 
 pub use self::audit::{Difference, Reconciled, reconcile};
@@ -21,6 +21,7 @@ pub struct Query {
     stocks: Stocks,
     notifications: NotificationsClient,
     admins: AdminRule,
+    clock: Clock,
 }
 
 impl Query {
@@ -40,6 +41,7 @@ impl Query {
             stocks: Stocks::new(client, inventory_table),
             notifications: notifications(config),
             admins: admins?,
+            clock: Clock::of(config),
         })
     }
 }
@@ -103,7 +105,8 @@ impl Query {
     }
 
     async fn orders(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
-        let (filter, list) = match orders::filter(request.query(), caller, self.admins.admits(caller)) {
+        let admin = self.admins.admits(caller);
+        let (filter, list) = match orders::filter(request.query(), caller, admin, self.clock.now()) {
             // The faults of the page's parameters are reported with those of the filter.
             Err(Error::Invalid(mut faults)) => {
                 faults.append(&mut PageRequest::faults(request.query(), &orders::PARAMETERS));

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use aws_adapters::OrderFilter;
-use domain::{Error, InvalidField, Status, UserId};
+use aws_adapters::{OVERDUE_AFTER, OrderFilter};
+use domain::{Error, InvalidField, Status, Timestamp, UserId};
 use lambda_shell::Caller;
 
 /// The parameters of the filter. Only an admin may use them, one at a time.
@@ -15,6 +15,7 @@ pub(crate) fn filter(
     query: &HashMap<String, String>,
     caller: &Caller,
     admin: bool,
+    now: Timestamp,
 ) -> Result<(OrderFilter, String), Error> {
     let named: Vec<&str> = PARAMETERS.into_iter().filter(|name| query.contains_key(*name)).collect();
     if !named.is_empty() && !admin {
@@ -43,7 +44,7 @@ pub(crate) fn filter(
             }
             OrderFilter::Status(status)
         }
-        _ if value == "true" => OrderFilter::Attention,
+        _ if value == "true" => OrderFilter::Attention { overdue: now.before(OVERDUE_AFTER) },
         _ => return Err(Error::Invalid(vec![InvalidField::new("attention", "must be true")])),
     };
     Ok((filter, list))

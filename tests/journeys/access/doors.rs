@@ -46,6 +46,7 @@ fn knock(line: &str, owner: &Customer, order_id: &str) -> Knock {
         "POST /users" => Some(json!({ "name": "Somebody" })),
         "POST /orders" => Some(lines(&[("TEA-1", 1)])),
         "PATCH /orders/{order_id}" => Some(json!({ "status": "SHIPPED" })),
+        "POST /orders/resume" => Some(json!({ "attention": true })),
         "PUT /inventory/{sku}" => Some(product("Chai", 450, "EUR")),
         "POST /inventory/{sku}/adjustments" => Some(json!({ "delta": 1, "reason": "count" })),
         _ => None,

@@ -328,6 +328,7 @@ async fn every_success_that_is_described_is_answered_as_described() {
     // The interrupted execution might still work on it until then.
     shop.wait(DUE);
     call(&admin, &format!("POST /orders/{}/resume", pending.order_id()), "", Value::Null).await;
+    call(&admin, "POST /orders/resume", "", json!({ "attention": true })).await;
     for request in [
         "GET /health",
         "GET /users/me",

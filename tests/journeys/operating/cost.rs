@@ -122,9 +122,8 @@ async fn an_order_of_ten_lines_makes_one_read_one_transaction_and_two_publishes(
         assert_eq!(calls[once], 1, "{once}\n{}", bill(&recorded));
     }
     assert_eq!((calls["sns Publish"], calls["dynamodb UpdateItem"]), (2, 2), "{}", bill(&recorded));
-    let read = units(&recorded).1;
     assert!(
-        (read - 11.5).abs() < 0.1,
+        (11.4..11.6).contains(&units(&recorded).1),
         "a read unit for each SKU and one for the customer, and half a one for the count\n{}",
         bill(&recorded)
     );
@@ -162,6 +161,7 @@ async fn open() -> (Shop, Customer) {
 }
 
 /// Write and read units, of tables and indexes together.
+#[allow(clippy::float_arithmetic, reason = "units come in halves, which a float holds exactly")]
 fn units(recorded: &[Recorded]) -> (f64, f64) {
     let mut sums = (0.0, 0.0);
     for one in recorded {

@@ -102,6 +102,7 @@ async fn interrupted(shop: &Shop, ada: &Customer) {
     assert_eq!(shop.call(Method::POST, &resume, &shop.admin_again(), None, &[]).await.status, 202);
     shop.sweep_after(DUE).await;
     assert_eq!(shop.get("/orders?attention=true", &shop.admin_again()).await.status, 200);
+    assert_eq!(shop.resume_all(&shop.admin_again()).await.status, 200);
 }
 
 /// Orders of customers who have not confirmed. The sweeper asks an address that could not be asked before, and looks

@@ -108,6 +108,11 @@ impl Shop {
         self.call(Method::POST, &format!("/orders/{order_id}/resume"), caller, None, &[]).await
     }
 
+    /// Takes up the orders that were given up.
+    pub(crate) async fn resume_all(&self, caller: &Customer) -> Reply {
+        self.call(Method::POST, "/orders/resume", caller, Some(json!({ "attention": true })), &[]).await
+    }
+
     /// The orders that the API says wait for a person.
     pub(crate) async fn waiting_for_a_person(&self) -> Vec<String> {
         let list = self.get("/orders?attention=true", &self.admin_again()).await;

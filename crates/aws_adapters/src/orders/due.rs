@@ -8,6 +8,8 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use domain::{Error, OrderId, Timestamp};
+use futures_util::{StreamExt as _, stream};
+use serde::Serialize;
 
 use super::{DUE_AFTER, Orders, key};
 use crate::failure::{failed, incomplete};
@@ -42,6 +44,21 @@ pub enum Claim {
     /// The order has used up its attempts. It waits for a person from now on. If the outcome of that write is unknown, the
     /// next run repeats it.
     GivenUp,
+}
+
+/// The most orders that one call takes up.
+const MOST_TAKEN_UP: i32 = 100;
+
+/// The number of orders that one call takes up at the same time.
+const TAKEN_UP_AT_ONCE: usize = 8;
+
+/// What one call took up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TakenUp {
+    /// The orders that it took up.
+    pub taken_up: usize,
+    /// Whether some are left, which a repeat takes up.
+    pub more: bool,
 }
 
 impl Orders {
@@ -187,6 +204,65 @@ impl Orders {
             .send()
             .await;
         held(answer, DOING)?.map(|taken| version(&taken, DOING)).transpose()
+    }
+
+    /// Takes up the orders that were given up, at most a hundred of them, the longest due first. Each is due at once in its
+    /// own shard, and its attempts count from zero again. The sweeper does the rest.
+    ///
+    /// # Errors
+    /// The first failure, when not one order could be taken up.
+    pub async fn take_up_all(&self, now: Timestamp) -> Result<TakenUp, Error> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("by_due")
+            .key_condition_expression("due_shard = :shard")
+            .expression_attribute_values(":shard", AttributeValue::S(GIVEN_UP.to_owned()))
+            // One more than are taken up shows whether some are left.
+            .limit(MOST_TAKEN_UP + 1)
+            .send()
+            .await
+            .map_err(failed("looking for orders that were given up"))?;
+        let ids = answer.items().iter().filter_map(|row| OrderId::parse(row.get("order_id")?.as_s().ok()?));
+        let ids: Vec<OrderId> = ids.collect();
+        let most = usize::try_from(MOST_TAKEN_UP).unwrap_or_default();
+        let mut all = TakenUp { taken_up: 0, more: ids.len() > most };
+        let mut ended = stream::iter(ids.into_iter().take(most))
+            .map(|order_id| self.take_up_given_up(order_id, now))
+            .buffer_unordered(TAKEN_UP_AT_ONCE);
+        let mut failure = None;
+        while let Some(end) = ended.next().await {
+            match end {
+                Ok(taken) => all.taken_up += usize::from(taken),
+                // The order stays given up, so a repeat takes it up.
+                Err(error) => {
+                    all.more = true;
+                    failure = failure.or(Some(error));
+                }
+            }
+        }
+        match failure {
+            Some(error) if all.taken_up == 0 => Err(error),
+            _ => Ok(all),
+        }
+    }
+
+    /// Takes up one order, if it is still given up. A repeat by the SDK, after a lost acknowledgement, finds its own write.
+    async fn take_up_given_up(&self, order_id: OrderId, now: Timestamp) -> Result<bool, Error> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(order_id)))
+            .update_expression("SET due_at = :now, due_shard = :own REMOVE attempts")
+            .condition_expression("due_shard = :given_up OR (due_shard = :own AND due_at = :now)")
+            .expression_attribute_values(":given_up", AttributeValue::S(GIVEN_UP.to_owned()))
+            .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
+            .expression_attribute_values(":own", AttributeValue::S(order_id.due_shard().to_owned()))
+            .send()
+            .await;
+        held(answer, "taking up an order that was given up").map(|held| held.is_some())
     }
 
     /// Removes an order from the outbox, if it is past PENDING and has no version to announce.

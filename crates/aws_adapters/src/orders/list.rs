@@ -1,6 +1,6 @@
 //! Lists of orders. The indexes hold keys only, so a list reads an index and then the rows.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Error, Order, OrderId, Status, Timestamp, UserId};
@@ -29,17 +29,43 @@ pub enum OrderFilter {
     User(UserId),
     /// The orders in one status, by the time when they took it. PENDING orders are not in this index.
     Status(Status),
-    /// The orders that were given up and wait for a person, by the time when they were last due.
-    Attention,
+    /// The orders that a person should look at, by the time when they were last due: those that were given up, and then
+    /// those that have been due since `overdue` and were not taken up. Orders that wait for a confirmation are not among
+    /// them.
+    Attention {
+        /// An order that was due by then is overdue.
+        overdue: Timestamp,
+    },
 }
 
+/// An order that has been due for so long is overdue. The sweeper takes up each due order within two minutes, and moves
+/// its time on. So it has stopped, or cannot keep up.
+pub const OVERDUE_AFTER: Duration = Duration::from_mins(5);
+
 impl OrderFilter {
-    /// The index, the names of its partition key and its sort key, and the partition to read.
-    fn index(&self) -> (&'static str, &'static str, &'static str, String) {
+    /// The index, and the names of its partition key and its sort key.
+    fn index(&self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::User(user) => ("by_user", "user_id", "created_at", user.to_string()),
-            Self::Status(status) => ("by_status", "status", "listed_at", status.to_string()),
-            Self::Attention => ("by_due", "due_shard", "due_at", GIVEN_UP.to_owned()),
+            Self::User(_) => ("by_user", "user_id", "created_at"),
+            Self::Status(_) => ("by_status", "status", "listed_at"),
+            Self::Attention { .. } => ("by_due", "due_shard", "due_at"),
+        }
+    }
+
+    /// The partitions to read, one after the other.
+    fn partitions(&self) -> Vec<String> {
+        match self {
+            Self::User(user) => vec![user.to_string()],
+            Self::Status(status) => vec![status.to_string()],
+            Self::Attention { .. } => [GIVEN_UP].into_iter().chain(SHARDS).map(str::to_owned).collect(),
+        }
+    }
+
+    /// The latest place in a partition that the list shows. `None` when it shows all of the partition.
+    fn latest(&self, partition: &str) -> Option<Timestamp> {
+        match self {
+            Self::Attention { overdue } if partition != GIVEN_UP => Some(*overdue),
+            Self::User(_) | Self::Status(_) | Self::Attention { .. } => None,
         }
     }
 
@@ -48,8 +74,50 @@ impl OrderFilter {
         match self {
             Self::User(user) => order.user_id == *user,
             Self::Status(status) => order.status() == *status,
-            Self::Attention => {
-                row.get("due_shard").is_some_and(|shard| shard.as_s().is_ok_and(|shard| shard == GIVEN_UP))
+            Self::Attention { .. } => {
+                let text = |name: &str| row.get(name).and_then(|value| value.as_s().ok());
+                let (Some(shard), Some(due_at)) = (text("due_shard"), text("due_at")) else { return false };
+                let listed = self.partitions().contains(shard);
+                listed && self.latest(shard).is_none_or(|latest| *due_at <= latest.to_string())
+            }
+        }
+    }
+
+    /// Reads where a page starts: the number of the partition, and the last row before the page, if one is in it.
+    fn start(&self, after: Option<&str>) -> Result<(usize, Option<Item>), Error> {
+        let Some(after) = after else { return Ok((0, None)) };
+        let partitions = self.partitions();
+        let (at, place) = if let [_only] = &partitions[..] {
+            (0, Some(after))
+        } else {
+            let (partition, place) = match after.split_once(' ') {
+                Some((partition, place)) => (partition, Some(place)),
+                None => (after, None),
+            };
+            (partitions.iter().position(|one| one == partition).ok_or(Error::BadCursor)?, place)
+        };
+        let Some(place) = place else { return Ok((at, None)) };
+        let (time, order_id) = read_place(place).ok_or(Error::BadCursor)?;
+        let (_, partition_name, sort_name) = self.index();
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let start = HashMap::from([
+            (partition_name.to_owned(), text(&partitions[at])),
+            (sort_name.to_owned(), text(&time.to_string())),
+            ("order_id".to_owned(), text(&order_id.to_string())),
+        ]);
+        Ok((at, Some(start)))
+    }
+
+    /// The place after which the next page starts, as [`OrderFilter::start`] reads it.
+    fn place(&self, at: usize, start: Option<&Item>) -> Option<String> {
+        let (_, _, sort_name) = self.index();
+        let part = |name: &str| start?.get(name)?.as_s().ok();
+        let row = part(sort_name).zip(part("order_id")).map(|(time, id)| format!("{time} {id}"));
+        match &self.partitions()[..] {
+            [_only] => row,
+            partitions => {
+                let partition = partitions.get(at)?;
+                Some(row.map_or_else(|| partition.clone(), |row| format!("{partition} {row}")))
             }
         }
     }
@@ -75,41 +143,32 @@ impl Orders {
         after: Option<&str>,
     ) -> Result<Page<Order>, Error> {
         const DOING: &str = "listing orders";
-        let (index, partition_name, sort_name, partition) = filter.index();
-        let text = |value: &str| AttributeValue::S(value.to_owned());
-        let mut start = match after {
-            None => None,
-            Some(after) => {
-                let (at, order_id) = read_place(after).ok_or(Error::BadCursor)?;
-                Some(HashMap::from([
-                    (partition_name.to_owned(), text(&partition)),
-                    (sort_name.to_owned(), text(&at.to_string())),
-                    ("order_id".to_owned(), text(&order_id.to_string())),
-                ]))
-            }
-        };
-        let place = |key: &Item| {
-            let part = |name: &str| key.get(name).and_then(|value| value.as_s().ok());
-            Some(format!("{} {}", part(sort_name)?, part("order_id")?))
-        };
+        let (index, partition_name, sort_name) = filter.index();
+        let partitions = filter.partitions();
+        let (mut at, mut start) = filter.start(after)?;
         let limit = usize::from(limit);
         let mut items = Vec::new();
         for _ in 0..MAX_ROUNDS {
+            let Some(partition) = partitions.get(at) else { break };
             let wanted = i32::try_from(limit - items.len()).unwrap_or(i32::MAX);
-            let answer = self
+            let query = self
                 .client
                 .query()
                 .table_name(&self.table)
                 .index_name(index)
-                .key_condition_expression("#partition = :partition")
                 .expression_attribute_names("#partition", partition_name)
-                .expression_attribute_values(":partition", text(&partition))
+                .expression_attribute_values(":partition", AttributeValue::S(partition.clone()))
                 .scan_index_forward(false)
                 .limit(wanted)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(failed(DOING))?;
+                .set_exclusive_start_key(start);
+            let query = match filter.latest(partition) {
+                None => query.key_condition_expression("#partition = :partition"),
+                Some(latest) => query
+                    .key_condition_expression("#partition = :partition AND #sort <= :latest")
+                    .expression_attribute_names("#sort", sort_name)
+                    .expression_attribute_values(":latest", AttributeValue::S(latest.to_string())),
+            };
+            let answer = query.send().await.map_err(failed(DOING))?;
             let ids = ids(answer.items().iter());
             let mut rows = self.rows(&ids).await?;
             for id in &ids {
@@ -119,11 +178,18 @@ impl Orders {
                 }
             }
             start = answer.last_evaluated_key;
-            if start.is_none() || items.len() == limit {
+            if start.is_none() {
+                at += 1;
+            }
+            if items.len() == limit {
                 break;
             }
         }
-        let next = start.as_ref().map(|key| place(key).ok_or_else(|| incomplete(DOING))).transpose()?;
+        let next = if at < partitions.len() {
+            Some(filter.place(at, start.as_ref()).ok_or_else(|| incomplete(DOING))?)
+        } else {
+            None
+        };
         Ok(Page { items, next })
     }
 

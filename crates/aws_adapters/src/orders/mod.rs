@@ -34,8 +34,8 @@ type Item = HashMap<String, AttributeValue>;
 
 pub use self::{
     change::{Advanced, DueTime, MadeBy},
-    due::{Claim, DueOrder},
-    list::OrderFilter,
+    due::{Claim, DueOrder, TakenUp},
+    list::{OVERDUE_AFTER, OrderFilter},
     waiting::WaitingOrder,
 };
 
