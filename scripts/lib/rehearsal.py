@@ -361,6 +361,10 @@ def orders(stack, state, folder):
         everybody.sign_up(customer["email"])
         token = everybody.sign_in(customer["email"])
         api.must((201,), "POST", "/users", token, {"name": customer["name"]})
+        # MiniStack confirms an address at once. Like a customer who has clicked the link, this one shows it to the shop.
+        user = api.must((200,), "POST", "/users", token, {"name": customer["name"]})
+        if user["notifications"] != "confirmed":
+            sys.exit(f"the subscription of {customer['email']} is {user['notifications']}")
         return customer["customer"], token
 
     each(stock, products)
@@ -424,8 +428,10 @@ def audit(stack, state, log_level):
             yield f"{name} does not log at {log_level}"
     rows = {key: list(audit_books.rows(database(stack.endpoint), key)) for key in ("order_id", "sku", "user_id")}
     for order in rows["order_id"]:
-        # Every order is announced by now, so its row must not say that it is due.
-        if left := {"unsent", "due_at", "due_shard"} & order.keys():
+        # Every order is announced by now, so its row must not say that it is due. Or it waits for a customer who has not
+        # shown a confirmation to the shop.
+        waits = order.get("due_shard", {}).get("S") == "waiting" and "untold" not in order
+        if not waits and (left := {"unsent", "untold", "due_at", "due_shard"} & order.keys()):
             yield f"the order {order['order_id']['S']} still has {left}"
     known, api = state["order"], Api(state["api"])
     token = People(stack).sign_in(known["email"])
@@ -434,6 +440,10 @@ def audit(stack, state, log_level):
     order = api.must((200,), "GET", f"/orders/{known['id']}", token)
     counts = {key: len(found) for key, found in rows.items()}
     is_so = {"rows": counts, "tables": sorted(table["TableName"] for table in stack.tables()), "api": state["api"], "order": order}
+    mailed = sum("mailed_at" in entry["M"] for order in rows["order_id"] for entry in order["history"]["L"])
+    print(f"{mailed} mails were handed to SNS")
+    if not mailed:
+        yield "no mail was handed to SNS"
     print(f"rows: {counts}; order {order['order_id']} is {order['status']}, version {order['version']}")
     before = state.setdefault("before", is_so)
     if before != is_so:
@@ -456,12 +466,20 @@ def deleted(endpoint, name, state):
         yield f"the tables had {state['before']['rows']}, and have {counts}"
 
 
+def customers_topics(endpoint, topic):
+    """Says which topics of customers are left after their script has deleted them."""
+    pages = client(endpoint, "sns").get_paginator("list_topics").paginate()
+    topics = [found["TopicArn"] for page in pages for found in page["Topics"]]
+    yield from (f"{left} is still there" for left in topics if left.startswith(topic))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--stack", default="orderflow")
     parser.add_argument("--state", type=pathlib.Path, required=True)
-    commands = ["template", "supply", "api", "sizes", "people", "collection", "skipped", "orders", "audit", "deleted"]
+    commands = ["template", "supply", "api", "sizes", "people", "collection", "skipped", "orders", "audit", "output",
+                "deleted", "topics"]
     parser.add_argument("command", choices=commands)
     parser.add_argument("argument", nargs="?")
     given = parser.parse_args()
@@ -487,6 +505,10 @@ def main():
             found = orders(Stack(*here), state, pathlib.Path(given.argument))
         case "audit":
             found = list(audit(Stack(*here), state, given.argument))
+        case "output":
+            print(Stack(*here).outputs[given.argument])
+        case "topics":
+            found = list(customers_topics(given.endpoint, given.argument))
         case "deleted":
             found = list(deleted(*here, state))
     given.state.write_text(json.dumps(state))
