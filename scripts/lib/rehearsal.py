@@ -12,6 +12,8 @@
     rehearsal.py orders BOOK                 places the orders of the order book in this folder, many at the same time
     rehearsal.py audit LOG_LEVEL             audits the books; fails if a function logs at another level, or if anything
                                              that an earlier audit saw is gone or changed
+    rehearsal.py output NAME                 prints an output of the stack
+    rehearsal.py topics ORDER_TOPIC_ARN      fails if a customer's topic is left
     rehearsal.py deleted                     fails unless the stack is gone and its tables and user pool are kept
 
 All commands take --endpoint URL, --stack NAME and --state FILE. The file keeps what a later command needs.

@@ -28,7 +28,7 @@ pub use account::{
 };
 pub use body::{Body, Field, Fields, field, parse_object};
 pub use error::{Error, InvalidField};
-pub use feed::OrderEvent;
+pub use feed::{EventLine, OrderEvent};
 pub use id::{Fingerprint, MovementId, OrderId, UserId};
 pub use line::{MAX_LINES, MAX_QUANTITY, PricedLine, Quantity, RequestedLine, Shortage, Sku};
 pub use mail::Mail;

@@ -2,4 +2,5 @@
 
 mod description;
 mod postman;
+mod webhooks;
 mod workflow_cases;
