@@ -3,3 +3,4 @@
 mod leaving;
 mod privacy;
 mod registering;
+mod registrations;
