@@ -174,7 +174,9 @@ impl UpdateOrderStatus {
         let delivery = if stored.unsent.contains(&version) { delivery } else { Delivery::OFF };
         let mut announce = announcement(&then, delivery, tells, untold.contains(&version))?;
         if let Some(announce) = &mut announce {
-            announce.rest = open.len() > 1;
+            // A version that was made after the claim belongs to the execution that made it.
+            let claimed = claimed_version.unwrap_or_default();
+            announce.rest = open.len() > 1 && open.iter().all(|version| *version <= claimed);
         }
         Ok(Updated { outcome: ChangeOutcome::Changed, order, announce })
     }

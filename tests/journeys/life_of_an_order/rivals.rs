@@ -3,13 +3,14 @@
 //!
 //! Every status is mailed once here, since only these two work on the order.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use asl::Execution;
 use domain::OrderId;
 use futures_util::future::join;
 use local::{aws::Fault, services::lambda::Invocation};
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::world::{Customer, Mailed, Reply, Shop, each_of, faults::sends_mail, seeds, waiting::DUE};
 
@@ -325,9 +326,52 @@ fn a_resumption_that_is_started_twice_does_not_announce_a_change_that_another_ma
     assert!(outcomes.contains(&true) || outcomes.len() < MANY, "the order was never shipped meanwhile");
 }
 
+/// An order is due, since its e-mail failed. After the sweeper's claim and before the resumption reads it, the order is
+/// shipped, and the mail about that takes a while. The resumption leaves that mail to the shipment.
+#[tokio::test(start_paused = true)]
+async fn a_resumption_does_not_make_a_version_due_that_another_execution_is_announcing() {
+    let shop = Shop::open().await.stocked(SKU, 5).await;
+    let ada = shop.customer("Ada").await;
+    let placed = shop.place_unsent(&ada, "key-1", &[(SKU, 2)]).await;
+    shop.wait(DUE);
+    let (mut claimed, mut mailed) = (false, false);
+    let claim = Arc::new(Notify::new());
+    let claiming = Arc::clone(&claim);
+    shop.plant(move |call| match call.operation.as_str() {
+        "UpdateItem" if call.caller == "SweepOrdersFunction" && !claimed => {
+            claimed = true;
+            claiming.notify_one();
+            Some(Fault::Delay(Duration::from_secs(1)))
+        }
+        _ if sends_mail(call) && !mailed => {
+            mailed = true;
+            Some(Fault::Delay(Duration::from_millis(2_900)))
+        }
+        _ => None,
+    });
+
+    let shipping = async {
+        claim.notified().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        shop.patch(&shop.admin, placed.order_id(), "SHIPPED", 2).await
+    };
+    let (shipped, ()) = join(shipping, async {
+        shop.sweep().await;
+        shop.sweep().await;
+    })
+    .await;
+
+    assert_eq!(shipped.status, 200, "{shipped:?}");
+    shop.heal();
+    for _ in 0..3 {
+        shop.sweep_when_due().await;
+    }
+    shop.audit_settled(Mailed::Once).await;
+}
+
 /// Whether an execution published a mail.
 fn published(run: &Execution) -> bool {
-    run.states.iter().any(|state| state.name == "TriggerEmail" && state.error.is_none())
+    run.states.iter().any(|state| state.name == "MailCustomer" && state.error.is_none())
 }
 
 /// The id of the order under this key.
