@@ -12,7 +12,8 @@ async fn alternating_tokens_make_four_topics_and_five_changes_of_address_at_most
     let shop = Shop::open().await.stocked("TEA-1", 1_000).await;
     let eve = shop.registered("Eve").await;
     let addresses = ["eve@one.example", "eve@two.example"];
-    let old: Vec<Customer> = addresses.iter().map(|address| shop.signed_in_as(&eve.user_id, address)).collect();
+    let old: Vec<Customer> =
+        addresses.iter().map(|address| shop.signed_in_as(&eve.user_id, address)).collect();
     let mut answers: BTreeMap<(u16, String), usize> = BTreeMap::new();
     let (mut changes, mut email) = (0, eve.email.clone());
     for n in 0..requests {
@@ -27,7 +28,9 @@ async fn alternating_tokens_make_four_topics_and_five_changes_of_address_at_most
             }
         };
         let reply = shop.register(&token, "Eve").await;
-        *answers.entry((reply.status, reply.body["code"].as_str().unwrap_or_default().to_owned())).or_default() += 1;
+        *answers
+            .entry((reply.status, reply.body["code"].as_str().unwrap_or_default().to_owned()))
+            .or_default() += 1;
         if let Some(now) = reply.body["email"].as_str()
             && now != email
         {
@@ -57,7 +60,8 @@ async fn alternating_tokens_make_four_topics_and_five_changes_of_address_at_most
     ];
     assert!(answers.keys().all(|answer| known.contains(answer)), "{answers:?}");
     assert!(answers.contains_key(&known[0]) && answers.contains_key(&known[2]), "{answers:?}");
-    let asked = shop.stack.sns().confirmations().iter().filter(|mailed| mailed.to.starts_with("eve@")).count();
+    let asked =
+        shop.stack.sns().confirmations().iter().filter(|mailed| mailed.to.starts_with("eve@")).count();
     assert!(asked <= 8, "her addresses were asked {asked} times");
     shop.sweep_after(Duration::from_mins(16)).await;
     shop.sweep_after(Duration::from_mins(2)).await;

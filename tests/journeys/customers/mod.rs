@@ -1,6 +1,7 @@
 //! Customers register, change their address and leave. Only their own row and SNS hold their name or address.
 
 mod flood;
+mod interrupted;
 mod leaving;
 mod privacy;
 mod registering;

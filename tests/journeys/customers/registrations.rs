@@ -28,15 +28,33 @@ const ADDRESSES: [&str; 4] = ["a@example.com", "b@example.com", "c@example.com",
 #[derive(Clone, Debug)]
 enum Act {
     /// Register with a token, and perhaps a wish.
-    Register { caller: Customer, wish: Option<&'static str> },
-    Leave { caller: Customer },
-    Place { caller: Customer, key: String },
-    Cancel { caller: Customer, order_id: String },
-    Ship { order_id: String, version: u64 },
+    Register {
+        caller: Customer,
+        wish: Option<&'static str>,
+    },
+    Leave {
+        caller: Customer,
+    },
+    Place {
+        caller: Customer,
+        key: String,
+    },
+    Cancel {
+        caller: Customer,
+        order_id: String,
+    },
+    Ship {
+        order_id: String,
+        version: u64,
+    },
     /// Click any confirmation that was ever mailed.
-    Click { token: String },
+    Click {
+        token: String,
+    },
     /// Click the link of any mail that was ever sent.
-    End { subscription: String },
+    End {
+        subscription: String,
+    },
     Sweep,
 }
 
@@ -80,7 +98,8 @@ impl Registrations {
 
     fn think_up(&mut self) -> Act {
         let order = (!self.orders.is_empty()).then(|| self.random.usize(..self.orders.len()));
-        let order = order.and_then(|at| self.orders.iter().nth(at).map(|(id, version)| (id.clone(), *version)));
+        let order =
+            order.and_then(|at| self.orders.iter().nth(at).map(|(id, version)| (id.clone(), *version)));
         let mailed = self.shop.stack.sns().confirmations();
         match (self.random.u8(..20), order) {
             (0..=6, _) => {
@@ -190,7 +209,10 @@ impl Registrations {
             let newest = |row: &Value| row["address_token_at"].as_i64().unwrap_or_default();
             assert!(newest(&row) >= newest(was), "{was:#} became {row:#}");
             if row.get("email").is_some() && row["email"] != was["email"] {
-                assert!(newest(&row) > newest(was), "an old token changed the address: {was:#} became {row:#}");
+                assert!(
+                    newest(&row) > newest(was),
+                    "an old token changed the address: {was:#} became {row:#}"
+                );
             }
         }
     }
@@ -218,7 +240,10 @@ impl Registrations {
                 let noted = row["confirmed_at"].as_str();
                 noted.is_some_and(|noted| parsed(&at).since(parsed(noted)) <= Duration::from_hours(24))
             });
-            assert!(noted, "{version:?} says it was mailed at {at}, and no confirmation is noted: {before:#?}");
+            assert!(
+                noted,
+                "{version:?} says it was mailed at {at}, and no confirmation is noted: {before:#?}"
+            );
         }
     }
 
@@ -235,7 +260,9 @@ impl Registrations {
         mut addresses: BTreeMap<String, BTreeSet<String>>,
         recorded: impl Iterator<Item = &'a Recorded>,
     ) {
-        for put in recorded.filter(|made| made.call.operation == "PutItem" && made.call.target.ends_with("UsersTable")) {
+        for put in recorded
+            .filter(|made| made.call.operation == "PutItem" && made.call.target.ends_with("UsersTable"))
+        {
             for user in USERS.iter().filter(|user| put.text.contains(**user)) {
                 let written = ADDRESSES.iter().filter(|address| put.text.contains(**address));
                 addresses.entry((*user).to_owned()).or_default().extend(written.map(|one| (*one).to_owned()));
@@ -256,8 +283,12 @@ impl Registrations {
         let rows = self.shop.rows("UsersTable").await;
         let mut known = BTreeSet::new();
         for row in &rows {
-            let retired: Vec<String> =
-                row["retired"].as_array().into_iter().flatten().map(|topic| text(topic, "topic_arn")).collect();
+            let retired: Vec<String> = row["retired"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|topic| text(topic, "topic_arn"))
+                .collect();
             let current = row.get("topic_arn").map(|_| text(row, "topic_arn"));
             assert!(retired.len() + usize::from(current.is_some()) <= 4, "{row:#}");
             known.extend(retired.into_iter().chain(current));

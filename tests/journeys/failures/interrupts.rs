@@ -4,10 +4,9 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use local::aws::Fault;
-
 use crate::world::{
-    Books, Customer, Mailed, Reply, Shop, each_of, requests::without_mailed_at, seeds::Seed, waiting::DUE,
+    Books, Customer, Cut, Mailed, Reply, Shop, each_of, requests::without_mailed_at, seeds::Seed,
+    waiting::DUE,
 };
 
 const SKU: &str = "TEA-1";
@@ -15,39 +14,12 @@ const SKU: &str = "TEA-1";
 /// The waits before the sweeper's next runs. It waits longer for an order that it has already tried to finish.
 const RUNS: [Duration; 4] = [DUE, DUE, Duration::from_secs(121), Duration::from_secs(241)];
 
-/// A way of cutting calls off.
-#[derive(Clone, Copy, Debug)]
-enum Cut {
-    /// The first calls succeed. The others fail without an effect.
-    After,
-    /// The same, and the last call with an effect is not acknowledged.
-    Unacknowledged,
-    /// The last of the first calls and every call after it has its effect, and is not answered in time.
-    Hanging,
-}
-
-impl Cut {
-    const ALL: [Self; 3] = [Self::After, Self::Unacknowledged, Self::Hanging];
-
-    /// The fault of a call, by its number, when `happen` calls may succeed.
-    fn of(self, number: u64, happen: u64) -> Option<Fault> {
-        match self {
-            _ if number < happen => None,
-            Self::After if number == happen => None,
-            Self::Unacknowledged if number == happen => Some(Fault::After),
-            Self::After | Self::Unacknowledged => Some(Fault::Before),
-            // Longer than any timeout.
-            Self::Hanging => Some(Fault::Delay(Duration::from_mins(5))),
-        }
-    }
-
-    /// How many e-mails may be repeats. The sweeper sends an e-mail again that is not noted as sent. When the sending
-    /// hangs, the state machine has repeated it before.
-    fn repeats(self) -> usize {
-        match self {
-            Self::After | Self::Unacknowledged => 1,
-            Self::Hanging => 2,
-        }
+/// How many e-mails may be repeats. The sweeper sends an e-mail again that is not noted as sent. When the sending hangs,
+/// the state machine has repeated it before.
+fn repeats(cut: Cut) -> usize {
+    match cut {
+        Cut::After | Cut::Unacknowledged => 1,
+        Cut::Hanging => 2,
     }
 }
 
@@ -104,11 +76,7 @@ impl Scene {
 
     /// Cuts a deed off after its first `happen` calls.
     async fn cut_off(&mut self, does: &str, cut: Cut, happen: u64) -> Option<Reply> {
-        let mut number = 0;
-        self.shop.plant(move |_call| {
-            number += 1;
-            cut.of(number, happen)
-        });
+        cut.plant(&self.shop, happen);
         let reply = self.act(does).await;
         self.shop.heal();
         reply
@@ -135,7 +103,7 @@ fn check(deed: &InterruptedDeed) {
             scene.shop.sweep_after(wait).await;
         }
 
-        let mailed = Mailed::AtLeastOnce { repeats: cut.repeats() };
+        let mailed = Mailed::AtLeastOnce { repeats: repeats(*cut) };
         let books = scene.shop.audit_settled(mailed).await;
         came_true(reply.as_ref(), &books, &said);
 

@@ -2,9 +2,11 @@
 //!
 //! There is one of each. [`shop`] opens a shop, [`people`] signs people in, [`gestures`] holds their gestures, and
 //! [`requests`] sends requests. [`tables`] reads rows, and [`books`] audits them. [`waiting`] lets time pass until the
-//! sweeper acts. [`faults`] makes AWS calls fail, and [`storm`] does so at random.
+//! sweeper acts. [`faults`] makes AWS calls fail, [`cuts`] cuts them off, and [`storm`] fails them
+//! at random.
 
 pub(crate) mod books;
+pub(crate) mod cuts;
 pub(crate) mod faults;
 pub(crate) mod gestures;
 
@@ -26,6 +28,7 @@ pub(crate) mod waiting;
 pub(crate) mod watched;
 
 pub(crate) use books::{Books, Mailed};
+pub(crate) use cuts::Cut;
 
 pub(crate) use logs::{Lines, listen};
 pub(crate) use people::Customer;
