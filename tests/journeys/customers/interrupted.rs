@@ -98,7 +98,7 @@ impl Was {
             Self::Left => {
                 assert_eq!(shop.leave(&ada).await.status, 204);
             }
-            _ => {}
+            Self::Unknown | Self::Pending | Self::Unnoted | Self::Confirmed | Self::Lapsed => {}
         }
         let ada = again(&shop);
         (shop, ada)

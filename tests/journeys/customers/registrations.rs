@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 
 use crate::world::{Customer, Reply, Shop, Storm, each_of, seeds::seeds_of};
 
-const HISTORIES: &str = "ORDERFLOW_HISTORIES";
+/// Says how many histories there are. Each takes as long as a few races.
+const HISTORIES: &str = "ORDERFLOW_SEEDS";
 const ROUNDS: usize = 10;
 const AT_ONCE: usize = 3;
 const USERS: [&str; 2] = ["user-1", "user-2"];
@@ -162,7 +163,7 @@ impl Registrations {
             this.shop.recording(join_all(acts.iter().map(|act| this.act(act)))).await
         };
         // An execution that nobody waits for any more must end in its own round.
-        let (_, late) = self.shop.recording(self.shop.settle()).await;
+        let ((), late) = self.shop.recording(self.shop.settle()).await;
         for (act, reply) in acts.iter().zip(replies.into_iter().flatten()) {
             let fine = [200, 201, 202, 204, 401, 403, 404, 409, 412, 429, 503].contains(&reply.status);
             assert!(fine, "{act:?}: {reply:?}");
@@ -312,7 +313,7 @@ impl Registrations {
         let hours = [1; 12].into_iter().chain([24; 4]).chain([1; 4]);
         for wait in hours.map(Duration::from_hours) {
             let before = self.addresses().await;
-            let (_, recorded) = self.shop.recording(self.shop.sweep_after(wait)).await;
+            let ((), recorded) = self.shop.recording(self.shop.sweep_after(wait)).await;
             self.judge_mail(before, recorded.iter()).await;
         }
         self.judge_topics().await;

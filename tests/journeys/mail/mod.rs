@@ -2,3 +2,4 @@
 
 mod about_orders;
 mod mail_at_scale;
+mod waiting;

@@ -215,3 +215,58 @@ fn value_bytes(value: &Value) -> usize {
         Value::Object(members) => 3 + members.len() + item_bytes(value),
     }
 }
+
+/// The calls of SNS, the read units and the write units of what these calls record.
+fn row(what: &str, recorded: &[Recorded]) -> String {
+    let sns = recorded.iter().filter(|made| made.call.service == "sns").count();
+    let (write, read) = units(recorded);
+    format!("| {what} | {sns} | {read} | {write} |")
+}
+
+/// What registering and waiting cost, beside an order whose mail is sent at once.
+#[tokio::test(start_paused = true)]
+async fn registering_waiting_and_asking_cost_what_the_docs_say() {
+    let shop = Shop::open().await.stocked("TEA-1", 50).await;
+    let (ada, minute) = (shop.signed_in("Ada"), Duration::from_mins(1));
+    let mut rows = Vec::new();
+    let mut note = |what: &str, recorded: &[Recorded]| rows.push(row(what, recorded));
+    note("a run of the sweeper with nothing to do", &shop.recording(shop.sweep_after(minute)).await.1);
+    note("a registration", &shop.recording(shop.register(&ada, "Ada")).await.1);
+    note("an order whose mail waits", &shop.recording(shop.place(&ada, "key-1", &[("TEA-1", 1)])).await.1);
+    note("a run that looks at one waiting order", &shop.recording(shop.sweep_after(minute)).await.1);
+    shop.confirm_mails();
+    note("a run that sends one mail that waited", &shop.recording(shop.sweep_after(minute * 2)).await.1);
+    shop.wait(Duration::from_hours(2));
+    let ada = shop.signed_in_as(&ada.user_id, &ada.email);
+    note(
+        "a registration that finds the address confirmed",
+        &shop.recording(shop.register(&ada, "Ada")).await.1,
+    );
+    shop.wait(Duration::from_hours(25));
+    let ada = shop.signed_in_as(&ada.user_id, &ada.email);
+    let asks = shop.recording(shop.place(&ada, "key-2", &[("TEA-1", 1)])).await;
+    assert_eq!(shop.order_mail().len(), 2, "{asks:?}");
+    note("an order before which SNS is asked", &asks.1);
+    let moved = shop.signed_in_as(&ada.user_id, "ada@new.example");
+    note("a change of address", &shop.recording(shop.register(&moved, "Ada")).await.1);
+    note(
+        "a run that deletes one retired topic for good",
+        &shop.recording(shop.sweep_after(minute * 16)).await.1,
+    );
+
+    // One who never confirms: all looks in 72 hours.
+    let shop = Shop::open().await.stocked("TEA-1", 50).await;
+    let bob = shop.registered("Bob").await;
+    shop.place(&bob, "key-1", &[("TEA-1", 1)]).await;
+    let (mut looks, mut left) = (0, false);
+    while !left {
+        let ((), recorded) = shop.recording(shop.sweep_after(minute)).await;
+        looks += usize::from(recorded.iter().any(|made| made.call.operation == "UpdateItem"));
+        left = shop.rows("OrdersTable").await[0].get("due_at").is_none();
+    }
+    rows.push(format!("An order whose customer never confirms is looked at {looks} times"));
+
+    let docs = include_str!("../../../docs/costs.md");
+    let missing: Vec<&String> = rows.iter().filter(|row| !docs.contains(row.as_str())).collect();
+    assert!(missing.is_empty(), "docs/costs.md lacks:\n{}", rows.join("\n"));
+}
