@@ -3,6 +3,7 @@
 mod flood;
 mod interrupted;
 mod leaving;
+mod old_design;
 mod privacy;
 mod registering;
 mod registrations;
