@@ -2,4 +2,5 @@
 
 mod about_orders;
 mod mail_at_scale;
+mod versions;
 mod waiting;
