@@ -2,14 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use local::services::sns::{NewTopicDelay, Quotas};
+use local::{
+    aws::Recorded,
+    ground::ACCOUNT,
+    services::sns::{NewTopicDelay, Quotas},
+};
+use sam_template::{Template, permits};
 use serde_json::json;
 
 use crate::world::{
     Customer, Shop,
     requests::Reply,
     seeds::{seeds, thorough},
-    shop::TEMPLATE,
+    shop::{TEMPLATE, template_with},
 };
 
 /// The customers who register at the same time.
@@ -202,4 +207,25 @@ async fn every_topic_says_whose_stack_it_is_and_every_subscription_has_the_queue
         assert_eq!(subscription.dead_letters.as_deref(), Some(dead_letters()), "{subscription:?}");
         assert_eq!(subscription.filter_policy, None, "{subscription:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_of_the_team_encrypts_every_customers_topic_and_the_workflow_may_use_it() {
+    let key = format!("arn:aws:kms:us-east-1:{}:key/our-own", ACCOUNT.id);
+    let template = template_with(&[("CustomerTopicKey", &key)]).expect("a template");
+    let shop = Shop::of(&template, 1).await.stocked("TEA-1", 5).await;
+    let (ada, recorded) = shop.recording(shop.customer("Ada")).await;
+    let made: Vec<&Recorded> = recorded.iter().filter(|made| made.call.operation == "CreateTopic").collect();
+    assert_eq!(made.len(), 1);
+    assert!(made[0].text.contains(&key), "{}", made[0].text);
+    assert_eq!(shop.told(&ada, "key-1").await, ["ada@example.com"]);
+    let may = |template: &Template| {
+        let machine = template.state_machines.first().expect("a machine");
+        permits(&machine.statements, "kms:GenerateDataKey", &key)
+    };
+    assert!(may(&template) && !may(&TEMPLATE));
+    assert!(
+        template_with(&[("CustomerTopicKey", "alias/ours")]).is_err(),
+        "a role is permitted a key by its ARN"
+    );
 }
