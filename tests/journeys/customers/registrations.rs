@@ -372,7 +372,7 @@ fn text(row: &Value, name: &str) -> String {
 
 #[test]
 fn after_any_history_only_the_customer_is_mailed_and_each_topic_has_a_customer() {
-    each_of(seeds_of(HISTORIES, 40), async |seed| {
+    each_of(seeds_of(HISTORIES, 24), async |seed| {
         let mut history = Registrations::begin(seed).await;
         for _ in 0..ROUNDS {
             history.round().await;
@@ -384,7 +384,7 @@ fn after_any_history_only_the_customer_is_mailed_and_each_topic_has_a_customer()
 
 #[test]
 fn with_faults_in_three_of_ten_calls_only_the_customer_is_mailed_and_each_topic_has_a_customer() {
-    each_of(seeds_of(HISTORIES, 20), async |seed| {
+    each_of(seeds_of(HISTORIES, 12), async |seed| {
         let mut history = Registrations::begin(seed).await;
         let storm = Storm::over(&history.shop, seed);
         history.shop.stack.sns().delay_new_topics(Some(NewTopicDelay::Calls(u32::from(seed % 3 == 0))));
