@@ -38,6 +38,8 @@ impl Timeouts {
     /// How long a run of the sweeper claims orders. The last claim and its execution must end before the function's own
     /// timeout.
     pub const CLAIMING: Duration = Duration::from_secs(30);
+    /// How long a run of the sweeper works on one account. What it has not done by then, the next run does.
+    pub const FINISHING: Duration = Duration::from_secs(20);
     /// The most attempts at one call, the first included.
     pub const MAX_ATTEMPTS: u32 = 3;
 }

@@ -1,7 +1,7 @@
 //! Finishes the accounts that a registration, a change of address or an erasure has left: retired topics are deleted, and
 //! the address is subscribed.
 
-use aws_adapters::{Finished, StoreOutcome, finish};
+use aws_adapters::{Finished, StoreOutcome, Timeouts, finish};
 use domain::{Error, UserId};
 use futures_util::{StreamExt as _, stream};
 use lambda_shell::Count;
@@ -20,13 +20,17 @@ impl SweepOrders {
     /// Finishes the accounts that are due.
     pub(crate) async fn finish_accounts(&self, last_claim: Instant, swept: &mut Swept) -> Result<(), Error> {
         let due = self.users.todo(self.clock.now(), PER_RUN).await?;
-        let attempts = stream::iter(due).map(|user_id| self.finish_account(user_id, last_claim));
+        let attempts = stream::iter(due).map(|user_id| {
+            // Whatever hangs, the run ends by itself. Each step is stored, so that the next run goes on.
+            tokio::time::timeout(Timeouts::FINISHING, self.finish_account(user_id, last_claim))
+        });
         let mut ended = attempts.buffer_unordered(AT_ONCE);
         while let Some(end) = ended.next().await {
             match end {
-                Ok(true) => swept.finished_accounts += 1,
-                Ok(false) => {}
-                Err(error) => tracing::warn!(error = error.chain(), "an account could not be finished"),
+                Ok(Ok(true)) => swept.finished_accounts += 1,
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => tracing::warn!(error = error.chain(), "an account could not be finished"),
+                Err(_elapsed) => tracing::warn!("an account could not be finished in time"),
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use local::{aws::Fault, services::lambda::Invocation};
 use serde_json::{Value, json};
 
 use crate::world::{Customer, Cut, Mailed, Reply, Shop, each_of, seeds::Seed, waiting::DUE};
@@ -260,4 +261,26 @@ fn whatever_call_of_announcing_is_cut_off_the_mail_is_sent_once_the_customer_can
         let row: &Value = &books.orders[placed.order_id()];
         assert!(row["history"][1]["mailed_at"].is_string(), "{said}: {row:#}");
     });
+}
+
+/// SNS hangs on every call, and a hundred accounts are due.
+#[tokio::test(start_paused = true)]
+async fn a_run_of_the_sweeper_ends_by_itself_while_sns_hangs() {
+    let shop = Shop::open().await;
+    shop.plant(|call| (call.operation == "Subscribe").then_some(Fault::Before));
+    for n in 0..100 {
+        assert_eq!(shop.register(&shop.signed_in(&format!("Customer{n}")), "Somebody").await.status, 503);
+    }
+    shop.plant(|call| (call.service == "sns").then_some(Fault::Delay(Duration::from_mins(5))));
+    shop.wait(DUE);
+    let began = tokio::time::Instant::now();
+    for ended in shop.sweep().await {
+        assert!(matches!(ended, Invocation::Answered(_)), "{ended:?}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(55), "{:?}", began.elapsed());
+    shop.heal();
+    for _ in 0..8 {
+        shop.sweep_after(Duration::from_mins(5)).await;
+    }
+    finished(&shop, "after SNS hung").await;
 }

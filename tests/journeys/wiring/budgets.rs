@@ -21,6 +21,7 @@ struct Waits {
     contention: Duration,
     workflow: Duration,
     claiming: Duration,
+    finishing: Duration,
 }
 
 const WAITS: Waits = Waits {
@@ -29,6 +30,7 @@ const WAITS: Waits = Waits {
     contention: Timeouts::CONTENTION,
     workflow: Timeouts::WORKFLOW,
     claiming: Timeouts::CLAIMING,
+    finishing: Timeouts::FINISHING,
 };
 
 /// A timeout, or what a timeout must exceed: a name for the complaint, and the time.
@@ -75,9 +77,11 @@ fn budgets(house: &House, waits: Waits) -> Result<Complaints, String> {
         // The sweeper's last claim may be made just before it stops claiming.
         let whole = waits.claiming + waits.operation + waits.workflow;
         let run = Budget::new("Timeouts::CLAIMING + OPERATION + WORKFLOW", whole);
+        let accounts = Budget::new("Timeouts::CLAIMING + FINISHING", waits.claiming + waits.finishing);
         for function in template.functions.iter().filter(|function| function.logical_id == schedule.function)
         {
             longer(&mut found, &Budget::of(function), &run);
+            longer(&mut found, &Budget::of(function), &accounts);
         }
     }
     gateway(&mut found, &template);
@@ -218,6 +222,7 @@ fn a_timeout_that_is_too_short_is_named_with_what_it_waits_for() {
             ["ChangeOrderFunction", "Timeouts::WORKFLOW + 2 OPERATION"],
         ),
         (Waits { claiming: Duration::from_secs(31), ..WAITS }, ["SweepOrdersFunction", "CLAIMING"]),
+        (Waits { finishing: Duration::from_secs(25), ..WAITS }, ["SweepOrdersFunction", "FINISHING"]),
         (Waits { attempt: Duration::from_secs(3), ..WAITS }, ["Timeouts::OPERATION", "Timeouts::ATTEMPT"]),
         (Waits { contention: Duration::from_secs(1), ..WAITS }, ["CreateOrderFunction", "CONTENTION"]),
     ] {
