@@ -157,7 +157,7 @@ fn a_cancellation_that_meets_the_confirmation_comes_before_it_or_after_it() {
 
 #[test]
 fn of_two_sweepers_one_resumes_an_order() {
-    for interrupted in ["UpdateStatus", "TriggerEmail"] {
+    for interrupted in ["UpdateStatus", "MailCustomer"] {
         let seen = each_of(seeds(), async |seed| {
             let (shop, id) = left(seed, interrupted).await;
             shop.wait(DUE);
@@ -176,7 +176,7 @@ fn of_two_sweepers_one_resumes_an_order() {
 #[test]
 fn of_a_sweeper_and_an_admin_one_resumes_an_order() {
     let winners = each_of(seeds(), async |seed| {
-        let (shop, id) = left(seed, "TriggerEmail").await;
+        let (shop, id) = left(seed, "MailCustomer").await;
         shop.wait(DUE);
 
         let admin = async {
@@ -201,7 +201,7 @@ fn of_a_sweeper_and_an_admin_one_resumes_an_order() {
 #[test]
 fn of_two_admins_one_resumes_an_order_that_was_given_up() {
     let winners = each_of(seeds(), async |seed| {
-        let (shop, id) = left(seed, "TriggerEmail").await;
+        let (shop, id) = left(seed, "MailCustomer").await;
         shop.fail_mails();
         shop.sweep_until_given_up().await;
         shop.heal();
@@ -259,7 +259,7 @@ fn a_sweeper_that_meets_the_live_workflow_takes_nothing_away_from_it() {
                 let found = by_sweeper[0].states.iter().find(|state| state.name == "UpdateStatus");
                 let found = found.and_then(|state| state.output.as_ref()).expect("an order");
                 let placing =
-                    live[0].states.iter().find(|state| state.name == "TriggerEmail").expect("a mail");
+                    live[0].states.iter().find(|state| state.name == "MailCustomer").expect("a mail");
                 let noted = placing.left.expect("it was sent");
                 let by = by_sweeper[0].started;
                 assert!(by <= noted, "the sweeper began before it was noted: {by} {noted} {found}");
@@ -297,7 +297,7 @@ fn of_a_repeated_request_and_the_sweeper_one_confirms_and_announces_a_pending_or
 #[test]
 fn a_resumption_that_is_started_twice_does_not_announce_a_change_that_another_made() {
     let outcomes = each_of(seeds(), async |seed| {
-        let (shop, id) = left(seed, "TriggerEmail").await;
+        let (shop, id) = left(seed, "MailCustomer").await;
         let (mut lost, mut random) = (false, fastrand::Rng::with_seed(seed));
         shop.plant(move |call| match call.operation.as_str() {
             "StartSyncExecution" if call.caller == "SweepOrdersFunction" && !lost => {
