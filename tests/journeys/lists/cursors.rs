@@ -1,5 +1,7 @@
 //! Which callers may read which list, with which parameters and cursors.
 
+use std::time::Duration;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
@@ -185,6 +187,38 @@ async fn a_forged_cursor_whose_place_no_list_has_is_refused() {
     assert!(page.items().iter().all(|order| order["user_id"] == ada.user_id), "{page:?}");
     let stolen = forged(&format!("orders by user_id {}", bob.user_id), &ada, &place);
     assert_eq!(shop.get(&format!("/orders?cursor={stolen}"), &ada).await.problem(), (400, "bad_cursor"));
+}
+
+/// The clock of the function that gave a cursor may be ahead of the next one's.
+#[tokio::test(start_paused = true)]
+async fn a_place_that_is_not_overdue_yet_goes_on_with_the_latest_that_is() {
+    let (shop, ada, _) = open().await;
+    shop.fail_mails();
+    let mut overdue = Vec::new();
+    for n in 0..12 {
+        overdue.push(shop.place(&ada, &format!("late-{n}"), &[("TEA-1", 1)]).await.order_id().to_owned());
+    }
+    shop.heal();
+    shop.wait(Duration::from_mins(30));
+    let admin = shop.admin_again();
+    let list = "/orders?attention=true";
+    let mut listed = Vec::new();
+    for (shard, next) in [("0", "1"), ("1", "2"), ("2", "3"), ("3", "")] {
+        let place = format!("{shard} 2026-03-01T12:27:00.000Z 6f1c3b1e-5d0a-5c0e-9a83-2f5b7e41d0c6");
+        let cursor = forged("orders by attention true", &admin, &place);
+        let page = shop.get(&format!("{list}&cursor={cursor}"), &admin).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        let after = (!next.is_empty()).then(|| forged("orders by attention true", &admin, next));
+        let rest = match after {
+            Some(after) => shop.get(&format!("{list}&cursor={after}"), &admin).await.items().len(),
+            None => 0,
+        };
+        let own = page.items().len() - rest;
+        listed.extend(page.items()[..own].iter().map(|order| order["order_id"].as_str().unwrap().to_owned()));
+    }
+    listed.sort();
+    overdue.sort();
+    assert_eq!(listed, overdue);
 }
 
 /// Places that no list of orders or movements can have.

@@ -69,18 +69,21 @@ impl OrderFilter {
         }
     }
 
-    /// Whether the row still matches the filter. The index may lag behind it.
-    fn holds(&self, row: &Item, order: &Order) -> bool {
+    /// Whether the row still belongs in this partition of the list. The index may lag behind it.
+    fn holds(&self, partition: &str, row: &Item, order: &Order) -> bool {
         match self {
             Self::User(user) => order.user_id == *user,
             Self::Status(status) => order.status() == *status,
-            Self::Attention { .. } => {
-                let text = |name: &str| row.get(name).and_then(|value| value.as_s().ok());
-                let (Some(shard), Some(due_at)) = (text("due_shard"), text("due_at")) else { return false };
-                let listed = self.partitions().contains(shard);
-                listed && self.latest(shard).is_none_or(|latest| *due_at <= latest.to_string())
-            }
+            Self::Attention { .. } => self.is_due_in(partition, row),
         }
+    }
+
+    /// Whether the row is due in this shard, so that the list shows it there. An order that an index still lists in a
+    /// shard that it has left is listed in its own too, or will be.
+    fn is_due_in(&self, shard: &str, row: &Item) -> bool {
+        let text = |name: &str| row.get(name).and_then(|value| value.as_s().ok());
+        let (Some(own), Some(due_at)) = (text("due_shard"), text("due_at")) else { return false };
+        own == shard && self.latest(shard).is_none_or(|latest| *due_at <= latest.to_string())
     }
 
     /// Reads where a page starts: the number of the partition, and the last row before the page, if one is in it.
@@ -98,6 +101,11 @@ impl OrderFilter {
         };
         let Some(place) = place else { return Ok((at, None)) };
         let (time, order_id) = read_place(place).ok_or(Error::BadCursor)?;
+        // DynamoDB refuses a start beyond the key condition. The clock of the function that gave the cursor may be ahead of
+        // this one's. The list goes on with the latest row that it shows.
+        if self.latest(&partitions[at]).is_some_and(|latest| latest < time) {
+            return Ok((at, None));
+        }
         let (_, partition_name, sort_name) = self.index();
         let text = |value: &str| AttributeValue::S(value.to_owned());
         let start = HashMap::from([
@@ -173,7 +181,7 @@ impl Orders {
             let mut rows = self.rows(&ids).await?;
             for id in &ids {
                 let Some((row, order)) = rows.remove(id) else { continue };
-                if filter.holds(&row, &order) {
+                if filter.holds(partition, &row, &order) {
                     items.push(order);
                 }
             }
@@ -284,4 +292,27 @@ impl Orders {
 /// The order ids in an index's rows, in the order of the index.
 pub(super) fn ids<'a>(keys: impl Iterator<Item = &'a Item>) -> Vec<String> {
     keys.filter_map(|key| key.get("order_id")?.as_s().ok().cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_that_left_a_shard_or_is_due_again_later_is_not_shown_there() {
+        let overdue = Timestamp::parse("2026-03-01T12:00:00.000Z").unwrap();
+        let attention = OrderFilter::Attention { overdue };
+        let row = |shard: &str, due_at: &str| {
+            let text = |value: &str| AttributeValue::S(value.to_owned());
+            Item::from([("due_shard".to_owned(), text(shard)), ("due_at".to_owned(), text(due_at))])
+        };
+        let (early, late) = ("2026-03-01T11:59:59.999Z", "2026-03-01T12:00:00.001Z");
+        assert!(attention.is_due_in("2", &row("2", early)));
+        assert!(!attention.is_due_in("2", &row("2", late)), "it was taken up");
+        assert!(attention.is_due_in(GIVEN_UP, &row(GIVEN_UP, late)));
+        assert!(!attention.is_due_in("2", &row(GIVEN_UP, early)), "it was given up since");
+        assert!(!attention.is_due_in(GIVEN_UP, &row("2", early)), "it was taken up since");
+        assert!(!attention.is_due_in("2", &row("waiting", early)), "it waits since");
+        assert!(!attention.is_due_in("2", &Item::new()), "it is finished");
+    }
 }
