@@ -94,7 +94,7 @@ impl ChangeOrder {
     async fn resume_all(&self, request: &Request, caller: &Caller) -> Result<Response, Error> {
         self.admins.require(caller)?;
         request::resume_all(request)?;
-        Response::json(200, &self.orders.take_up_all(self.clock.now()).await?)
+        Response::json(200, &self.orders.take_up_all(&request.id, self.clock.now()).await?)
     }
 
     /// The order that the path names.

@@ -6,15 +6,21 @@ use futures_util::future::join;
 use http::Method;
 use local::aws::{Call, Fault};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::world::{
-    Customer, Mailed, Shop,
+    Customer, Mailed, Shop, each_of, logs, seeds,
     waiting::{ATTEMPTS, LONGEST_WAIT},
 };
 
 /// A shop in which an outage made the sweeper give up so many orders. The outage is over.
 async fn after_an_outage(orders: usize) -> (Shop, Customer) {
-    let shop = Shop::open_unbounded().await.stocked("TEA-1", 1_000).await;
+    outage_in(Shop::open_unbounded().await, orders).await
+}
+
+/// Makes the sweeper of this shop give up so many orders.
+async fn outage_in(shop: Shop, orders: usize) -> (Shop, Customer) {
+    let shop = shop.stocked("TEA-1", 1_000).await;
     let ada = shop.customer("Ada").await;
     shop.fail_mails();
     for n in 0..orders {
@@ -64,20 +70,53 @@ async fn more_than_a_hundred_are_taken_up_by_several_calls() {
     assert_eq!(second.body, json!({ "taken_up": 5, "more": false }));
 }
 
+#[test]
+fn two_admins_at_once_take_up_each_order_once_and_count_it_once() {
+    each_of(seeds(), async |seed| {
+        let (shop, _ada) = outage_in(Shop::open_with(seed).await, 12).await;
+        let (ann, ben) = (shop.another_admin("Ann"), shop.another_admin("Ben"));
+        let (first, second) = join(shop.resume_all(&ann), shop.resume_all(&ben)).await;
+        assert_eq!((first.status, second.status), (200, 200));
+        let taken_up = [&first, &second].map(|reply| reply.body["taken_up"].as_u64().expect("a number"));
+        assert_eq!(taken_up.iter().sum::<u64>(), 12, "{first:?} {second:?}");
+        assert_eq!(shop.books().await.given_up(), [""; 0]);
+        shop.sweep_after(Duration::ZERO).await;
+        shop.audit_settled(Mailed::Once).await;
+    });
+}
+
+/// Picks the updates that take an order up.
+fn takes_up(call: &Call) -> bool {
+    call.caller == "ChangeOrderFunction" && call.operation == "UpdateItem"
+}
+
 #[tokio::test(start_paused = true)]
-async fn two_admins_at_once_take_up_each_order_once() {
-    let (shop, _ada) = after_an_outage(12).await;
-    let (ann, ben) = (shop.another_admin("Ann"), shop.another_admin("Ben"));
-    let (first, second) = join(shop.resume_all(&ann), shop.resume_all(&ben)).await;
-    assert_eq!((first.status, second.status), (200, 200));
-    assert_eq!(shop.books().await.given_up(), [""; 0]);
-    shop.sweep_after(Duration::ZERO).await;
-    shop.audit_settled(Mailed::Once).await;
+async fn when_every_update_hangs_the_answer_comes_before_the_function_times_out() {
+    let (shop, _ada) = after_an_outage(100).await;
+    shop.plant_times(usize::MAX, Fault::Delay(Duration::from_mins(1)), takes_up);
+    let began = Instant::now();
+    let reply = shop.resume_all(&shop.admin_again()).await;
+    assert_eq!(reply.problem(), (503, "try_again"), "{reply:?}");
+    // The function's timeout is 28 s.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_could_not_be_taken_up_is_named_in_the_log() {
+    let (shop, _ada) = after_an_outage(4).await;
+    let (lines, _guard) = logs::keep();
+    shop.plant_times(1, Fault::Refuse("AccessDeniedException"), takes_up);
+    shop.resume_all(&shop.admin_again()).await;
+    let books = shop.books().await;
+    let left = books.given_up();
+    assert_eq!(left.len(), 1);
+    let lines = lines.text();
+    let named: Vec<&str> = lines.lines().filter(|line| line.contains("could not be taken up")).collect();
+    assert!(named.len() == 1 && named[0].contains(left[0]), "{left:?} {named:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_keeps_no_other_order_from_being_taken_up() {
-    let takes_up = |call: &Call| call.caller == "ChangeOrderFunction" && call.operation == "UpdateItem";
     // The SDK tries each call three times.
     for (fault, times, taken) in
         [(Fault::After, 1, 10), (Fault::After, 2, 10), (Fault::Refuse("AccessDeniedException"), 3, 7)]
