@@ -1,7 +1,7 @@
 //! `PUT /inventory/{sku}` adds a product or changes its name and price. `POST /inventory/{sku}/adjustments` changes
 //! its available units and writes a row of the ledger. Both are for admins only.
 
-use aws_adapters::{Adjusted, Stocks, database};
+use aws_adapters::{Adjusted, Stocks, connect_database, database};
 use domain::{
     Adjustment, Delta, Error, Field, MAX_AVAILABLE, MovementId, Name, Product, Reason, Sku, Stock, field,
 };
@@ -22,11 +22,9 @@ impl AdjustInventory {
         // Read first and checked last, so that the fault names every missing variable.
         let admins = AdminRule::from_env(env);
         let [inventory_table] = env.read(["INVENTORY_TABLE"])?;
-        Ok(Self {
-            stocks: Stocks::new(database(config), inventory_table),
-            admins: admins?,
-            clock: Clock::of(config),
-        })
+        let client = database(config);
+        connect_database(&client).await;
+        Ok(Self { stocks: Stocks::new(client, inventory_table), admins: admins?, clock: Clock::of(config) })
     }
 }
 

@@ -7,6 +7,7 @@
 mod accounts;
 mod batch;
 mod clients;
+mod connections;
 mod deliveries;
 mod failure;
 mod orders;
@@ -20,6 +21,7 @@ mod workflow;
 pub use accounts::{Finished, finish};
 pub use aws_sdk_sns::Client as NotificationsClient;
 pub use clients::{Timeouts, database, notifications, workflows};
+pub use connections::{connect_database, connect_notifications, connect_workflows};
 pub use deliveries::Deliveries;
 pub use orders::{
     Advanced, Claim, DueOrder, DueTime, MadeBy, OVERDUE_AFTER, OrderFilter, Orders, Placed, StoredOrder,

@@ -72,14 +72,6 @@ impl Stocks {
         Self { client, table }
     }
 
-    /// Opens the connection in init, so that the first request does not wait for it. Reads a row that does not exist,
-    /// in a batch, because some roles permit no other read. A failure is ignored: the first request would report it.
-    pub async fn connect(&self) {
-        let text = |value: &str| AttributeValue::S(value.to_owned());
-        let nothing = HashMap::from([("sku".to_owned(), text("-")), ("kind".to_owned(), text(STOCK))]);
-        let _unreachable = self.rows(vec![nothing]).await;
-    }
-
     /// Reads one SKU's stock, consistently. `None` when the shop does not have the SKU.
     pub async fn get(&self, sku: &Sku) -> Result<Option<Stock>, Error> {
         let answer = self

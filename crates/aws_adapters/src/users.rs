@@ -46,13 +46,6 @@ impl Users {
         Self { client, table }
     }
 
-    /// Opens the connection with one read of a row that is not there, in init, where it costs no request its time.
-    /// Whether it can be opened is the first request's business.
-    pub async fn connect(&self) {
-        let nobody = AttributeValue::S("-".to_owned());
-        let _unreachable = self.client.get_item().table_name(&self.table).key("user_id", nobody).send().await;
-    }
-
     /// One account, read consistently. It may be the tombstone of an erased customer.
     pub async fn get(&self, user_id: &UserId) -> Result<Option<UserAccount>, Error> {
         let answer = self

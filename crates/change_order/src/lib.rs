@@ -4,7 +4,7 @@
 
 mod request;
 
-use aws_adapters::{Orders, Workflow, database, workflows};
+use aws_adapters::{Orders, Workflow, connect_database, connect_workflows, database, workflows};
 use domain::{
     Actor, Error, Order, OrderId, Status,
     workflow::{Change, Command, Outcome, Resume},
@@ -28,11 +28,12 @@ impl ChangeOrder {
         // Read first and checked last, so that the fault names every missing variable.
         let admins = AdminRule::from_env(env);
         let [orders_table, state_machine_arn] = env.read(["ORDERS_TABLE", "STATE_MACHINE_ARN"])?;
-        let orders = Orders::new(database(config), orders_table);
-        orders.connect().await;
+        let (tables, runs) = (database(config), workflows(config));
+        // A change reads the order, and runs the workflow.
+        tokio::join!(connect_database(&tables), connect_workflows(&runs));
         Ok(Self {
-            orders,
-            workflow: Workflow::new(workflows(config), state_machine_arn),
+            orders: Orders::new(tables, orders_table),
+            workflow: Workflow::new(runs, state_machine_arn),
             admins: admins?,
             clock: Clock::of(config),
         })

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use aws_adapters::{Orders, Stocks, Users, database};
+use aws_adapters::{Orders, Stocks, Users, connect_database, database};
 use domain::{
     Error, Quote, Refusal, UserId, quote,
     workflow::{Checked, Place, QuotedFor},
@@ -40,10 +40,10 @@ impl CheckInventory {
             ))
         })?;
         let client = database(config);
-        let stocks = Stocks::new(client.clone(), inventory_table);
-        stocks.connect().await;
+        // It reads the stock and counts the customer's orders at the same time.
+        tokio::join!(connect_database(&client), connect_database(&client));
         Ok(Self {
-            stocks,
+            stocks: Stocks::new(client.clone(), inventory_table),
             users: Users::new(client.clone(), users_table),
             orders: Orders::new(client, orders_table),
             orders_per_hour,

@@ -4,7 +4,9 @@
 //! The step is safe to repeat, because the order's row records the request. If the order exists already, it is the
 //! answer, even when stock is short now.
 
-use aws_adapters::{Deliveries, Orders, Placed, Stocks, StoredOrder, Users, database, notifications};
+use aws_adapters::{
+    Deliveries, Orders, Placed, Stocks, StoredOrder, Users, connect_database, database, notifications,
+};
 use domain::{
     Error, Placement, Recipient, Status,
     workflow::{Announcement, CreateOrderInput, Created},
@@ -27,6 +29,7 @@ impl CreateOrder {
         let [orders_table, inventory_table, users_table] =
             env.read(["ORDERS_TABLE", "INVENTORY_TABLE", "USERS_TABLE"])?;
         let client = database(config);
+        connect_database(&client).await;
         Ok(Self {
             orders: Orders::new(client.clone(), orders_table),
             stocks: Stocks::new(client.clone(), inventory_table),

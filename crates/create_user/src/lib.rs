@@ -5,7 +5,8 @@
 //! changed the account since it was read. The sweeper finishes a registration that was interrupted.
 
 use aws_adapters::{
-    Finished, Orders, StoreOutcome, TopicWiring, Topics, Users, database, finish, notifications,
+    Finished, Orders, StoreOutcome, TopicWiring, Topics, Users, connect_database, connect_notifications,
+    database, finish, notifications,
 };
 use domain::{
     ASK_AGAIN_AFTER, Error, MailWish, Name, Notifications, Registering, Registration, SubscriptionState,
@@ -34,14 +35,14 @@ impl CreateUser {
         let key_id = env.read_or_empty("CUSTOMER_TOPIC_KEY");
         let [users_table, orders_table, order_topic_arn, stack, dead_letters_arn] =
             env.read(["USERS_TABLE", "ORDERS_TABLE", "ORDER_TOPIC_ARN", "STACK_NAME", "DEAD_LETTERS_ARN"])?;
-        let client = database(config);
-        let users = Users::new(client.clone(), users_table);
-        users.connect().await;
+        let (client, topics) = (database(config), notifications(config));
+        // A first registration makes a topic. Every call reads the account.
+        tokio::join!(connect_database(&client), connect_notifications(&topics));
         let wiring = TopicWiring { stack, key_id: key_id?, dead_letters_arn };
         Ok(Self {
-            users,
+            users: Users::new(client.clone(), users_table),
             orders: Orders::new(client, orders_table),
-            topics: Topics::new(notifications(config), wiring),
+            topics: Topics::new(topics, wiring),
             order_topic_arn,
             clock: Clock::of(config),
         })

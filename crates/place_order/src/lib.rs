@@ -7,7 +7,7 @@ mod request;
 
 use std::time::Duration;
 
-use aws_adapters::{Orders, StoredOrder, Workflow, database, workflows};
+use aws_adapters::{Orders, StoredOrder, Workflow, connect_workflows, database, workflows};
 use domain::{
     Error, Fingerprint, InvalidField, Order, OrderId, Refusal, Status,
     workflow::{Command, Outcome, Place},
@@ -28,11 +28,12 @@ impl PlaceOrder {
     /// Makes the function from its environment: `ORDERS_TABLE` and `STATE_MACHINE_ARN`.
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
         let [orders_table, state_machine_arn] = env.read(["ORDERS_TABLE", "STATE_MACHINE_ARN"])?;
-        let orders = Orders::new(database(config), orders_table);
-        orders.connect().await;
+        let runs = workflows(config);
+        // It reads the table only when the outcome of a run is unknown.
+        connect_workflows(&runs).await;
         Ok(Self {
-            orders,
-            workflow: Workflow::new(workflows(config), state_machine_arn),
+            orders: Orders::new(database(config), orders_table),
+            workflow: Workflow::new(runs, state_machine_arn),
             clock: Clock::of(config),
         })
     }

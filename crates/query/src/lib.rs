@@ -5,7 +5,9 @@ mod cursor;
 mod orders;
 mod page;
 
-use aws_adapters::{NotificationsClient, Orders, Stocks, Users, database, notifications, subscription_state};
+use aws_adapters::{
+    NotificationsClient, Orders, Stocks, Users, connect_database, database, notifications, subscription_state,
+};
 use domain::{Error, Notifications, OrderId, Product, Sku, Stock};
 use lambda_shell::{AdminRule, Caller, Clock, Door, Env, Request, Response, SdkConfig, SetupFault};
 use serde::Serialize;
@@ -33,11 +35,10 @@ impl Query {
         let [users_table, orders_table, inventory_table] =
             env.read(["USERS_TABLE", "ORDERS_TABLE", "INVENTORY_TABLE"])?;
         let client = database(config);
-        let orders = Orders::new(client.clone(), orders_table);
-        orders.connect().await;
+        connect_database(&client).await;
         Ok(Self {
             users: Users::new(client.clone(), users_table),
-            orders,
+            orders: Orders::new(client.clone(), orders_table),
             stocks: Stocks::new(client, inventory_table),
             notifications: notifications(config),
             admins: admins?,

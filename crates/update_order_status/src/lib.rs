@@ -6,7 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use aws_adapters::{Advanced, Deliveries, DueTime, MadeBy, Orders, Stocks, Users, database, notifications};
+use aws_adapters::{
+    Advanced, Deliveries, DueTime, MadeBy, Orders, Stocks, Users, connect_database, database, notifications,
+};
 use domain::{
     Error, Order, OrderId, Recipient, Status,
     workflow::{Announcement, Change, ChangeOutcome, Delivery, Resume, Update, UpdateStatus, Updated},
@@ -32,10 +34,9 @@ impl UpdateOrderStatus {
         let [orders_table, inventory_table, users_table] =
             env.read(["ORDERS_TABLE", "INVENTORY_TABLE", "USERS_TABLE"])?;
         let client = database(config);
-        let orders = Orders::new(client.clone(), orders_table);
-        orders.connect().await;
+        connect_database(&client).await;
         Ok(Self {
-            orders,
+            orders: Orders::new(client.clone(), orders_table),
             stocks: Stocks::new(client.clone(), inventory_table),
             deliveries: Deliveries::new(Users::new(client, users_table), notifications(config)),
             clock: Clock::of(config),

@@ -48,9 +48,9 @@ async fn the_bill_of_a_placed_order_names_each_table_and_index() {
 
     assert_eq!(placed.status, 201, "{placed:?}");
     insta::assert_snapshot!(bill(&recorded), @"
-    Query orderflow-OrdersTable/by_user: 0.5
     BatchGetItem orderflow-InventoryTable: 1
     BatchGetItem orderflow-UsersTable: 1
+    Query orderflow-OrdersTable/by_user: 0.5
     TransactWriteItems orderflow-InventoryTable: 2
     TransactWriteItems orderflow-OrdersTable: 2
     TransactWriteItems orderflow-OrdersTable/by_due: 1

@@ -2,6 +2,7 @@
 //! costs.
 
 mod broken_setup;
+mod connections;
 mod cost;
 mod first_start;
 mod processes;

@@ -33,13 +33,13 @@ const PRIVATE: [&str; 6] =
     ["grace@example.com", "Grace", "secret-token", "PO-77", "first delivery", "Sencha"];
 
 /// A stack whose AWS port is served over HTTP.
-struct Cloud {
-    shop: Shop,
-    aws: SocketAddr,
+pub(super) struct Cloud {
+    pub(super) shop: Shop,
+    pub(super) aws: SocketAddr,
 }
 
 impl Cloud {
-    async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         Self::open_at(StackClock::system()).await
     }
 
@@ -57,7 +57,7 @@ impl Cloud {
     }
 }
 
-fn function(binary: &str) -> &'static FunctionResource {
+pub(super) fn function(binary: &str) -> &'static FunctionResource {
     let function = TEMPLATE.functions.iter().find(|function| function.binary == binary);
     function.unwrap_or_else(|| panic!("the template has no function of {binary}"))
 }
@@ -289,7 +289,7 @@ async fn steps(cloud: &Cloud) -> [&'static str; 3] {
 }
 
 /// The sample events in the order in which they must run, each with a field of its answer and that field's value.
-const SAMPLES: [(&str, &str, &str); 9] = [
+pub(super) const SAMPLES: [(&str, &str, &str); 9] = [
     ("adjust_inventory", "statusCode", "201"),
     ("create_user", "statusCode", "201"),
     ("place_order", "statusCode", "201"),
@@ -301,13 +301,13 @@ const SAMPLES: [(&str, &str, &str); 9] = [
     ("sweep_orders", "due", "0"),
 ];
 
-fn sample(binary: &str) -> String {
+pub(super) fn sample(binary: &str) -> String {
     let path = root().join(format!("infra/events/{binary}.json"));
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// Stocks the product of the sample events, as the demo catalog does.
-async fn stock_sencha(shop: &Shop) {
+pub(super) async fn stock_sencha(shop: &Shop) {
     let listed = shop.describe(&shop.admin, "TEA-SENCHA", &product("Sencha, 100 g", 850, "EUR")).await;
     assert_eq!(listed.status, 201, "{listed:?}");
     assert_eq!(shop.adjust("TEA-SENCHA", "opening", 40).await.status, 201);

@@ -95,13 +95,6 @@ impl Orders {
         Self { client, table }
     }
 
-    /// Opens the connection in init, so that the first request does not wait for it. Reads a row that does not exist.
-    /// A failure is ignored: the first request would report it.
-    pub async fn connect(&self) {
-        let nobody = HashMap::from([("order_id".to_owned(), AttributeValue::S("-".to_owned()))]);
-        let _unreachable = self.client.get_item().table_name(&self.table).set_key(Some(nobody)).send().await;
-    }
-
     /// Stores a PENDING order and reserves the stock of all its lines, in one transaction.
     pub async fn place(&self, placement: &Placement, stocks: &Stocks) -> Result<Placed, Error> {
         const DOING: &str = "placing an order";
