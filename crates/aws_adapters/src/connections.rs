@@ -44,7 +44,8 @@ pub async fn connect_workflows(client: &aws_sdk_sfn::Client) {
     let _ignored = greeting.send().await;
 }
 
-/// The connect timeout is the clients' own: by it the SDK finds the connection again.
+/// A short limit for the whole call. The connect timeout must be the client's own, because the SDK keeps a pool of
+/// connections for each connect timeout.
 fn brief() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(Timeouts::ATTEMPT).operation_timeout(Timeouts::ATTEMPT).build()
 }
@@ -65,10 +66,9 @@ impl Intercept for Greeting {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let uri = context.request().uri();
-        let end = uri.find("://").and_then(|at| uri[at + 3..].find(['/', '?']).map(|end| at + 3 + end));
-        let host = &uri[..end.unwrap_or(uri.len())];
-        *context.request_mut() = HttpRequest::get(format!("{host}/"))?;
+        // Each of these operations is a POST to `/`.
+        let root = context.request().uri().to_owned();
+        *context.request_mut() = HttpRequest::get(root)?;
         Ok(())
     }
 }

@@ -49,8 +49,8 @@ pub enum Claim {
 /// The most orders that one call takes up.
 const MOST_TAKEN_UP: i32 = 100;
 
-/// The number of orders that one call takes up at the same time. A test of the time budgets counts how long a hundred
-/// take when every update hangs.
+/// The number of orders that one call takes up at the same time. With so many, a hundred updates that all time out end
+/// before the function does.
 const TAKEN_UP_AT_ONCE: usize = 20;
 
 /// What one call took up.
