@@ -19,6 +19,7 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::config_bag::ConfigBag;
+use domain::Contention;
 
 /// The limits of the calls. They are public so that a test can compare them with the template's timeouts.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +31,7 @@ impl Timeouts {
     /// The limit of a call of a table or a topic, with all attempts and the waits between them.
     pub const OPERATION: Duration = Duration::from_secs(3);
     /// The time after its first try in which a transaction is tried again, while others hold its rows.
-    pub const CONTENTION: Duration = Duration::from_millis(500);
+    pub const CONTENTION: Duration = Contention::WITHIN;
     /// The time for which a step waits for SNS to say whether an address is confirmed.
     pub const ASKING: Duration = Duration::from_secs(1);
     /// The limit of a call of the workflow. It leaves a door function time for a call of a table before and after it.

@@ -1,16 +1,15 @@
 //! Runs one DynamoDB transaction, and retries it while other transactions hold its rows.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::{
     Client,
     operation::transact_write_items::TransactWriteItemsError,
     types::{CancellationReason, TransactWriteItem},
 };
-use domain::Error;
+use domain::{Contention, Error};
 
 use crate::{Timeouts, failure::failed};
-
-/// The most tries after the first one, when other transactions hold the rows.
-const MAX_RETRIES: u32 = 4;
 
 /// The code of an action that did not cause the cancellation.
 const NO_FAULT: &str = "None";
@@ -75,10 +74,9 @@ pub(crate) async fn transact(
             _ => return Err(failed(doing)(error)),
         }
         // A random wait with a doubling limit, so that two transactions that collided do not collide again.
-        let wait = Timeouts::CONTENTION.mul_f64(fastrand::f64()) / 2_u32.pow(MAX_RETRIES - retries);
-        if retries == MAX_RETRIES || started.elapsed() + wait >= Timeouts::CONTENTION {
-            return Err(Error::StockContention);
-        }
+        let wait = Contention::longest_wait(retries).map(|longest| longest.mul_f64(fastrand::f64()));
+        let in_time = |wait: &Duration| started.elapsed() + *wait < Timeouts::CONTENTION;
+        let Some(wait) = wait.filter(in_time) else { return Err(Error::StockContention) };
         retries += 1;
         tracing::info!(
             metric = "ContentionRetries",

@@ -6,6 +6,7 @@
 
 mod account;
 mod body;
+mod contention;
 mod error;
 mod feed;
 mod id;
@@ -27,6 +28,7 @@ pub use account::{
     TODO_AFTER, TODO_SHARD, Todo, UserAccount,
 };
 pub use body::{Body, Field, Fields, field, parse_object};
+pub use contention::Contention;
 pub use error::{Error, InvalidField};
 pub use feed::{EventLine, OrderEvent};
 pub use id::{Fingerprint, MovementId, OrderId, UserId};
