@@ -115,11 +115,15 @@ fn the_page_shows_what_the_command_prints() {
 }
 
 #[test]
-fn the_limits_name_the_rate_that_one_row_takes() {
-    let page = fs::read_to_string(repository().join("docs/choices.md")).unwrap();
+fn the_pages_name_the_rate_that_one_row_takes() {
     let rate = tables::limit_of(1, false, &step_retries().unwrap());
-    let sentence = format!("- A product takes some {rate} orders a second");
-    assert!(page.contains(&sentence), "docs/choices.md must say: {sentence}");
+    for (page, words) in [
+        (PAGE, format!("[some {rate}](#one-product-in-demand)")),
+        ("docs/choices.md", format!("- A product takes some {rate} orders a second")),
+    ] {
+        let text = fs::read_to_string(repository().join(page)).unwrap();
+        assert!(text.contains(&words), "{page} must say: {words}");
+    }
 }
 
 #[test]
@@ -136,6 +140,22 @@ fn the_decision_still_follows_from_the_figures() {
 #[test]
 fn the_state_machine_retries_a_contended_step_twice() {
     assert_eq!(step_retries().unwrap().longest_waits, [SECOND, 2 * SECOND]);
+}
+
+#[test]
+fn the_dashboard_has_every_sign_that_the_page_names() {
+    let page = fs::read_to_string(repository().join(PAGE)).unwrap().replace("**", "");
+    let template = fs::read_to_string(repository().join("infra/template.yaml")).unwrap();
+    let signs: Vec<&str> = page.split('*').skip(1).step_by(2).collect();
+    for sign in &signs {
+        let shown = ["title", "label"].map(|member| format!("\"{member}\": \"{sign}\""));
+        assert!(shown.iter().any(|shown| template.contains(shown)), "no widget or curve is called {sign:?}");
+    }
+    let alarms: Vec<&str> = page.split('`').filter(|name| name.ends_with("Alarm")).collect();
+    for alarm in &alarms {
+        assert!(template.contains(&format!("  {alarm}:\n")), "no alarm is called {alarm:?}");
+    }
+    assert!(signs.len() > 10 && alarms.len() > 3, "{signs:?} {alarms:?}");
 }
 
 #[test]
