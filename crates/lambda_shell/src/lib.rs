@@ -22,7 +22,7 @@ pub use clock::Clock;
 pub use env::{Env, SetupFault};
 pub use function::{Door, Function, Step, TaskError};
 pub use logs::{concerning, filter as log_filter, hush_panics, lines as log_lines};
-pub use metrics::{Count, count, time};
+pub use metrics::{Count, count, metric_lines, time};
 pub use request::Request;
 pub use response::Response;
 pub use serve::{Settings, serve_http, serve_step};

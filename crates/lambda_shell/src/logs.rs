@@ -13,7 +13,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::metrics::EmbeddedMetrics;
+use crate::metrics::metric_lines;
 
 /// The crates that functions are made of and that log. Their lines are kept at `LOG_LEVEL`. A wiring test compares
 /// this list with the manifests that name `tracing`.
@@ -48,7 +48,7 @@ where
 pub(crate) fn start(level: Level, namespace: String) {
     // Each layer has its own filter, so that metrics are written at every `LOG_LEVEL`.
     let lines = lines(std::io::stdout).with_filter(filter(level));
-    let metrics = EmbeddedMetrics::new(namespace).with_filter(filter(Level::INFO));
+    let metrics = metric_lines(namespace, std::io::stdout).with_filter(filter(Level::INFO));
     tracing_subscriber::registry().with(lines).with(metrics).init();
 }
 

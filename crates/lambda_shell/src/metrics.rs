@@ -15,7 +15,7 @@ use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
 };
-use tracing_subscriber::{Layer, layer::Context};
+use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context};
 
 /// The metrics that are counted. The dashboard and the alarms use these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,19 +49,25 @@ pub fn time(took: Duration) {
     tracing::info!(metric = "OrderLatency", unit = "Milliseconds", value, "timed");
 }
 
-/// Writes an EMF line for every event that is a metric.
-pub(crate) struct EmbeddedMetrics {
+/// Writes an EMF line to `to` for every event that is a metric. Metrics go to the CloudWatch namespace `namespace`.
+pub fn metric_lines<S, W>(namespace: String, to: W) -> impl Layer<S>
+where
+    S: Subscriber,
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    EmbeddedMetrics { namespace, to }
+}
+
+struct EmbeddedMetrics<W> {
     namespace: String,
+    to: W,
 }
 
-impl EmbeddedMetrics {
-    /// Metrics go to the CloudWatch namespace `namespace`.
-    pub(crate) fn new(namespace: String) -> Self {
-        Self { namespace }
-    }
-}
-
-impl<S: Subscriber> Layer<S> for EmbeddedMetrics {
+impl<S, W> Layer<S> for EmbeddedMetrics<W>
+where
+    S: Subscriber,
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let mut found = Found::default();
         event.record(&mut found);
@@ -69,7 +75,7 @@ impl<S: Subscriber> Layer<S> for EmbeddedMetrics {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         if let Some(line) = found.line(&self.namespace, now) {
             // If the line cannot be written, only this metric is lost.
-            let _lost = writeln!(std::io::stdout(), "{line}");
+            let _lost = writeln!(self.to.make_writer(), "{line}");
         }
     }
 }
