@@ -26,6 +26,8 @@ pub struct FunctionResource {
     pub timeout: Duration,
     /// The size of its memory, in MB.
     pub memory_mb: u64,
+    /// The processor that it runs on: `arm64` or `x86_64`.
+    pub architecture: String,
     /// The logical id of the role that it runs as.
     pub role_logical_id: String,
     /// The statements of that role's policies.
@@ -40,7 +42,6 @@ pub struct FunctionResource {
 /// Properties that other files of this folder read, or that have no effect that a program can observe.
 const AWS_ONLY: &[&str] = &[
     "FunctionName",
-    "Architectures",
     "Description",
     "EphemeralStorage",
     "Events",
@@ -53,6 +54,7 @@ const AWS_ONLY: &[&str] = &[
 /// The defaults of Lambda.
 const DEFAULT_TIMEOUT_S: u64 = 3;
 const DEFAULT_MEMORY_MB: u64 = 128;
+const DEFAULT_ARCHITECTURE: &str = "x86_64";
 
 pub(super) fn read(
     logical_id: &str,
@@ -64,6 +66,7 @@ pub(super) fn read(
 ) -> Option<FunctionResource> {
     properties.expect_keys(
         &[
+            "Architectures",
             "CodeUri",
             "Environment",
             "EventInvokeConfig",
@@ -91,6 +94,10 @@ pub(super) fn read(
     };
     let timeout_s = limit("Timeout", 900, DEFAULT_TIMEOUT_S);
     let memory_mb = limit("MemorySize", 10_240, DEFAULT_MEMORY_MB);
+    let architecture = properties.get("Architectures").and_then(|list| list.list().into_iter().next());
+    if let Some(architecture) = &architecture {
+        architecture.expect_one_of(&["arm64", "x86_64"]);
+    }
     let mut environment = BTreeMap::new();
     if let Some(node) = properties.get("Environment") {
         node.expect_keys(&["Variables"], &[]);
@@ -113,6 +120,9 @@ pub(super) fn read(
         environment,
         timeout: Duration::from_secs(timeout_s?),
         memory_mb: memory_mb?,
+        architecture: architecture
+            .and_then(|architecture| architecture.text())
+            .unwrap_or_else(|| DEFAULT_ARCHITECTURE.to_owned()),
         role_logical_id: role.logical_id.clone(),
         statements: role.statements.clone(),
         traced: tracing.is_some_and(|tracing| tracing.value == "Active"),

@@ -23,6 +23,7 @@ mod resources;
 mod roles;
 mod rules;
 mod schedules;
+mod standing;
 mod state_machines;
 mod subscriptions;
 mod tables;
@@ -44,6 +45,7 @@ pub use self::{
     paths::{PathSegment, RoutePath},
     roles::{Effect, Statement, permits},
     schedules::Schedule,
+    standing::Standing,
     state_machines::StateMachineResource,
     subscriptions::SubscriptionResource,
     tables::TableResource,
@@ -76,6 +78,8 @@ pub struct Template {
     pub user_pool: Option<UserPool>,
     /// The functions that run at a fixed rate.
     pub schedules: Vec<Schedule>,
+    /// What AWS bills by the month.
+    pub standing: Standing,
     /// The stack's outputs. `ApiUrl` is the URL that it would be on AWS, not the local address.
     pub outputs: BTreeMap<String, String>,
     /// Every parameter's value, given or default.
@@ -205,6 +209,7 @@ fn build_resources(resources: &[Resource], dir: &Path, faults: &FaultList) -> Te
         apis: apis.into_iter().map(|builder| builder.api).collect(),
         user_pool: user_pool(resources, faults),
         schedules,
+        standing: standing::read(resources, faults),
         outputs: BTreeMap::new(),
         parameters: BTreeMap::new(),
     }

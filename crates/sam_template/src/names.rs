@@ -75,13 +75,13 @@ pub(super) const SUBSCRIPTION: &str = "AWS::SNS::Subscription";
 pub(super) const ROLE: &str = "AWS::IAM::Role";
 const LOG_GROUP: &str = "AWS::Logs::LogGroup";
 const METRIC_FILTER: &str = "AWS::Logs::MetricFilter";
-const ALARM: &str = "AWS::CloudWatch::Alarm";
+pub(super) const ALARM: &str = "AWS::CloudWatch::Alarm";
 const COMPOSITE_ALARM: &str = "AWS::CloudWatch::CompositeAlarm";
-const DASHBOARD: &str = "AWS::CloudWatch::Dashboard";
+pub(super) const DASHBOARD: &str = "AWS::CloudWatch::Dashboard";
 const TOPIC_POLICY: &str = "AWS::SNS::TopicPolicy";
 pub(super) const QUEUE: &str = "AWS::SQS::Queue";
 const QUEUE_POLICY: &str = "AWS::SQS::QueuePolicy";
-const KEY: &str = "AWS::KMS::Key";
+pub(super) const KEY: &str = "AWS::KMS::Key";
 
 /// A resource's names.
 #[derive(Clone, Debug)]

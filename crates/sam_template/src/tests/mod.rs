@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use serde_json::json;
 
 use super::{
-    Account, Authorizer, Cors, Effect, PasswordPolicy, Route, RoutePath, Statement, Template, UserPool,
-    UserPoolClient,
+    Account, Authorizer, Cors, Effect, PasswordPolicy, Route, RoutePath, Standing, Statement, Template,
+    UserPool, UserPoolClient,
 };
 
 const ACCOUNT: Account = Account { id: "000000000000", region: "us-east-1", stack_name: "orderflow" };
@@ -243,6 +243,47 @@ fn tracing_dead_letter_queues_and_topic_keys_are_read() {
     let less = less.replace("Tracing: { Enabled: true }", "Tracing: { Enabled: false }");
     let template = shop(&less, &[]).expect("a good template");
     assert_eq!((template.functions[0].traced, template.state_machines[0].traced), (false, false));
+}
+
+#[test]
+fn what_a_month_is_billed_for_is_counted_if_it_exists() {
+    let plain = shop(SHOP, &[]).expect("a good template");
+    assert_eq!(plain.standing, Standing { alarm_metrics: 0, dashboards: 0, keys: 1 });
+    let watched = r#"
+Resources:
+  Slow:
+    Type: AWS::CloudWatch::Alarm
+    Properties: { Namespace: AWS/Lambda, MetricName: Duration }
+  Failing:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      Metrics:
+        - { Id: rate, Expression: errors / requests }
+        - { Id: errors, ReturnData: false, MetricStat: { Stat: Sum, Period: 300 } }
+        - { Id: requests, ReturnData: false, MetricStat: { Stat: Sum, Period: 300 } }
+  Board: { Type: AWS::CloudWatch::Dashboard, Properties: { DashboardBody: "{}" } }
+  Debugging: { Type: AWS::CloudWatch::Dashboard, Condition: Loud, Properties: { DashboardBody: "{}" } }
+"#;
+    let watched = SHOP.replace("\nResources:\n", watched);
+    let quiet = shop(&watched, &[]).expect("a good template");
+    assert_eq!(quiet.standing, Standing { alarm_metrics: 3, dashboards: 1, keys: 1 });
+    let loud = shop(&watched, &[("Level", "debug")]).expect("a good template");
+    assert_eq!(loud.standing.dashboards, 2);
+}
+
+#[test]
+fn a_function_runs_on_the_processor_that_it_names() {
+    let on = |text: &str| shop(text, &[]).map(|template| template.functions[0].architecture.clone());
+    let named = |architecture: &str| {
+        SHOP.replace(
+            "      Tracing: Active\n",
+            &format!("      Tracing: Active\n      Architectures: [{architecture}]\n"),
+        )
+    };
+    assert_eq!(on(SHOP).as_deref(), Ok("x86_64"));
+    assert_eq!(on(&named("arm64")).as_deref(), Ok("arm64"));
+    let faults = on(&named("sparc")).unwrap_err();
+    assert!(faults[0].contains("Architectures[0]") && faults[0].contains("sparc"), "{faults:?}");
 }
 
 #[test]
