@@ -1,17 +1,14 @@
 //! The demo: an admin's account, a small catalog, and the commands of the first output. Nothing here runs a command, and
 //! nothing here writes to a table except through the API.
 
-use axum::{
-    Router,
-    body::Body,
-    http::{Request, StatusCode, header},
-};
-use http_body_util::BodyExt as _;
+use axum::Router;
 use local::services::cognito::Cognito;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::{
+    BoxError,
+    in_process::{Asked, send},
+};
 
 /// SKU, name, price in euro cents, and units in stock.
 const CATALOG: [(&str, &str, u64, u64); 5] = [
@@ -129,34 +126,14 @@ async fn call(
     body: Option<Value>,
 ) -> Result<Value, BoxError> {
     let body = body.map(|body| body.to_string());
-    let (status, answer) = send(api, method, path, token, Some("demo-catalog"), body).await?;
-    if !status.is_success() {
+    let headers = [("idempotency-key", "demo-catalog")];
+    let asked = Asked { method, path, token, headers: &headers, body: body.as_deref() };
+    let answer = send(api, asked).await?;
+    if !answer.status.is_success() {
+        let status = answer.status;
         return Err(format!("the demo catalog cannot be stocked: {method} {path} answered {status}").into());
     }
-    Ok(serde_json::from_str(&answer)?)
-}
-
-/// Sends a request and returns the answer's status and body.
-async fn send(
-    api: &Router,
-    method: &str,
-    path: &str,
-    token: Option<&str>,
-    key: Option<&str>,
-    body: Option<String>,
-) -> Result<(StatusCode, String), BoxError> {
-    let mut request =
-        Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
-    if let Some(token) = token {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-    }
-    if let Some(key) = key {
-        request = request.header("idempotency-key", key);
-    }
-    let response = api.clone().oneshot(request.body(body.map_or_else(Body::empty, Body::from))?).await?;
-    let status = response.status();
-    let body = response.into_body().collect().await?.to_bytes();
-    Ok((status, String::from_utf8(body.to_vec())?))
+    Ok(serde_json::from_str(&answer.body)?)
 }
 
 #[cfg(test)]
@@ -196,18 +173,24 @@ mod tests {
             Options { file: None, clock: StackClock::held(datetime!(2026-03-01 12:00 UTC)), seed: None };
         let api = Stack::start(&template, options).await.unwrap().router();
         stock_catalog(&api).await.unwrap();
-        let body = TOKEN.body.map(str::to_owned);
-        let (_, issued) = send(&api, "POST", TOKEN.path, None, None, body).await.unwrap();
+        let asked = |step: &DemoStep| Asked {
+            method: if step.post { "POST" } else { "GET" },
+            path: step.path,
+            token: None,
+            headers: &[],
+            body: step.body,
+        };
+        let issued = send(&api, asked(&TOKEN)).await.unwrap().body;
         let issued: Value = serde_json::from_str(&issued).unwrap();
         let token = issued["id_token"].as_str().unwrap();
         let mut answers = Vec::new();
         for step in &WALKTHROUGH {
-            let method = if step.post { "POST" } else { "GET" };
-            let body = step.body.map(str::to_owned);
+            let headers: Vec<(&str, &str)> =
+                step.key.map(|key| ("idempotency-key", key)).into_iter().collect();
             let token = step.signed_in.then_some(token);
-            let (status, answer) = send(&api, method, step.path, token, step.key, body).await.unwrap();
-            assert!(status.is_success(), "{}: {status} {answer}", step.path);
-            answers.push(timeless(&answer));
+            let answer = send(&api, Asked { token, headers: &headers, ..asked(step) }).await.unwrap();
+            assert!(answer.status.is_success(), "{}: {} {}", step.path, answer.status, answer.body);
+            answers.push(timeless(&answer.body));
         }
         let answers = answers.join("\n");
         let shown = timeless(README);

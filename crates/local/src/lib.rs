@@ -5,12 +5,15 @@
 //! nothing in this library names a table, a topic, a route or a state of the workflow, and nothing in it names a type of
 //! `domain`.
 //!
-//! Three parts know of orders. The mailbox labels a mail with its order's id and status. In the program `orderflow`, the
-//! demo places an order, and `reconcile` audits the books.
+//! A few parts know of orders. The mailbox labels a mail with its order's id and status. In the program `orderflow`, the
+//! demo and `cost` place orders, and `reconcile` audits the books.
 
+pub mod assumptions;
 pub mod aws;
 pub mod ground;
 pub mod http;
+pub mod metering;
 pub mod offline;
+pub mod prices;
 pub mod services;
 pub mod stack;

@@ -1,10 +1,13 @@
 //! `orderflow`: the whole system on a laptop. This file owns the flags, the ports, the data folder and the first output.
-//! `orderflow reconcile` is in `reconcile.rs`. Nothing here reads or writes a table.
+//! `orderflow reconcile` is in `reconcile.rs` and `orderflow cost` in `cost`. Nothing here reads or writes a table.
 
+mod cost;
 mod demo;
+mod in_process;
 mod reconcile;
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, TryLockError},
     io::{self, Write as _},
     iter,
@@ -34,9 +37,10 @@ struct CommandLine {
     flags: Flags,
 }
 
-/// The commands that start no stack.
+/// The commands that open no port.
 #[derive(Debug, Subcommand)]
 enum Tool {
+    Cost(cost::CostFlags),
     Reconcile(reconcile::ReconcileFlags),
 }
 
@@ -83,6 +87,7 @@ async fn main() -> ExitCode {
     let CommandLine { command, flags } = CommandLine::parse();
     let (ended, status_on_error) = match command {
         None => (run(flags, started).await.map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
+        Some(Tool::Cost(flags)) => (cost::run(flags).await.map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
         Some(Tool::Reconcile(flags)) => (reconcile::run(flags).await, reconcile::UNKNOWN.into()),
     };
     ended.unwrap_or_else(|error| {
@@ -95,7 +100,7 @@ async fn main() -> ExitCode {
 /// The data file's name in its folder.
 const DATA_FILE: &str = "orderflow.db";
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The chain of an error's causes, in brackets; empty for an error without a cause.
 pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
@@ -112,13 +117,7 @@ async fn run(flags: Flags, started: Instant) -> Result<(), BoxError> {
     } else {
         Some(listen(&flags.host, flags.aws_port, "--aws-port").await?)
     };
-    let mut parameters = parameters();
-    for given in &flags.parameter {
-        let (name, value) = given
-            .split_once('=')
-            .ok_or_else(|| format!("--parameter {given} has no value: write it as Name=Value"))?;
-        parameters.insert(name.to_owned(), value.to_owned());
-    }
+    let parameters = parameters_with(&flags.parameter)?;
     let template = Template::read(&template_path(flags.template)?, ACCOUNT, &parameters)?;
     let (file, _lock) = if flags.ephemeral {
         (None, None)
@@ -158,6 +157,18 @@ async fn listen(host: &str, port: u16, flag: &str) -> Result<TcpListener, BoxErr
         }
         .into()
     })
+}
+
+/// The parameters of a laptop with those that are given as `Name=Value`.
+pub(crate) fn parameters_with(given: &[String]) -> Result<BTreeMap<String, String>, BoxError> {
+    let mut parameters = parameters();
+    for given in given {
+        let (name, value) = given
+            .split_once('=')
+            .ok_or_else(|| format!("--parameter {given} has no value: write it as Name=Value"))?;
+        parameters.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(parameters)
 }
 
 fn template_path(given: Option<PathBuf>) -> Result<PathBuf, BoxError> {

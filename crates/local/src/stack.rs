@@ -198,6 +198,11 @@ impl Stack {
         ended
     }
 
+    /// The schedules of the template.
+    pub fn schedules(&self) -> &[Schedule] {
+        &self.schedules
+    }
+
     /// Runs every scheduled function at its rate, as long as the runtime lives.
     pub fn start_schedules(&self) {
         for schedule in self.schedules.iter().cloned() {
@@ -217,7 +222,8 @@ impl Stack {
         }
     }
 
-    async fn run_schedule(&self, schedule: &Schedule) -> Option<Invocation> {
+    /// Runs one schedule once, now, and returns how the invocation ended; `None` if its function does not exist.
+    pub async fn run_schedule(&self, schedule: &Schedule) -> Option<Invocation> {
         self.aws.functions()?.invoke(&schedule.function, "{}".to_owned()).await
     }
 

@@ -1,20 +1,23 @@
-//! The cost of an order: its AWS calls, the capacity units that they consume, and the size of its row.
-//!
-//! The local DynamoDB charges as AWS does
-//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>, and `dynoxide`'s
-//! `actions/index_capacity.rs`, whose rules were captured from the real service):
-//!
-//! - A write is one unit for each KB begun, and twice that in a transaction.
-//! - A write to an index is charged only if its entry changes. It is not doubled in a transaction.
-//! - A consistent read is one unit for each 4 KB begun of each row.
+//! The cost of an order: its AWS calls, the capacity units that they consume, and the size of its row. `local::metering`
+//! has the rules for units. The dollars on the page of costs are those that `orderflow cost` prints.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, process::Output, time::Duration};
 
 use domain::Timestamp;
-use local::aws::{Fault, Recorded};
+use local::{
+    aws::{Fault, Recorded},
+    metering::{shown, tenths, units},
+    prices,
+};
 use serde_json::{Value, json};
 
-use crate::world::{Customer, Shop, faults::counts, gestures::product};
+use crate::world::{
+    Customer, Shop,
+    faults::counts,
+    gestures::product,
+    orderflow::{command, text},
+    programs::root,
+};
 
 /// The longest SKU, a product's name of 40 characters, and the longest reference, in ASCII.
 const LONGEST: (usize, usize, usize) = (64, 40, 64);
@@ -36,7 +39,7 @@ async fn a_placed_order_makes_these_calls_and_no_others() {
         ("sns Publish", 2),
     ];
     assert_eq!(Shop::counted(&recorded), counts(&expected), "{}", bill(&recorded));
-    assert_eq!(units(&recorded), (10.0, 2.5), "(write, read) units\n{}", bill(&recorded));
+    assert_eq!(units(&recorded).to_string(), "2.5 read units, 10 write units", "{}", bill(&recorded));
 }
 
 /// A new index, or another attribute in a key, changes this bill.
@@ -90,7 +93,7 @@ async fn a_repeat_a_rejection_and_a_refusal_cost_less() {
         ("dynamodb UpdateItem", 1),
     ];
     assert_eq!((rejected.status, Shop::counted(&calls)), (409, counts(&expected)), "{}", bill(&calls));
-    assert_eq!(units(&calls), (6.0, 2.5), "(write, read) units\n{}", bill(&calls));
+    assert_eq!(units(&calls).to_string(), "2.5 read units, 6 write units", "{}", bill(&calls));
 
     // The order's row is read first, since a repeat is answered even when its SKU is unknown by now.
     let (refused, calls) = shop.recording(shop.place(&ada, "key-3", &[("TEA-9", 1)])).await;
@@ -102,7 +105,7 @@ async fn a_repeat_a_rejection_and_a_refusal_cost_less() {
         ("dynamodb GetItem", 1),
     ];
     assert_eq!((refused.status, Shop::counted(&calls)), (422, counts(&expected)), "{}", bill(&calls));
-    assert!(units(&calls).0 < 0.5, "{}", bill(&calls));
+    assert_eq!(units(&calls).write_tenths, 0, "{}", bill(&calls));
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,8 +126,9 @@ async fn an_order_of_ten_lines_makes_one_read_one_transaction_and_two_publishes(
         assert_eq!(calls[once], 1, "{once}\n{}", bill(&recorded));
     }
     assert_eq!((calls["sns Publish"], calls["dynamodb UpdateItem"]), (2, 2), "{}", bill(&recorded));
-    assert!(
-        (11.4..11.6).contains(&units(&recorded).1),
+    assert_eq!(
+        units(&recorded).read(),
+        "11.5",
         "a read unit for each SKU and one for the customer, and half a one for the count\n{}",
         bill(&recorded)
     );
@@ -150,7 +154,7 @@ async fn the_row_of_a_one_line_order_stays_below_one_kilobyte_with_long_texts() 
     let bytes = item_bytes(&row);
     assert!(bytes < 1_024, "{bytes} bytes: {row}");
     // Without `MarkNotified` it is two units less than a placed order.
-    assert_eq!(units(&recorded), (8.0, 2.5), "(write, read) units\n{}", bill(&recorded));
+    assert_eq!(units(&recorded).to_string(), "2.5 read units, 8 write units", "{}", bill(&recorded));
 }
 
 async fn open() -> (Shop, Customer) {
@@ -159,18 +163,6 @@ async fn open() -> (Shop, Customer) {
     // Time passes between calls, as on AWS. Otherwise an index entry by time would not change.
     shop.plant(|_| Some(Fault::Delay(Duration::from_millis(10))));
     (shop, ada)
-}
-
-/// Write and read units, of tables and indexes together.
-#[allow(clippy::float_arithmetic, reason = "units come in halves, which a float holds exactly")]
-fn units(recorded: &[Recorded]) -> (f64, f64) {
-    let mut sums = (0.0, 0.0);
-    for one in recorded {
-        let units: f64 = one.consumed.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum();
-        let read = ["BatchGetItem", "GetItem", "Query"].contains(&one.call.operation.as_str());
-        *if read { &mut sums.1 } else { &mut sums.0 } += units;
-    }
-    sums
 }
 
 /// The units of each call, by table and index.
@@ -182,10 +174,11 @@ fn bill(recorded: &[Recorded]) -> String {
         for table in tables {
             let name = table["TableName"].as_str().unwrap_or_default();
             let mut line = |of: &str, units: &Value| {
-                let units = units.as_f64().expect("units");
+                let units = tenths(units);
                 // A query of an index reads nothing of its table.
-                if units > 0.0 {
-                    writeln!(bill, "{} {name}{of}: {units}", one.call.operation).expect("a text takes text");
+                if units > 0 {
+                    writeln!(bill, "{} {name}{of}: {}", one.call.operation, shown(units))
+                        .expect("a text takes text");
                 }
             };
             line("", &table["Table"]["CapacityUnits"]);
@@ -220,8 +213,8 @@ fn value_bytes(value: &Value) -> usize {
 /// The calls of SNS, the read units and the write units of what these calls record.
 fn row(what: &str, recorded: &[Recorded]) -> String {
     let sns = recorded.iter().filter(|made| made.call.service == "sns").count();
-    let (write, read) = units(recorded);
-    format!("| {what} | {sns} | {read} | {write} |")
+    let units = units(recorded);
+    format!("| {what} | {sns} | {} | {} |", units.read(), units.write())
 }
 
 /// What registering and waiting cost, beside an order whose mail is sent at once.
@@ -271,4 +264,114 @@ async fn registering_waiting_and_asking_cost_what_the_docs_say() {
     let docs = include_str!("../../../docs/costs.md");
     let missing: Vec<&String> = rows.iter().filter(|row| !docs.contains(row.as_str())).collect();
     assert!(missing.is_empty(), "docs/costs.md lacks:\n{}", rows.join("\n"));
+}
+
+/// Runs `orderflow cost` at the repository's root.
+fn run(flags: &[&str]) -> Output {
+    command().arg("cost").args(flags).output().expect("orderflow runs")
+}
+
+/// What `orderflow cost` makes of this text of a page.
+fn written(folder: &Path, page: &str) -> String {
+    let copy = folder.join("costs.md");
+    fs::write(&copy, page).expect("a copy");
+    let Output { status, stdout, stderr } = run(&["--write", text(&copy)]);
+    assert!(status.success() && stdout.is_empty(), "{}", String::from_utf8_lossy(&stderr));
+    fs::read_to_string(&copy).expect("the copy")
+}
+
+#[test]
+fn the_page_of_costs_has_the_figures_that_the_command_prints() {
+    let page = fs::read_to_string(root().join("docs/costs.md")).expect("the page");
+    let folder = tempfile::tempdir().expect("a folder");
+    let now = written(folder.path(), &page);
+    let differences: Vec<(&str, &str)> =
+        page.lines().zip(now.lines()).filter(|(old, new)| old != new).collect();
+    assert!(now == page, "run `cargo run -- cost --write docs/costs.md`: {differences:#?}");
+
+    // A figure that someone types does not stay.
+    let typed = page.replacen("| an order of 1 line | 1", "| an order of 1 line | 2", 1);
+    assert_ne!(typed, page);
+    assert_eq!(written(folder.path(), &typed), page);
+}
+
+/// The dashboard shows an operator what to multiply usage by.
+#[test]
+fn the_dashboard_has_the_prices_of_the_table() {
+    let template = fs::read_to_string(root().join("infra/template.yaml")).expect("the template");
+    let million = |price: prices::Price| price.of(1_000_000).shown();
+    for shown in [
+        format!(
+            "| tables | write units, read units | {}, {} |",
+            prices::WRITE_UNIT.shown(),
+            prices::READ_UNIT.shown()
+        ),
+        format!(
+            "| {}; {} on arm64, {} on x86_64 |",
+            million(prices::LAMBDA_REQUEST),
+            million(prices::LAMBDA_ARM),
+            million(prices::LAMBDA_X86)
+        ),
+        format!("| {}; {} |", million(prices::EXPRESS_REQUEST), million(prices::EXPRESS_DURATION)),
+        format!(
+            "| API, mails | requests, delivered mails | {}, {} |",
+            million(prices::HTTP_API),
+            million(prices::SNS_MAIL)
+        ),
+    ] {
+        assert!(template.contains(&shown), "OrderDashboard does not show {shown:?}");
+    }
+}
+
+#[test]
+fn the_command_prints_the_same_figures_for_a_terminal_and_for_a_page() {
+    let print = |flags: &[&str]| {
+        let Output { status, stdout, stderr } = run(flags);
+        assert!(status.success() && stderr.is_empty(), "{}", String::from_utf8_lossy(&stderr));
+        let printed = String::from_utf8(stdout).expect("text");
+        printed.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let words =
+        |line: &String| line.replace('|', " ").split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let of_an_order =
+        |lines: &[String]| lines.iter().find(|line| line.contains("an order of 10 lines")).map(words);
+    let (plain, markdown) = (print(&[]), print(&["--markdown"]));
+    assert!(of_an_order(&plain).is_some_and(|row| row.len() > 10), "{plain:#?}");
+    assert_eq!(of_an_order(&plain), of_an_order(&markdown));
+    assert!(markdown.iter().any(|line| line.starts_with("|---|---:|")), "{markdown:#?}");
+
+    // The template's parameters take effect.
+    let dearer = print(&["--parameter", "Architecture=x86_64"]);
+    assert_ne!(of_an_order(&dearer), of_an_order(&plain));
+}
+
+#[test]
+fn a_mistake_is_named_as_when_the_stack_starts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("page.md");
+    fs::write(&page, "# Costs\n").expect("a page");
+    let template = fs::read_to_string(root().join("infra/template.yaml")).expect("the template");
+    let broken = folder.path().join("template.yaml");
+    fs::write(&broken, template.replacen("AWS::SNS::Topic", "AWS::S3::Bucket", 1)).expect("a template");
+    for (flags, code, parts) in [
+        (&["--prices", "mine"][..], 2, &["--prices", "--help"][..]),
+        (&["--markdown", "--write", "page.md"], 2, &["--markdown", "--write"]),
+        (
+            &["--template", text(&broken)],
+            1,
+            &["cannot be run locally", "Resources.OrderTopic", "AWS::S3::Bucket"],
+        ),
+        (&["--parameter", "ThrottlingRate"], 1, &["--parameter ThrottlingRate", "Name=Value"]),
+        (&["--parameter", "Colour=red"], 1, &["Parameters.Colour", "no such parameter"]),
+        (&["--write", text(&folder.path().join("none.md"))], 1, &["none.md", "cannot be read"]),
+        (&["--write", text(&page)], 1, &["page.md", "has no line <!-- cost: dollars -->"]),
+    ] {
+        let Output { status, stdout, stderr } = run(flags);
+        let said = String::from_utf8(stderr).expect("text");
+        assert_eq!((status.code(), stdout.len()), (Some(code), 0), "{flags:?}: {said}");
+        for part in parts {
+            assert!(said.contains(part), "{flags:?}: `{part}` is not in: {said}");
+        }
+    }
+    assert_eq!(fs::read_to_string(&page).expect("the page"), "# Costs\n");
 }

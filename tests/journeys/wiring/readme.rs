@@ -9,7 +9,7 @@ use std::{
 
 use aws_adapters::Timeouts;
 use domain::Status;
-use local::aws::Recorded;
+use local::{aws::Recorded, metering::units};
 
 use super::{Complaints, DEFINITION, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints, day};
 use crate::world::Shop;
@@ -424,18 +424,8 @@ async fn cost_of_an_order() -> BTreeMap<String, [String; 3]> {
     let mut costs = BTreeMap::new();
     for (call, count) in Shop::counted(&recorded) {
         let operation = call.split_once(' ').map_or(call.as_str(), |(_, operation)| operation).to_owned();
-        let units: f64 = recorded
-            .iter()
-            .filter(|recorded| recorded.call.operation == operation)
-            .flat_map(|recorded| &recorded.consumed)
-            .filter_map(|consumed| consumed["CapacityUnits"].as_f64())
-            .sum();
-        // A sum of nothing is -0.
-        let units = units.abs().to_string();
-        let none = || "0".to_owned();
-        let reads = operation.starts_with("BatchGet") || ["GetItem", "Query"].contains(&operation.as_str());
-        let [read, write] = if reads { [units, none()] } else { [none(), units] };
-        costs.insert(operation, [count.to_string(), read, write]);
+        let units = units(recorded.iter().filter(|recorded| recorded.call.operation == operation));
+        costs.insert(operation, [count.to_string(), units.read(), units.write()]);
     }
     costs
 }

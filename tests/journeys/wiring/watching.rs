@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
 
-const COSTS: &str = "docs/costs.md";
 pub(super) const RUNBOOK: &str = "docs/runbook.md";
 const COUNTS: &str = "crates/lambda_shell/src/metrics.rs";
 
@@ -291,15 +290,6 @@ fn alarms(house: &House) -> Result<Complaints, String> {
     Ok(found)
 }
 
-/// The docs say what the alarms cost, by the metrics that they watch.
-fn cost(house: &House) -> Result<Complaints, String> {
-    let metrics = alarm_metrics(&Written::of(house)?).len();
-    let said =
-        format!("- the alarms ${}.{}0: $0.10 for each of the {metrics} metrics", metrics / 10, metrics % 10);
-    let right = house.text(COSTS).contains(&said);
-    Ok(if right { Vec::new() } else { vec![format!("{COSTS} must say {said:?}")] })
-}
-
 /// The runbook's sections, by their headings.
 fn sections(house: &House) -> BTreeMap<&str, &str> {
     let sections = house.text(RUNBOOK).split("\n## ").skip(1);
@@ -467,7 +457,6 @@ fn a_metric_that_aws_does_not_measure_is_named() {
 #[test]
 fn every_alarm_tells_the_operators_and_has_a_section_in_the_runbook() {
     assert_sound(&complaints(alarms(&HOUSE)));
-    assert_sound(&complaints(cost(&HOUSE)));
     assert_sound(&complaints(runbook(&HOUSE)));
 }
 

@@ -64,6 +64,10 @@ pub struct Recorded {
     pub text: String,
     /// The capacity that DynamoDB reports for it, one value for each table.
     pub consumed: Vec<Value>,
+    /// The code of the error that the service answered; `None` for a success and for a planted fault.
+    pub error: Option<String>,
+    /// The time that the service took, on tokio's clock. A planted delay comes on top.
+    pub took: Duration,
 }
 
 impl std::fmt::Debug for Faults {
@@ -110,6 +114,8 @@ impl Faults {
                 permissions: operation.required_permissions(),
                 text: format!("{operation:?}"),
                 consumed: Vec::new(),
+                error: None,
+                took: Duration::ZERO,
             });
         }
         let fault =
@@ -117,17 +123,22 @@ impl Faults {
         (fault, operation, place)
     }
 
-    /// Adds the answer and the consumed capacity to the call at this place of the record.
-    pub(super) fn record_answer(&self, place: Option<usize>, answer: &Result<Value, AwsError>) {
+    /// Adds the answer, its time and the consumed capacity to the call at this place of the record.
+    pub(super) fn record_answer(
+        &self,
+        place: Option<usize>,
+        answer: &Result<Value, AwsError>,
+        took: Duration,
+    ) {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(recorded) = place.and_then(|place| record.as_mut()?.get_mut(place)) else { return };
         recorded.text = format!("{} {answer:?}", recorded.text);
-        if let Ok(answer) = answer {
-            match answer.get("ConsumedCapacity") {
-                Some(Value::Array(tables)) => recorded.consumed.extend(tables.iter().cloned()),
-                Some(one) => recorded.consumed.push(one.clone()),
-                None => {}
-            }
+        recorded.took = took;
+        match answer.as_ref().map(|answer| answer.get("ConsumedCapacity")) {
+            Ok(Some(Value::Array(tables))) => recorded.consumed.extend(tables.iter().cloned()),
+            Ok(Some(one)) => recorded.consumed.push(one.clone()),
+            Ok(None) => {}
+            Err(error) => recorded.error = Some(error.code.clone()),
         }
     }
 }

@@ -138,8 +138,9 @@ impl Aws {
             if let Some(refusal) = fault.as_ref().and_then(|fault| faults::planted_error(fault, &operation)) {
                 return Err(refusal);
             }
+            let started = tokio::time::Instant::now();
             let answer = self.perform(operation).await;
-            self.faults.record_answer(place, &answer);
+            self.faults.record_answer(place, &answer, started.elapsed());
             self.interleave().await;
             match fault {
                 Some(Fault::After) => Err(faults::server_error(call.service)),
