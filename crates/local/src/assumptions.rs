@@ -91,15 +91,15 @@ pub const PLATFORM_LINES: Assumption = Assumption {
     what: "Lambda's own log lines for one invocation",
     value: 450,
     unit: "bytes",
-    reason: "START, END and REPORT with the ids of request and trace",
+    reason: "START, END and REPORT with the ids of request and trace, and 26 for each",
 };
 
 /// The bytes of the API's access log for one request.
 pub const ACCESS_LINE: Assumption = Assumption {
     what: "the API's access log for one request",
-    value: 550,
+    value: 360,
     unit: "bytes",
-    reason: "the template's format with its values",
+    reason: "the template's format with its values, and 26",
 };
 
 /// The bytes that a log line takes besides its text.

@@ -118,7 +118,7 @@ fn instead(order: Usage) -> Grid {
             "a Standard workflow, billed by transitions",
             with(&|bill| bill.workflow = STANDARD_TRANSITION.of(order.transitions)),
         ),
-        ("a REST API", with(&|bill| bill.api = REST_API.of(order.requests))),
+        ("a REST API", with(&|bill| bill.api = REST_API.of(order.requests) + order.data_out())),
         ("SES for mails, in an account that is new to it", mails_through(SES_MAIL.of(mails))),
         ("SES for mails, in an older account", mails_through(SES_MAIL_A_LA_CARTE.of(mails))),
         (if order.x86_mb_ms == 0 { "functions on x86_64" } else { "functions on arm64" }, other_processor),

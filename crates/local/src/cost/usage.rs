@@ -21,7 +21,7 @@ pub(crate) struct Usage {
     pub(crate) requests: u64,
     /// Bytes of the API's answers.
     pub(crate) answer_bytes: u64,
-    /// Invocations of functions, by whomever.
+    /// Invocations of functions: by the API, the workflow or the scheduler.
     pub(crate) invocations: u64,
     /// Billed milliseconds of functions.
     pub(crate) function_ms: u64,
@@ -92,11 +92,16 @@ impl Usage {
         self.line_bytes + self.invocations * PLATFORM_LINES.value + self.requests * ACCESS_LINE.value
     }
 
+    /// The price of the answers' way out of AWS.
+    pub(crate) fn data_out(&self) -> Dollars {
+        DATA_OUT.of_part(self.answer_bytes, GIGABYTE)
+    }
+
     /// What AWS bills for it.
     pub(crate) fn bill(&self) -> Bill {
         let Units { read_tenths, write_tenths } = self.units;
         Bill {
-            api: HTTP_API.of(self.requests) + DATA_OUT.of_part(self.answer_bytes, GIGABYTE),
+            api: HTTP_API.of(self.requests) + self.data_out(),
             functions: LAMBDA_REQUEST.of(self.invocations)
                 + LAMBDA_ARM.of_part(self.arm_mb_ms, MB_MS)
                 + LAMBDA_X86.of_part(self.x86_mb_ms, MB_MS),
