@@ -197,7 +197,7 @@ fn besides(metrics: u64) -> Grid {
         head: vec!["what", "dollars"],
         rows: vec![
             row(
-                format!("the {metrics} metrics that the functions count in the run above"),
+                format!("the {metrics} metrics that the functions count for the orders above"),
                 OWN_METRIC.of(metrics),
             ),
             row("the first yearly rotation of a KMS key, and the second as much again".to_owned(), KEY.of(1)),
