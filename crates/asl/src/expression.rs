@@ -105,11 +105,58 @@ impl StatesFields {
     }
 }
 
+/// What an expression reads from outside, so that nothing else need be handed to it.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    /// The names after `$`: variables, functions, and the names that it binds itself. Not `states`.
+    pub(super) names: BTreeSet<String>,
+    /// The fields of `$states`.
+    pub(super) fields: BTreeSet<String>,
+    /// It reads `$states` as a whole.
+    pub(super) all_fields: bool,
+}
+
+impl Reads {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "every other node only holds children")]
+    fn collect(&mut self, node: &AstNode) {
+        match node {
+            AstNode::Path { steps } => {
+                if let Some(field) = states_field(steps) {
+                    self.fields.insert(field.to_owned());
+                    // The first step is `$states`, which must not count as a whole.
+                    let rest = AstNode::Path { steps: steps.get(1..).unwrap_or_default().to_vec() };
+                    for_each_child(&rest, &mut |child, _| self.collect(child), Context::Item);
+                    return;
+                }
+            }
+            AstNode::Variable(name) if name == "states" => self.all_fields = true,
+            AstNode::Variable(name) | AstNode::Function { name, .. } => {
+                self.names.insert(name.clone());
+            }
+            _ => {}
+        }
+        for_each_child(node, &mut |child, _| self.collect(child), Context::None);
+    }
+}
+
+/// The field that a path reads first, if it begins with `$states` and a name.
+fn states_field(steps: &[PathStep]) -> Option<&str> {
+    if let [first, second, ..] = steps
+        && matches!(&first.node, AstNode::Variable(name) if name == "states")
+        && first.stages.is_empty()
+        && let AstNode::Name(field) = &second.node
+    {
+        return Some(field);
+    }
+    None
+}
+
 /// A `JSONata` expression that parses and that AWS accepts.
 #[derive(Debug)]
 pub(super) struct Expression {
     source: String,
     ast: AstNode,
+    reads: Reads,
 }
 
 impl Expression {
@@ -126,7 +173,9 @@ impl Expression {
         checker.collect_bindings(&ast);
         checker.visit(&ast, Context::None);
         if checker.faults.is_empty() {
-            Ok(Self { source: source.to_owned(), ast })
+            let mut reads = Reads::default();
+            reads.collect(&ast);
+            Ok(Self { source: source.to_owned(), ast, reads })
         } else {
             Err(checker
                 .faults
@@ -143,6 +192,10 @@ impl Expression {
 
     pub(super) fn ast(&self) -> &AstNode {
         &self.ast
+    }
+
+    pub(super) fn reads(&self) -> &Reads {
+        &self.reads
     }
 }
 
@@ -277,10 +330,8 @@ impl Checker<'_> {
     }
 
     fn states_field(&mut self, steps: &[PathStep]) {
-        if let [first, second, ..] = steps
-            && matches!(&first.node, AstNode::Variable(name) if name == "states")
-            && let AstNode::Name(field) = &second.node
-            && !self.reads.fields().contains(&field.as_str())
+        if let Some(field) = states_field(steps)
+            && !self.reads.fields().contains(&field)
         {
             let existing = self.reads.fields().join(", $states.");
             self.fault(format!("reads $states.{field}, which does not exist here; use $states.{existing}"));
@@ -468,6 +519,28 @@ mod tests {
         ] {
             let faults = faults(source, reads);
             assert!(faults.contains(part), "{source}: {faults:?} lacks {part:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_expression_reads_is_known() {
+        let variables = BTreeSet::from(["order".to_owned(), "other".to_owned()]);
+        for (source, names, fields, all_fields) in [
+            ("$states.input.lines", vec![], vec!["input"], false),
+            ("$states.input.lines[$.sku = $order.sku]", vec!["", "order"], vec!["input"], false),
+            ("$states.input[$states.result.at].$order", vec!["order"], vec!["input", "result"], false),
+            ("$merge([$states, $order])", vec!["merge", "order"], vec![], true),
+            ("$states[0].input", vec![], vec![], true),
+            ("($at := $states.context.State.Name; $at & $now())", vec!["at", "now"], vec!["context"], false),
+            ("$map([1], function($n) { $n + $other })", vec!["map", "n", "other"], vec![], false),
+            ("$order", vec!["order"], vec![], false),
+            ("$order.{'s': $states.input}", vec!["order"], vec!["input"], false),
+        ] {
+            let parsed = Expression::parse(source, StatesFields::Result, &variables).expect("it parses");
+            let reads = parsed.reads();
+            assert_eq!(reads.names.iter().collect::<Vec<_>>(), names, "{source}");
+            assert_eq!(reads.fields.iter().collect::<Vec<_>>(), fields, "{source}");
+            assert_eq!(reads.all_fields, all_fields, "{source}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Evaluates expressions over `$states` and the variables. The engine's values exist only here. They are not `Send`, so
 //! a [`Scope`] must never live across an `await`.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use jsonata_core::{
     evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptions},
@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 use time::OffsetDateTime;
 
 use super::{
-    expression::{Expression, JsonTemplate},
+    expression::{Expression, JsonTemplate, Reads},
     timestamp::rfc3339,
 };
 
@@ -24,18 +24,67 @@ const MAX_DEPTH: usize = 100;
 /// 2^53: a double represents every whole number up to here exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// The values that the expressions of one state can read.
-pub(super) struct Scope {
-    bindings: Vec<(String, JValue)>,
-    now: OffsetDateTime,
+/// The fields of `$states`.
+pub(super) struct StatesData<'a> {
+    /// `input`.
+    pub(super) input: &'a Value,
+    /// `result` or `errorOutput`, where there is one.
+    pub(super) outcome: Option<(&'static str, &'a Value)>,
+    /// Makes `context`.
+    pub(super) context: &'a dyn Fn() -> Value,
 }
 
-impl Scope {
-    /// `states` becomes `$states`, and each variable `$name`. `$now()` and `$millis()` return `now`.
-    pub(super) fn new(states: Value, variables: &BTreeMap<String, Value>, now: OffsetDateTime) -> Self {
-        let variables = variables.iter().map(|(name, value)| (name.clone(), JValue::from(value.clone())));
-        let states = std::iter::once(("states".to_owned(), JValue::from(states)));
-        Self { bindings: variables.chain(states).collect(), now }
+/// The values that the expressions of one state can read. A value becomes one of the engine's when an expression first
+/// reads it, since most expressions read one field.
+pub(super) struct Scope<'a> {
+    states: StatesData<'a>,
+    variables: &'a BTreeMap<String, Value>,
+    now: OffsetDateTime,
+    /// The engine's values so far, by `$name` and by `$states.name`.
+    converted: RefCell<BTreeMap<String, JValue>>,
+}
+
+/// The fields that `$states` can have.
+const FIELDS: [&str; 4] = ["input", "context", "result", "errorOutput"];
+
+impl<'a> Scope<'a> {
+    /// `$now()` and `$millis()` return `now`.
+    pub(super) fn new(
+        states: StatesData<'a>,
+        variables: &'a BTreeMap<String, Value>,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self { states, variables, now, converted: RefCell::default() }
+    }
+
+    /// A variable, if there is one of this name.
+    fn variable(&self, name: &str) -> Option<JValue> {
+        let value = self.variables.get(name)?;
+        Some(self.converted(format!("${name}"), || engine_value(value)))
+    }
+
+    /// A field of `$states`, if it has one of this name.
+    fn field(&self, name: &str) -> Option<JValue> {
+        let place = || format!("$states.{name}");
+        match (name, self.states.outcome) {
+            ("input", _) => Some(self.converted(place(), || engine_value(self.states.input))),
+            ("context", _) => Some(self.converted(place(), || JValue::from((self.states.context)()))),
+            (_, Some((outcome, value))) if outcome == name => {
+                Some(self.converted(place(), || engine_value(value)))
+            }
+            _ => None,
+        }
+    }
+
+    fn converted(&self, place: String, make: impl FnOnce() -> JValue) -> JValue {
+        self.converted.borrow_mut().entry(place).or_insert_with(make).clone()
+    }
+
+    /// `$states`, with the fields that an expression reads.
+    fn states(&self, reads: &Reads) -> JValue {
+        let fields = FIELDS.iter().filter(|field| reads.all_fields || reads.fields.contains(**field));
+        let fields = fields.filter_map(|field| Some(((*field).to_owned(), self.field(field)?)));
+        JValue::object(fields.collect())
     }
 
     /// The template with its expressions replaced by their values. Errors name the place as `field`.
@@ -71,25 +120,55 @@ impl Scope {
     }
 
     fn run(&self, expression: &Expression) -> Result<JValue, EvaluatorError> {
+        let reads = expression.reads();
         let mut context = Context::new();
-        for (name, value) in &self.bindings {
-            context.bind(name.clone(), value.clone());
+        context.bind("states".to_owned(), self.states(reads));
+        for name in &reads.names {
+            if let Some(value) = self.variable(name) {
+                context.bind(name.clone(), value);
+            }
         }
         let options =
             EvaluatorOptions { timeout_ms: Some(EVALUATION_TIMEOUT_MS), ..EvaluatorOptions::default() };
         let mut evaluator = Evaluator::with_options(context, options);
         // The engine's own functions read the system's clock and random numbers, which a test cannot control.
-        let (text, millis) = (rfc3339(self.now), self.now.unix_timestamp_nanos() / 1_000_000);
-        evaluator.register_fn_override("now", move |arguments: &[JValue]| {
-            no_arguments("now", arguments, JValue::from(text.as_str()))
-        })?;
-        evaluator.register_fn_override("millis", move |arguments: &[JValue]| {
-            no_arguments("millis", arguments, JValue::from(i64::try_from(millis).unwrap_or(i64::MAX)))
-        })?;
-        evaluator.register_fn_override("random", |arguments: &[JValue]| {
-            no_arguments("random", arguments, JValue::Number(fastrand::f64()))
-        })?;
+        for name in &reads.names {
+            match name.as_str() {
+                "now" => {
+                    let text = rfc3339(self.now);
+                    evaluator.register_fn_override("now", move |arguments: &[JValue]| {
+                        no_arguments("now", arguments, JValue::from(text.as_str()))
+                    })?;
+                }
+                "millis" => {
+                    let millis = self.now.unix_timestamp_nanos() / 1_000_000;
+                    evaluator.register_fn_override("millis", move |arguments: &[JValue]| {
+                        let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+                        no_arguments("millis", arguments, JValue::from(millis))
+                    })?;
+                }
+                "random" => evaluator.register_fn_override("random", |arguments: &[JValue]| {
+                    no_arguments("random", arguments, JValue::Number(fastrand::f64()))
+                })?,
+                _ => {}
+            }
+        }
         evaluator.evaluate(expression.ast(), &JValue::Undefined)
+    }
+}
+
+/// A JSON value as one of the engine's. It has a conversion from a value that it may take apart, but none from one that
+/// stays.
+fn engine_value(value: &Value) -> JValue {
+    match value {
+        Value::Null => JValue::Null,
+        Value::Bool(truth) => JValue::Bool(*truth),
+        Value::Number(_) => JValue::from(value.clone()),
+        Value::String(text) => JValue::from(text.as_str()),
+        Value::Array(items) => JValue::from(items.iter().map(engine_value).collect::<Vec<_>>()),
+        Value::Object(entries) => {
+            JValue::object(entries.iter().map(|(key, value)| (key.clone(), engine_value(value))).collect())
+        }
     }
 }
 
@@ -156,7 +235,8 @@ mod tests {
         let expression =
             Expression::parse(source, StatesFields::Input, &names).map_err(|faults| faults.join("\n"))?;
         let now = datetime!(2026-03-01 12:00:00.25 UTC);
-        Scope::new(json!({"input": input}), &variables, now).evaluate(&expression, "Output")
+        let states = StatesData { input: &input, outcome: None, context: &|| Value::Null };
+        Scope::new(states, &variables, now).evaluate(&expression, "Output")
     }
 
     #[test]

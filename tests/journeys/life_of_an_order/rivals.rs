@@ -325,6 +325,7 @@ fn a_resumption_that_is_started_twice_does_not_announce_a_change_that_another_ma
         let second = second.expect("it was started twice");
         let found = second.states.iter().find(|state| state.name == "UpdateStatus");
         let found = found.and_then(|state| state.output.as_ref()).expect("an order");
+        let found: Value = serde_json::from_str(found.get()).expect("JSON");
         found["order"]["status"] == "SHIPPED"
     });
     assert!(outcomes.contains(&true) || outcomes.len() < MANY, "the order was never shipped meanwhile");

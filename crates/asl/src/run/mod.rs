@@ -8,12 +8,13 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
+    io,
     pin::Pin,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 pub use self::report::{Execution, ExecutionStatus, StateRun};
@@ -22,7 +23,8 @@ use super::{
         Catcher, Choice, DataEffect, Definition, Fail, Jitter, Retrier, Retryable, State, StateKind, Task,
         Transition, Wait,
     },
-    jsonata::Scope,
+    expression::JsonTemplate,
+    jsonata::{Scope, StatesData},
     parse::MAX_SECONDS,
     timestamp::rfc3339,
 };
@@ -138,7 +140,7 @@ impl<'a> Runner<'a> {
 
     /// Adds the report of a state. Returns false when the execution has entered too many.
     fn enter(&mut self, state: &State, input: &Value) -> bool {
-        let report = StateRun::entered(state, input.clone(), self.now());
+        let report = StateRun::entered(state, input, self.now());
         let mut entered = self.shared.entered.lock().unwrap_or_else(PoisonError::into_inner);
         if entered.len() >= MAX_STATES {
             return false;
@@ -166,7 +168,7 @@ impl<'a> Runner<'a> {
             let now = self.now();
             match step {
                 Ok((output, following)) => {
-                    self.entry(|entry| entry.left(output.clone(), now));
+                    self.entry(|entry| entry.left(&output, now));
                     (input, next) = (output, following);
                 }
                 Err(failure) => {
@@ -185,8 +187,8 @@ impl<'a> Runner<'a> {
             StateKind::Choice(choice) => self.run_choice(state, choice, input),
             StateKind::Pass(transition) => self.follow(state, transition, input),
             StateKind::Succeed(effect) => {
-                let scope = self.scope(&self.states_value(state, input));
-                let (output, _) = evaluate_effect(&scope, state, effect, "", input)?;
+                let (output, _) = self
+                    .within(state, input, None, |scope| evaluate_effect(scope, state, effect, "", input))?;
                 Ok((output, None))
             }
             StateKind::Fail(fail) => Err(self.evaluate_fail(state, fail, input)),
@@ -248,10 +250,9 @@ impl<'a> Runner<'a> {
             | StateKind::Wait(_) => Err(runtime_failure(format!("state {:?} has no attempts", state.name))),
         }?;
         within_limit(&result, &format!("the result of state {:?}", state.name))?;
-        let mut states = self.states_value(state, input);
-        states.insert("result".to_owned(), result.clone());
         let Transition { effect, next } = &retryable.transition;
-        self.leave_state(state, effect, "", &states, &result, next.as_deref())
+        let outcome = Some(("result", &result));
+        self.leave_state(Leaving { state, effect, at: "" }, input, outcome, next.as_deref())
     }
 
     async fn call(&self, state: &State, task: &'a Task, arguments: Value) -> Result<Value, TaskFailure> {
@@ -269,8 +270,8 @@ impl<'a> Runner<'a> {
         match &retryable.arguments {
             None => Ok(input.clone()),
             Some(template) => {
-                let scope = self.scope(&self.states_value(state, input));
-                scope.fill(template, "Arguments").map_err(|problem| query_failure(state, &problem))
+                let filled = self.within(state, input, None, |scope| scope.fill(template, "Arguments"));
+                filled.map_err(|problem| query_failure(state, &problem))
             }
         }
     }
@@ -288,16 +289,8 @@ impl<'a> Runner<'a> {
         };
         self.entry(|entry| entry.caught(&failure));
         let caught = json!({"Error": failure.error, "Cause": failure.cause});
-        let mut states = self.states_value(state, input);
-        states.insert("errorOutput".to_owned(), caught.clone());
-        self.leave_state(
-            state,
-            &catcher.effect,
-            &format!("Catch[{index}]/"),
-            &states,
-            &caught,
-            Some(&catcher.next),
-        )
+        let leaving = Leaving { state, effect: &catcher.effect, at: &format!("Catch[{index}]/") };
+        self.leave_state(leaving, input, Some(("errorOutput", &caught)), Some(&catcher.next))
     }
 
     // The other states
@@ -308,15 +301,14 @@ impl<'a> Runner<'a> {
         choice: &'a Choice,
         input: &Value,
     ) -> Result<NextState<'a>, TaskFailure> {
-        let states = self.states_value(state, input);
         for (index, rule) in choice.rules.iter().enumerate() {
             let field = format!("Choices[{index}]/Condition");
-            let verdict = self.scope(&states).evaluate(&rule.condition, &field);
+            let verdict = self.within(state, input, None, |scope| scope.evaluate(&rule.condition, &field));
             let verdict = verdict.map_err(|problem| query_failure(state, &problem))?;
             match verdict.as_bool() {
                 Some(true) => {
-                    let at = format!("Choices[{index}]/");
-                    return self.leave_state(state, &rule.effect, &at, &states, input, Some(&rule.next));
+                    let leaving = Leaving { state, effect: &rule.effect, at: &format!("Choices[{index}]/") };
+                    return self.leave_state(leaving, input, None, Some(&rule.next));
                 }
                 Some(false) => {}
                 None => {
@@ -333,7 +325,7 @@ impl<'a> Runner<'a> {
             let cause = format!("no rule of state {:?} matched, and it has no Default", state.name);
             return Err(TaskFailure::new("States.NoChoiceMatched", cause));
         };
-        self.leave_state(state, &choice.effect, "", &states, input, Some(default))
+        self.leave_state(Leaving { state, effect: &choice.effect, at: "" }, input, None, Some(default))
     }
 
     fn follow(
@@ -342,13 +334,15 @@ impl<'a> Runner<'a> {
         transition: &'a Transition,
         input: &Value,
     ) -> Result<NextState<'a>, TaskFailure> {
-        let states = self.states_value(state, input);
-        self.leave_state(state, &transition.effect, "", &states, input, transition.next.as_deref())
+        let leaving = Leaving { state, effect: &transition.effect, at: "" };
+        self.leave_state(leaving, input, None, transition.next.as_deref())
     }
 
     fn evaluate_fail(&self, state: &State, fail: &Fail, input: &Value) -> TaskFailure {
-        let scope = self.scope(&self.states_value(state, input));
-        let text = |template: &Option<_>, field: &str| match template.as_ref().map(|t| scope.fill(t, field)) {
+        let fill = |template: &JsonTemplate, field: &str| {
+            self.within(state, input, None, |scope| scope.fill(template, field))
+        };
+        let text = |template: &Option<_>, field: &str| match template.as_ref().map(|t| fill(t, field)) {
             None => Ok(String::new()),
             Some(Ok(Value::String(text))) => Ok(text),
             Some(Ok(other)) => {
@@ -363,9 +357,8 @@ impl<'a> Runner<'a> {
     }
 
     fn wait_seconds(&self, state: &State, wait: &Wait, input: &Value) -> Result<u64, TaskFailure> {
-        let scope = self.scope(&self.states_value(state, input));
-        let seconds =
-            scope.fill(&wait.seconds, "Seconds").map_err(|problem| query_failure(state, &problem))?;
+        let seconds = self.within(state, input, None, |scope| scope.fill(&wait.seconds, "Seconds"));
+        let seconds = seconds.map_err(|problem| query_failure(state, &problem))?;
         seconds.as_u64().filter(|seconds| *seconds <= MAX_SECONDS).ok_or_else(|| {
             let allowed = format!("a whole number of 0 to {MAX_SECONDS}");
             query_failure(state, &format!("Seconds evaluated to {seconds}, which is not {allowed}."))
@@ -374,18 +367,19 @@ impl<'a> Runner<'a> {
 
     // Data
 
-    /// Evaluates the output and the variables, and then assigns the variables. A state without `Output` has the output
-    /// `default`.
+    /// Evaluates the output and the variables, and then assigns the variables. A state without `Output` passes on its
+    /// outcome, or its input if it has none.
     fn leave_state(
         &mut self,
-        state: &State,
-        effect: &DataEffect,
-        at: &str,
-        states: &Map<String, Value>,
-        default: &Value,
+        leaving: Leaving<'_>,
+        input: &Value,
+        outcome: Option<(&'static str, &Value)>,
         next: Option<&'a str>,
     ) -> Result<NextState<'a>, TaskFailure> {
-        let (output, assigned) = evaluate_effect(&self.scope(states), state, effect, at, default)?;
+        let Leaving { state, effect, at } = leaving;
+        let default = outcome.map_or(input, |(_, value)| value);
+        let (output, assigned) =
+            self.within(state, input, outcome, |scope| evaluate_effect(scope, state, effect, at, default))?;
         // This comes before the assignment, because a failed state assigns nothing.
         within_limit(&output, &format!("the output of state {:?}", state.name))?;
         for (name, value) in &assigned {
@@ -395,14 +389,23 @@ impl<'a> Runner<'a> {
         Ok((output, next))
     }
 
-    fn scope(&self, states: &Map<String, Value>) -> Scope {
-        Scope::new(Value::Object(states.clone()), &self.variables, self.now())
+    /// Evaluates expressions of a state.
+    fn within<T>(
+        &self,
+        state: &State,
+        input: &Value,
+        outcome: Option<(&'static str, &Value)>,
+        evaluate: impl FnOnce(&Scope<'_>) -> T,
+    ) -> T {
+        let context = || self.context(state);
+        let states = StatesData { input, outcome, context: &context };
+        evaluate(&Scope::new(states, &self.variables, self.now()))
     }
 
-    /// The fields of `$states` that every state has: `input` and `context`.
-    fn states_value(&self, state: &State, input: &Value) -> Map<String, Value> {
+    /// `$states.context`.
+    fn context(&self, state: &State) -> Value {
         let arn = self.shared.definition.arn();
-        let context = json!({
+        json!({
             "Execution": self.shared.execution,
             "State": {
                 "Name": state.name,
@@ -410,14 +413,22 @@ impl<'a> Runner<'a> {
                 "RetryCount": self.entry(|entry| entry.attempts.saturating_sub(1)).unwrap_or_default(),
             },
             "StateMachine": {"Id": arn, "Name": arn.rsplit(':').next().unwrap_or(arn)},
-        });
-        Map::from_iter([("input".to_owned(), input.clone()), ("context".to_owned(), context)])
+        })
     }
+}
+
+/// What is evaluated when a state is left.
+#[derive(Clone, Copy)]
+struct Leaving<'a> {
+    state: &'a State,
+    effect: &'a DataEffect,
+    /// The part of the definition that holds the effect, to name the place of an error.
+    at: &'a str,
 }
 
 /// The output and the new variables of an effect.
 fn evaluate_effect(
-    scope: &Scope,
+    scope: &Scope<'_>,
     state: &State,
     effect: &DataEffect,
     at: &str,
@@ -464,8 +475,24 @@ fn retry_delay(retrier: &Retrier, retry: u32) -> Duration {
     }
 }
 
+/// Counts the bytes that are written to it.
+struct ByteCounter(usize);
+
+impl io::Write for ByteCounter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn within_limit(value: &Value, what: &str) -> Result<(), TaskFailure> {
-    let bytes = value.to_string().len();
+    let mut counter = ByteCounter(0);
+    // Neither the value nor the counter can fail.
+    let bytes = serde_json::to_writer(&mut counter, value).map_or(usize::MAX, |()| counter.0);
     if bytes <= DATA_LIMIT_BYTES {
         return Ok(());
     }

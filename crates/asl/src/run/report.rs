@@ -1,7 +1,10 @@
 //! The record of a finished execution, and its JSON form in `GET /local/executions`. Nothing here runs a state.
 
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -101,11 +104,11 @@ pub struct StateRun {
     /// When it was left; absent for the state in which an execution timed out.
     #[serde(serialize_with = "optional_timestamp", skip_serializing_if = "Option::is_none")]
     pub left: Option<OffsetDateTime>,
-    /// The data that it received.
-    pub input: Value,
+    /// The data that it received. It is kept as text, which takes a tenth of the memory of a [`Value`].
+    pub input: Box<RawValue>,
     /// The data that it passed on; absent if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub output: Option<Value>,
+    pub output: Option<Box<RawValue>>,
     /// The number of attempts of a Task or a Parallel; 0 for the other types.
     pub attempts: u32,
     /// The name of the error that failed the state or that a catcher handled.
@@ -117,13 +120,13 @@ pub struct StateRun {
 }
 
 impl StateRun {
-    pub(super) fn entered(state: &State, input: Value, now: OffsetDateTime) -> Self {
+    pub(super) fn entered(state: &State, input: &Value, now: OffsetDateTime) -> Self {
         Self {
             name: state.name().to_owned(),
             state_type: state.state_type(),
             entered: now,
             left: None,
-            input,
+            input: text(input),
             output: None,
             attempts: 0,
             error: None,
@@ -131,8 +134,8 @@ impl StateRun {
         }
     }
 
-    pub(super) fn left(&mut self, output: Value, now: OffsetDateTime) {
-        self.output = Some(output);
+    pub(super) fn left(&mut self, output: &Value, now: OffsetDateTime) {
+        self.output = Some(text(output));
         self.left = Some(now);
     }
 
@@ -151,6 +154,11 @@ impl StateRun {
         self.caught(failure);
         self.left = Some(now);
     }
+}
+
+/// A value's text. Every [`Value`] has one.
+fn text(value: &Value) -> Box<RawValue> {
+    to_raw_value(value).unwrap_or_else(|_impossible| RawValue::NULL.to_owned())
 }
 
 impl Serialize for Execution {

@@ -210,7 +210,7 @@ async fn the_first_catcher_that_matches_decides_after_the_retries() {
         (work.attempts, work.error.as_deref(), work.cause.as_deref()),
         (2, Some("Boom"), Some("call 1"))
     );
-    assert_eq!(work.output, Some(json!({"error": "Boom", "input": 7})));
+    assert_eq!(work.output.as_ref().map(|output| output.get()), Some(r#"{"error":"Boom","input":7}"#));
 
     let execution = execute(&definition, &Scripted::failing(&["Else"]), json!(7)).await;
     assert_eq!(output(&execution), json!({"Error": "Else", "Cause": "call 0"}));
@@ -223,7 +223,7 @@ async fn an_error_without_a_catcher_fails_the_execution() {
     let execution = execute(&definition, &Scripted::failing(&["Boom"]), json!({})).await;
     assert_eq!(execution.status, ExecutionStatus::Failed { error: "Boom".into(), cause: "call 0".into() });
     assert_eq!(execution.states[0].error.as_deref(), Some("Boom"));
-    assert_eq!(execution.states[0].output, None);
+    assert!(execution.states[0].output.is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -289,8 +289,8 @@ async fn a_machine_that_takes_too_long_times_out_in_spite_of_its_catchers() {
     assert_eq!((execution.status.name(), execution.status.error()), ("TIMED_OUT", Some("States.Timeout")));
     let work = &execution.states[0];
     assert_eq!(
-        (work.output.as_ref(), work.left, work.error.as_deref()),
-        (None, None, Some("States.Timeout"))
+        (work.output.is_some(), work.left, work.error.as_deref()),
+        (false, None, Some("States.Timeout"))
     );
     assert_eq!((execution.stopped - execution.started).whole_seconds(), 20);
 }

@@ -86,7 +86,7 @@ async fn arguments_are_the_input_of_every_branch() {
     let definition = machine_of(&branches, &json!({"Arguments": {"for": "{% $states.input & ' both' %}"}}));
     let execution = execute(&definition, &Scripted::failing(&[]), json!("in")).await;
     assert_eq!(output(&execution), json!(["in both", "Twoin"]));
-    assert_eq!(reported(&execution, "Two").input, json!({"for": "in both"}));
+    assert_eq!(reported(&execution, "Two").input.get(), r#"{"for":"in both"}"#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,7 +110,7 @@ async fn a_branch_that_fails_stops_the_others_and_fails_the_state_under_its_own_
     );
     assert_eq!((start.elapsed().as_millis(), calls.calls().len()), (1_000, 2));
     let stopped = reported(&execution, "First");
-    assert_eq!((stopped.output.as_ref(), stopped.error.as_ref()), (None, None));
+    assert_eq!((stopped.output.is_some(), stopped.error.as_ref()), (false, None));
     assert_eq!(stopped.cause.as_deref(), Some("its Parallel state was stopped"));
     assert_eq!((stopped.left.unwrap() - execution.started).whole_seconds(), 1);
     assert_eq!(reported(&execution, "Work").error.as_deref(), Some("Boom"));
@@ -197,8 +197,8 @@ async fn the_machines_timeout_ends_every_branch() {
     for name in ["One", "Two"] {
         let state = reported(&execution, name);
         assert_eq!(
-            (state.output.as_ref(), state.error.as_ref(), state.cause.is_some()),
-            (None, None, true),
+            (state.output.is_some(), state.error.as_ref(), state.cause.is_some()),
+            (false, None, true),
             "{name}"
         );
     }
