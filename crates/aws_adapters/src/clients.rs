@@ -4,7 +4,10 @@
 //! the outside in: gateway 30 s, door function 28 s, call of the workflow 21.5 s, state machine 20 s, task 5 s, step
 //! function 4 s, call of a table or topic with its retries 3 s, one attempt 1.5 s.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use aws_config::{
     SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
@@ -70,6 +73,16 @@ fn short_timeouts() -> TimeoutConfig {
         .operation_attempt_timeout(Timeouts::ATTEMPT)
         .operation_timeout(Timeouts::OPERATION)
         .build()
+}
+
+/// Something that is made when it is first used. Making a client takes 0.4 million instructions, so a function makes those
+/// in this way that few of its requests need. Clones share what was made.
+pub type Later<T> = Arc<LazyLock<T, Box<dyn FnOnce() -> T + Send>>>;
+
+/// Makes it when it is first used.
+pub fn later<T>(config: &SdkConfig, make: impl FnOnce(&SdkConfig) -> T + Send + 'static) -> Later<T> {
+    let config = config.clone();
+    Arc::new(LazyLock::new(Box::new(move || make(&config))))
 }
 
 /// Makes the client of the tables. Call this once, in init: each client opens connections of its own.

@@ -2,7 +2,7 @@
 
 use domain::{Error, MailState, Recipient, Timestamp, UserId, workflow::Delivery};
 
-use crate::{NotificationsClient, StoreOutcome, Timeouts, Users, subscription_state};
+use crate::{Later, NotificationsClient, StoreOutcome, Timeouts, Users, subscription_state};
 
 /// The most rounds while others change the account.
 const MAX_ROUNDS: usize = 2;
@@ -11,12 +11,13 @@ const MAX_ROUNDS: usize = 2;
 #[derive(Clone, Debug)]
 pub struct Deliveries {
     users: Users,
-    client: NotificationsClient,
+    /// Most mails are decided without asking SNS.
+    client: Later<NotificationsClient>,
 }
 
 impl Deliveries {
     /// The decisions about these customers. Calls nothing.
-    pub fn new(users: Users, client: NotificationsClient) -> Self {
+    pub fn new(users: Users, client: Later<NotificationsClient>) -> Self {
         Self { users, client }
     }
 

@@ -20,7 +20,7 @@ mod workflow;
 
 pub use accounts::{Finished, finish};
 pub use aws_sdk_sns::Client as NotificationsClient;
-pub use clients::{Timeouts, database, notifications, workflows};
+pub use clients::{Later, Timeouts, database, later, notifications, workflows};
 pub use connections::{connect_database, connect_notifications, connect_workflows};
 pub use deliveries::Deliveries;
 pub use orders::{

@@ -5,7 +5,7 @@
 //! answer, even when stock is short now.
 
 use aws_adapters::{
-    Deliveries, Orders, Placed, Stocks, StoredOrder, Users, connect_database, database, notifications,
+    Deliveries, Orders, Placed, Stocks, StoredOrder, Users, connect_database, database, later, notifications,
 };
 use domain::{
     Error, Placement, Recipient, Status,
@@ -33,7 +33,7 @@ impl CreateOrder {
         Ok(Self {
             orders: Orders::new(client.clone(), orders_table),
             stocks: Stocks::new(client.clone(), inventory_table),
-            deliveries: Deliveries::new(Users::new(client, users_table), notifications(config)),
+            deliveries: Deliveries::new(Users::new(client, users_table), later(config, notifications)),
             clock: Clock::of(config),
         })
     }

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{
+    BehaviorVersion, SdkConfig,
+    environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
+};
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
@@ -81,7 +85,15 @@ async fn start() -> Result<(Env, SdkConfig, Result<Settings, SetupFault>), Error
     let tls = TlsContext::builder().with_trust_store(roots).build()?;
     let http =
         Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(tls).build_https();
-    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
+    // Lambda gives a function its region and its credentials as variables. The SDK would look in files, and make a client
+    // of STS, before it looked there.
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .region(EnvironmentVariableRegionProvider::new())
+        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+        .profile_files(EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "").build())
+        .load()
+        .await;
     Ok((env, config, settings))
 }
 

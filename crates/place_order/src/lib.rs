@@ -7,7 +7,7 @@ mod request;
 
 use std::time::Duration;
 
-use aws_adapters::{Orders, StoredOrder, Workflow, connect_workflows, database, workflows};
+use aws_adapters::{Later, Orders, StoredOrder, Workflow, connect_workflows, database, later, workflows};
 use domain::{
     Error, Fingerprint, InvalidField, Order, OrderId, Refusal, Status,
     workflow::{Command, Outcome, Place},
@@ -19,7 +19,8 @@ use crate::request::{above_limit, read};
 /// The function of `POST /orders`.
 #[derive(Debug)]
 pub struct PlaceOrder {
-    orders: Orders,
+    /// Read only when the outcome of a run is unknown.
+    orders: Later<Orders>,
     workflow: Workflow,
     clock: Clock,
 }
@@ -29,10 +30,9 @@ impl PlaceOrder {
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
         let [orders_table, state_machine_arn] = env.read(["ORDERS_TABLE", "STATE_MACHINE_ARN"])?;
         let runs = workflows(config);
-        // It reads the table only when the outcome of a run is unknown.
         connect_workflows(&runs).await;
         Ok(Self {
-            orders: Orders::new(database(config), orders_table),
+            orders: later(config, |config| Orders::new(database(config), orders_table)),
             workflow: Workflow::new(runs, state_machine_arn),
             clock: Clock::of(config),
         })

@@ -6,7 +6,8 @@ mod orders;
 mod page;
 
 use aws_adapters::{
-    NotificationsClient, Orders, Stocks, Users, connect_database, database, notifications, subscription_state,
+    Later, NotificationsClient, Orders, Stocks, Users, connect_database, database, later, notifications,
+    subscription_state,
 };
 use domain::{Error, Notifications, OrderId, Product, Sku, Stock};
 use lambda_shell::{AdminRule, Caller, Clock, Door, Env, Request, Response, SdkConfig, SetupFault};
@@ -21,7 +22,7 @@ pub struct Query {
     users: Users,
     orders: Orders,
     stocks: Stocks,
-    notifications: NotificationsClient,
+    notifications: Later<NotificationsClient>,
     admins: AdminRule,
     clock: Clock,
 }
@@ -40,7 +41,7 @@ impl Query {
             users: Users::new(client.clone(), users_table),
             orders: Orders::new(client.clone(), orders_table),
             stocks: Stocks::new(client, inventory_table),
-            notifications: notifications(config),
+            notifications: later(config, notifications),
             admins: admins?,
             clock: Clock::of(config),
         })

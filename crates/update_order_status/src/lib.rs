@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 
 use aws_adapters::{
-    Advanced, Deliveries, DueTime, MadeBy, Orders, Stocks, Users, connect_database, database, notifications,
+    Advanced, Deliveries, DueTime, MadeBy, Orders, Stocks, Users, connect_database, database, later,
+    notifications,
 };
 use domain::{
     Error, Order, OrderId, Recipient, Status,
@@ -38,7 +39,7 @@ impl UpdateOrderStatus {
         Ok(Self {
             orders: Orders::new(client.clone(), orders_table),
             stocks: Stocks::new(client.clone(), inventory_table),
-            deliveries: Deliveries::new(Users::new(client, users_table), notifications(config)),
+            deliveries: Deliveries::new(Users::new(client, users_table), later(config, notifications)),
             clock: Clock::of(config),
         })
     }
