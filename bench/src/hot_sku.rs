@@ -9,21 +9,21 @@ mod tables;
 mod tests;
 
 use std::{
-    fs,
+    collections::BTreeMap,
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
+use bench::report;
 use clap::Args;
 use serde_json::Value;
 
 use self::sale::{SECOND, StepRetries};
 
-/// The page that holds the tables, and the marks around them.
+/// The page that holds the tables, and their name there.
 const PAGE: &str = "docs/scale.md";
-const BEGIN: &str = "<!-- hot-sku -->\n";
-const END: &str = "<!-- /hot-sku -->";
+const PLACE: &str = "hot-sku";
 
 /// The state machine, whose retries are part of what is played.
 const DEFINITION: &str = include_str!("../../step_function/order.asl.json");
@@ -41,11 +41,8 @@ pub(crate) fn run(flags: &HotSkuFlags) -> ExitCode {
     let done = step_retries().and_then(|retries| {
         let tables = tables::all(&retries);
         if flags.write {
-            let path = repository().join(PAGE);
-            let page =
-                fs::read_to_string(&path).map_err(|error| format!("{PAGE} cannot be read: {error}"))?;
-            fs::write(&path, replaced(&page, &tables)?)
-                .map_err(|error| format!("{PAGE} cannot be written: {error}"))
+            let written = report::write(&repository().join(PAGE), &BTreeMap::from([(PLACE, tables)]));
+            written.map_err(|fault| fault.to_string())
         } else {
             let printed = io::stdout().write_all(tables.as_bytes());
             printed.map_err(|error| format!("the tables cannot be printed: {error}"))
@@ -63,14 +60,6 @@ pub(crate) fn run(flags: &HotSkuFlags) -> ExitCode {
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// The page with these tables between its marks.
-fn replaced(page: &str, tables: &str) -> Result<String, String> {
-    let lacks = |mark: &str| format!("{PAGE} has no line {}", mark.trim_end());
-    let (before, rest) = page.split_once(BEGIN).ok_or_else(|| lacks(BEGIN))?;
-    let (_, after) = rest.split_once(END).ok_or_else(|| lacks(END))?;
-    Ok(format!("{before}{BEGIN}{tables}{END}{after}"))
 }
 
 /// The retries of the state that reserves stock, as the state machine has them.

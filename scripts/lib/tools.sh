@@ -7,10 +7,12 @@
 #   install_ministack      MiniStack, an emulator of AWS that is not ours (MIT), with boto3, .tools/ministack/bin
 #   install_newman         newman, .tools/newman
 #   install_aws            the AWS CLI, .tools/aws/bin
+#   install_valgrind       valgrind, .tools/valgrind, unless the machine has it
 
 sam_version=1.170.0
 cfn_lint_version=1.58.0
 cargo_lambda_version=1.9.2
+ziglang_version=0.17.1 # its C compiler builds a part of the functions
 ministack_version=1.5.33
 aws_cli_version=1.46.3
 newman_version=6.2.2
@@ -58,7 +60,25 @@ node_tools() {
 }
 
 install_sam() { python_tools sam "aws-sam-cli==$sam_version" "cfn-lint==$cfn_lint_version"; }
-install_cargo_lambda() { python_tools cargo-lambda "cargo-lambda==$cargo_lambda_version"; }
+install_cargo_lambda() { python_tools cargo-lambda "cargo-lambda==$cargo_lambda_version" "ziglang==$ziglang_version"; }
 install_ministack() { python_tools ministack "ministack[full]==$ministack_version"; }
 install_aws() { python_tools aws "awscli==$aws_cli_version"; }
 install_newman() { node_tools newman "newman@$newman_version"; }
+
+# Valgrind counts instructions. Where it is not installed, this takes Debian's package apart into .tools/valgrind.
+install_valgrind() {
+    local home=$PWD/.tools/valgrind
+    if ! command -v valgrind >/dev/null && [[ ! -x $home/usr/bin/valgrind ]]; then
+        command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
+            { echo "valgrind is not installed" >&2; exit 1; }
+        echo "Installing valgrind into .tools/valgrind" >&2
+        rm -rf "$home"
+        mkdir -p "$home/package"
+        (cd "$home/package" && apt-get download --quiet valgrind)
+        dpkg --extract "$home"/package/valgrind_*.deb "$home"
+    fi
+    if [[ -x $home/usr/bin/valgrind ]]; then
+        export PATH=$home/usr/bin:$PATH
+        export VALGRIND_LIB=$home/usr/libexec/valgrind
+    fi
+}

@@ -2,12 +2,13 @@
 
 use std::fs;
 
+use bench::report;
 use domain::Contention;
 
 use super::{
-    BEGIN, END, PAGE,
+    PAGE, PLACE,
     play::play,
-    replaced, repository,
+    repository,
     sale::{SECOND, Sale, Search},
     step_retries, tables,
 };
@@ -110,7 +111,7 @@ fn an_order_gives_up_after_the_retries_of_the_function_and_of_the_state_machine(
 #[test]
 fn the_page_shows_what_the_command_prints() {
     let page = fs::read_to_string(repository().join(PAGE)).unwrap();
-    let fresh = replaced(&page, &fresh_tables()).unwrap();
+    let fresh = report::replaced(&page, PLACE, &fresh_tables()).unwrap();
     assert!(page == fresh, "{PAGE} is out of date: run `cargo run --release -p bench -- hot-sku --write`");
 }
 
@@ -156,11 +157,4 @@ fn the_dashboard_has_every_sign_that_the_page_names() {
         assert!(template.contains(&format!("  {alarm}:\n")), "no alarm is called {alarm:?}");
     }
     assert!(signs.len() > 10 && alarms.len() > 3, "{signs:?} {alarms:?}");
-}
-
-#[test]
-fn only_the_part_between_the_marks_is_replaced() {
-    let page = format!("above\n{BEGIN}old\n{END}\nbelow\n");
-    assert_eq!(replaced(&page, "new\n").unwrap(), format!("above\n{BEGIN}new\n{END}\nbelow\n"));
-    assert!(replaced("no marks", "new").is_err());
 }

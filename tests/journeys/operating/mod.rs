@@ -7,4 +7,5 @@ mod cost;
 mod first_start;
 mod processes;
 mod reconcile;
+mod recorded_answers;
 mod traces;

@@ -1,0 +1,28 @@
+//! Counts what the functions' programs need as Lambda runs them. The figures of docs/performance.md come from here, and the figures
+//! that a change must keep.
+//!
+//! Nothing here calls AWS. The programs get their events from a Lambda Runtime API of this crate, and their calls are
+//! answered by an endpoint of this crate, with answers that were recorded from the local stack (`bench/answers`).
+
+pub mod answers;
+mod certificates;
+mod endpoint;
+pub mod figures;
+pub mod gates;
+pub mod measure;
+mod program;
+pub mod report;
+pub mod runtime_api;
+pub mod valgrind;
+
+/// Why a measurement ended without a figure.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Fault(String);
+
+impl Fault {
+    /// The fault that says so.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
