@@ -71,6 +71,17 @@ pub fn compare(committed: &All, measured: &All) -> Vec<String> {
     red
 }
 
+/// Compares the sizes of the programs alone.
+pub fn compare_sizes(committed: &All, sizes: &BTreeMap<String, u64>) -> Vec<String> {
+    let gone = committed.keys().filter(|name| !sizes.contains_key(*name));
+    let gone = gone.map(|name| format!("{name} has committed figures, and no program"));
+    let red = sizes.iter().filter_map(|(name, bytes)| match committed.get(name) {
+        Some(was) => moved(name, "bytes of the program", was.bytes, *bytes),
+        None => Some(format!("{name} has no committed figures")),
+    });
+    gone.chain(red).collect()
+}
+
 /// Says by how much a figure moved, if it is too much.
 fn moved(name: &str, what: &str, was: u64, is: u64) -> Option<String> {
     if was.abs_diff(is) * 1_000 <= was * MAY_MOVE {
@@ -83,7 +94,9 @@ fn moved(name: &str, what: &str, was: u64, is: u64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{All, Committed, compare};
+    use std::collections::BTreeMap;
+
+    use super::{All, Committed, compare, compare_sizes};
 
     fn figures() -> Committed {
         Committed {
@@ -131,5 +144,18 @@ mod tests {
         assert_eq!(red(|figures| figures.calls = [("GetItem".to_owned(), 2)].into()).len(), 1);
         assert_eq!(compare(&all("query", figures()), &All::new()).len(), 1);
         assert_eq!(compare(&All::new(), &all("query", figures())).len(), 1);
+    }
+
+    #[test]
+    fn a_program_that_grew_is_missing_or_is_new_is_red() {
+        let sizes = |name: &str, bytes| BTreeMap::from([(name.to_owned(), bytes)]);
+        let committed = all("query", figures());
+        assert!(compare_sizes(&committed, &sizes("query", 1_020)).is_empty());
+        assert_eq!(
+            compare_sizes(&committed, &sizes("query", 1_021)),
+            ["query: 1021 bytes of the program, which is 2.1 % more than the committed 1000"]
+        );
+        assert_eq!(compare_sizes(&committed, &BTreeMap::new()).len(), 1);
+        assert_eq!(compare_sizes(&All::new(), &sizes("query", 1_000)).len(), 1);
     }
 }

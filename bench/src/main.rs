@@ -41,6 +41,11 @@ enum Command {
         #[arg(long)]
         only: Vec<String>,
     },
+    /// Compares only the programs' bytes, which takes no time.
+    Sizes {
+        /// The functions.
+        functions: PathBuf,
+    },
     /// Counts them, commits the figures to bench/committed.json, and writes them into docs/performance.md.
     Commit {
         /// The functions.
@@ -71,12 +76,15 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Fault> {
             let measured = count(&Bench::new(&root)?, &functions, &wanted).await?;
             let mut committed = gates::read(&root)?;
             committed.retain(|name, _| wanted(name));
-            let red = gates::compare(&committed, &measured);
-            for one in &red {
-                complain(one);
+            Ok(judged(&gates::compare(&committed, &measured), measured.len()))
+        }
+        Command::Sizes { functions } => {
+            let bench = Bench::new(&root)?;
+            let mut sizes = BTreeMap::new();
+            for function in bench.functions() {
+                sizes.insert(function.to_owned(), bench.shipped(&functions, function)?.bytes());
             }
-            say(&format!("gates: {} functions, {} figures moved", measured.len(), red.len()));
-            Ok(if red.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(judged(&gates::compare_sizes(&gates::read(&root)?, &sizes), sizes.len()))
         }
         Command::Commit { functions, before } => {
             let bench = Bench::new(&root)?;
@@ -91,6 +99,15 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Fault> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Names each figure that moved.
+fn judged(red: &[String], functions: usize) -> ExitCode {
+    for one in red {
+        complain(one);
+    }
+    say(&format!("{functions} functions, {} figures moved", red.len()));
+    if red.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn count(bench: &Bench, functions: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<All, Fault> {
