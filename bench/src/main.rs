@@ -11,7 +11,7 @@ use std::{
 use bench::{
     Fault,
     gates::{self, All},
-    measure::Bench,
+    measure::{self, Bench},
     report, valgrind,
 };
 use clap::{Parser, Subcommand};
@@ -79,11 +79,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Fault> {
             Ok(judged(&gates::compare(&committed, &measured), measured.len()))
         }
         Command::Sizes { functions } => {
-            let bench = Bench::new(&root)?;
-            let mut sizes = BTreeMap::new();
-            for function in bench.functions() {
-                sizes.insert(function.to_owned(), bench.shipped(&functions, function)?.bytes());
-            }
+            let sizes = measure::sizes(&root, &functions)?;
             Ok(judged(&gates::compare_sizes(&gates::read(&root)?, &sizes), sizes.len()))
         }
         Command::Commit { functions, before } => {

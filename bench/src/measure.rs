@@ -18,6 +18,7 @@ use crate::{
     endpoint::{Endpoint, Traffic},
     figures::Committed,
     program::Candidate,
+    runtime_api::environment,
     valgrind,
 };
 
@@ -30,7 +31,8 @@ const ROOTS: &str = "crates/lambda_shell/src/roots.pem";
 /// Warm invocations of a counted run. One of them costs the mean of all.
 const WARM: u64 = 20;
 
-/// A program that asks for its first event may still finish a connection. Valgrind makes that take a while.
+/// How long a program that asked for its first event may go on with a connection that it began before. Valgrind makes that
+/// slow.
 const SETTLING: Duration = Duration::from_secs(1);
 
 /// Undisturbed runs of each length, of which the one with the fewest instructions counts. Addresses and hashes are random,
@@ -51,8 +53,7 @@ pub struct Bench {
 impl Bench {
     /// `root` is the repository's root.
     pub fn new(root: &Path) -> Result<Self, Fault> {
-        let template = Template::read(&root.join("infra/template.yaml"), ACCOUNT, &BTreeMap::new())
-            .map_err(|error| Fault::new(error.to_string()))?;
+        let template = template(root)?;
         let scratch = tempfile::tempdir().map_err(|error| Fault::new(format!("no folder: {error}")))?;
         Ok(Self { root: root.to_owned(), template, certificates: Certificates::make()?, scratch })
     }
@@ -74,14 +75,8 @@ impl Bench {
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o700)).map_err(cannot)?;
         let resource = self.template.functions.iter().find(|resource| resource.binary == function);
         let resource = resource.ok_or_else(|| Fault::new(format!("the template has no {function}")))?;
-        let mut environment = resource.environment.clone();
+        let mut environment = environment(resource, ACCOUNT.region);
         for (name, value) in [
-            ("AWS_LAMBDA_FUNCTION_NAME", resource.name.as_str()),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
-            ("AWS_LAMBDA_LOG_GROUP_NAME", "group"),
-            ("AWS_LAMBDA_LOG_STREAM_NAME", "stream"),
-            ("AWS_REGION", ACCOUNT.region),
             ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
             ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
             ("AWS_SESSION_TOKEN", &"session".repeat(100)),
@@ -93,41 +88,44 @@ impl Bench {
             candidate: Candidate { program: copy, environment },
             answers: Answers::read(&self.root, function)?,
             event: fs::read_to_string(event).map_err(cannot)?,
-            program,
+            bytes: program.len() as u64,
         })
     }
 
     /// Counts a program's instructions, calls and connections.
     pub async fn count(&self, subject: &Subject) -> Result<Committed, Fault> {
         const LENGTHS: [u64; 3] = [0, 1, 1 + WARM];
-        let mut counted = Vec::new();
-        for round in 1..=MOST_ROUNDS {
+        let (mut counted, mut failed) = (Vec::new(), None);
+        for _ in 0..MOST_ROUNDS {
             for invocations in LENGTHS {
                 let out = self.scratch.path().join("cachegrind.out");
-                // A run that failed was slowed down too much. If all fail, the end says so.
-                if let Ok(traffic) = self.run(subject, &out, invocations).await {
-                    counted.push(Counted { invocations, traffic, total: valgrind::total(&out)? });
+                // A run may fail because valgrind slows it down, so others follow. If too few succeed, the end says why.
+                match self.run(subject, &out, invocations).await {
+                    Ok(traffic) => {
+                        counted.push(Counted { invocations, traffic, total: valgrind::total(&out)? });
+                    }
+                    Err(fault) => failed = Some(fault),
                 }
             }
             let sound = Counted::sound(&counted);
             let least = LENGTHS.map(|invocations| {
                 let of_it = sound.iter().filter(|run| run.invocations == invocations);
-                (of_it.clone().count() >= SOUND_RUNS.min(round), of_it.min_by_key(|run| run.total))
+                let enough = of_it.clone().count() >= SOUND_RUNS;
+                of_it.min_by_key(|run| run.total).filter(|_| enough)
             });
-            if round >= SOUND_RUNS
-                && let [(true, Some(none)), (true, Some(one)), (true, Some(all))] = least
-            {
+            if let [Some(none), Some(one), Some(all)] = least {
                 return figures(subject, none.total, one.total, all);
             }
         }
-        Err(Fault::new("the machine is too busy to count: too few runs were undisturbed"))
+        let failed = failed.map_or_else(String::new, |fault| format!("; the last that failed: {fault}"));
+        Err(Fault::new(format!("too few runs were undisturbed, perhaps since the machine is busy{failed}")))
     }
 
     async fn run(&self, subject: &Subject, out: &Path, invocations: u64) -> Result<[Traffic; 3], Fault> {
         let endpoint = Endpoint::start(&self.certificates, subject.answers.clone()).await?;
         let mut running = subject.candidate.start(&endpoint, out).await?;
         running.ready().await?;
-        // What goes on in the background belongs to the start.
+        // A connection that is finished now was begun in init.
         tokio::time::sleep(SETTLING).await;
         let in_init = endpoint.take();
         let mut first = Traffic::default();
@@ -185,7 +183,7 @@ fn figures(subject: &Subject, ready: u64, cold: u64, longest: &Counted) -> Resul
         ready,
         cold,
         warm: longest.total.saturating_sub(cold) / WARM,
-        bytes: subject.bytes(),
+        bytes: subject.bytes,
         connections_in_init: in_init.connections,
         connections_later: first.connections + later.connections,
         calls: first.calls.clone(),
@@ -196,17 +194,27 @@ fn one_of(all: u64) -> usize {
     usize::try_from(all).unwrap_or(usize::MAX)
 }
 
-/// A program that is ready to be measured.
+/// A program that is ready to be counted.
 pub struct Subject {
     candidate: Candidate,
     answers: Answers,
     event: String,
-    program: Vec<u8>,
+    /// The size of the program's file.
+    bytes: u64,
 }
 
-impl Subject {
-    /// The size of the program's file.
-    pub fn bytes(&self) -> u64 {
-        u64::try_from(self.program.len()).unwrap_or(u64::MAX)
-    }
+/// The sizes of the functions' programs, by function.
+pub fn sizes(root: &Path, programs: &Path) -> Result<BTreeMap<String, u64>, Fault> {
+    let functions = template(root)?.functions.into_iter().map(|function| function.binary);
+    let size = |function: String| {
+        let path = programs.join(&function).join("bootstrap");
+        let file = fs::metadata(&path).map_err(|error| Fault::new(format!("{}: {error}", path.display())))?;
+        Ok((function, file.len()))
+    };
+    functions.map(size).collect()
+}
+
+fn template(root: &Path) -> Result<Template, Fault> {
+    Template::read(&root.join("infra/template.yaml"), ACCOUNT, &BTreeMap::new())
+        .map_err(|error| Fault::new(error.to_string()))
 }

@@ -3,7 +3,7 @@
 //! Source: Lambda developer guide, "Using the Lambda runtime API for custom runtimes".
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,6 +18,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
+use sam_template::FunctionResource;
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -26,6 +27,21 @@ use tokio::{
 
 /// The X-Ray header of every invocation.
 pub const TRACE: &str = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1";
+
+/// The variables that a function's program finds on Lambda, those of the template included. Its credentials are missing.
+pub fn environment(function: &FunctionResource, region: &str) -> BTreeMap<String, String> {
+    let memory = function.memory_mb.to_string();
+    let own = [
+        ("AWS_LAMBDA_FUNCTION_NAME", function.name.as_str()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &memory),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "group"),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "stream"),
+        ("AWS_REGION", region),
+    ];
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    function.environment.clone().into_iter().chain(own).collect()
+}
 
 /// A function's answer to an event, or its error report.
 pub type FunctionAnswer = Result<Value, Value>;

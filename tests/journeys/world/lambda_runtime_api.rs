@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use bench::runtime_api::RuntimeApi;
 pub(crate) use bench::runtime_api::{FunctionAnswer, TRACE};
+use bench::runtime_api::{RuntimeApi, environment};
 use sam_template::FunctionResource;
 use serde_json::Value;
 use tokio::{
@@ -52,14 +52,8 @@ impl Running {
         let mut command = Command::new(program(&function.binary));
         command
             .env_clear()
-            .envs(&function.environment)
+            .envs(environment(function, local::ground::ACCOUNT.region))
             .env("AWS_LAMBDA_RUNTIME_API", lambda.address.to_string())
-            .env("AWS_LAMBDA_FUNCTION_NAME", &function.name)
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-            .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
-            .env("AWS_REGION", local::ground::ACCOUNT.region)
             .env("AWS_ACCESS_KEY_ID", &function.logical_id)
             .env("AWS_SECRET_ACCESS_KEY", "local")
             .env("AWS_ENDPOINT_URL", format!("http://{aws}"));
