@@ -5,7 +5,7 @@
 //! one (<https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html>). The engine used here is newer,
 //! so features that came after 2.0.6 are refused by name.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, mem};
 
 use jsonata_core::{
     ast::{AstNode, BinaryOp, PathStep, Stage},
@@ -105,7 +105,7 @@ impl StatesFields {
     }
 }
 
-/// What an expression reads from outside, so that nothing else need be handed to it.
+/// The names and fields that an expression reads. It is handed nothing else.
 #[derive(Debug, Default)]
 pub(super) struct Reads {
     /// The names after `$`: variables, functions, and the names that it binds itself. Not `states`.
@@ -123,10 +123,14 @@ impl Reads {
             AstNode::Path { steps } => {
                 if let Some(field) = states_field(steps) {
                     self.fields.insert(field.to_owned());
-                    // The first step is `$states`, which must not count as a whole.
-                    let rest = AstNode::Path { steps: steps.get(1..).unwrap_or_default().to_vec() };
-                    for_each_child(&rest, &mut |child, _| self.collect(child), Context::Item);
-                    return;
+                    // The first child is `$states`, which must not count as a whole.
+                    let mut first = true;
+                    let rest = &mut |child: &AstNode, _| {
+                        if !mem::take(&mut first) {
+                            self.collect(child);
+                        }
+                    };
+                    return for_each_child(node, rest, Context::None);
                 }
             }
             AstNode::Variable(name) if name == "states" => self.all_fields = true,

@@ -20,8 +20,8 @@ use time::OffsetDateTime;
 pub use self::report::{Execution, ExecutionStatus, StateRun};
 use super::{
     definition::{
-        Catcher, Choice, DataEffect, Definition, Fail, Jitter, Retrier, Retryable, State, StateKind, Task,
-        Transition, Wait,
+        Catcher, Choice, DataEffect, Definition, Fail, Jitter, Retrier, Retryable, Rule, State, StateKind,
+        Task, Transition, Wait,
     },
     expression::JsonTemplate,
     jsonata::{Scope, StatesData},
@@ -301,25 +301,10 @@ impl<'a> Runner<'a> {
         choice: &'a Choice,
         input: &Value,
     ) -> Result<NextState<'a>, TaskFailure> {
-        for (index, rule) in choice.rules.iter().enumerate() {
-            let field = format!("Choices[{index}]/Condition");
-            let verdict = self.within(state, input, None, |scope| scope.evaluate(&rule.condition, &field));
-            let verdict = verdict.map_err(|problem| query_failure(state, &problem))?;
-            match verdict.as_bool() {
-                Some(true) => {
-                    let leaving = Leaving { state, effect: &rule.effect, at: &format!("Choices[{index}]/") };
-                    return self.leave_state(leaving, input, None, Some(&rule.next));
-                }
-                Some(false) => {}
-                None => {
-                    let source = rule.condition.source();
-                    let problem = format!(
-                        "The JSONata expression '{source}' specified for the field '{field}' returned {verdict}, \
-                         which is not a boolean."
-                    );
-                    return Err(query_failure(state, &problem));
-                }
-            }
+        let matched = self.within(state, input, None, |scope| first_match(scope, state, choice))?;
+        if let Some((index, rule)) = matched {
+            let leaving = Leaving { state, effect: &rule.effect, at: &format!("Choices[{index}]/") };
+            return self.leave_state(leaving, input, None, Some(&rule.next));
         }
         let Some(default) = &choice.default else {
             let cause = format!("no rule of state {:?} matched, and it has no Default", state.name);
@@ -417,13 +402,39 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// What is evaluated when a state is left.
+/// An effect that is evaluated when a state is left.
 #[derive(Clone, Copy)]
 struct Leaving<'a> {
     state: &'a State,
     effect: &'a DataEffect,
     /// The part of the definition that holds the effect, to name the place of an error.
     at: &'a str,
+}
+
+/// The first rule whose condition is true, and its index.
+fn first_match<'c>(
+    scope: &Scope<'_>,
+    state: &State,
+    choice: &'c Choice,
+) -> Result<Option<(usize, &'c Rule)>, TaskFailure> {
+    for (index, rule) in choice.rules.iter().enumerate() {
+        let field = format!("Choices[{index}]/Condition");
+        let verdict = scope.evaluate(&rule.condition, &field);
+        let verdict = verdict.map_err(|problem| query_failure(state, &problem))?;
+        match verdict.as_bool() {
+            Some(true) => return Ok(Some((index, rule))),
+            Some(false) => {}
+            None => {
+                let source = rule.condition.source();
+                let problem = format!(
+                    "The JSONata expression '{source}' specified for the field '{field}' returned {verdict}, \
+                     which is not a boolean."
+                );
+                return Err(query_failure(state, &problem));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The output and the new variables of an effect.
