@@ -1,4 +1,4 @@
-//! What is counted of one program.
+//! The figures of one program.
 
 use std::collections::BTreeMap;
 

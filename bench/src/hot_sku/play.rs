@@ -348,7 +348,7 @@ fn million() -> i64 {
     i64::try_from(SECOND).unwrap_or(i64::MAX)
 }
 
-/// What a partition can take at most at once: the units of a second.
+/// The most write units that a partition takes at once: those of one second, in millionths.
 fn full() -> i64 {
     million() * i64::try_from(PARTITION_UNITS).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,5 @@
-//! Which sales are played, and the tables of what came of them. Every figure of a product in demand that the
-//! documentation gives is made here.
+//! Chooses the sales to play, and writes the tables of their results. Every figure that the documentation gives for a
+//! product in demand is made here.
 
 use std::ops::RangeInclusive;
 

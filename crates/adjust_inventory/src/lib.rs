@@ -17,7 +17,6 @@ pub struct AdjustInventory {
 
 impl AdjustInventory {
     /// Makes the function from its environment: `INVENTORY_TABLE`, `ADMIN_CLAIM` and `ADMIN_VALUE`.
-    #[allow(clippy::unused_async, reason = "every function is made the same way")]
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
         // Read first and checked last, so that the fault names every missing variable.
         let admins = AdminRule::from_env(env);

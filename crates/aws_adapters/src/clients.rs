@@ -75,11 +75,11 @@ fn short_timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// Something that is made when it is first used. Making a client takes 0.4 million instructions, so a function makes those
-/// in this way that few of its requests need. Clones share what was made.
+/// A value that is made when it is first used. A new client reads the SDK's table of AWS's partitions, which takes long, so a
+/// function makes a client in this way if few of its requests need it. Clones share the value.
 pub type Later<T> = Arc<LazyLock<T, Box<dyn FnOnce() -> T + Send>>>;
 
-/// Makes it when it is first used.
+/// A value that `make` makes when it is first used.
 pub fn later<T>(config: &SdkConfig, make: impl FnOnce(&SdkConfig) -> T + Send + 'static) -> Later<T> {
     let config = config.clone();
     Arc::new(LazyLock::new(Box::new(move || make(&config))))

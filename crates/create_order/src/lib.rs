@@ -24,7 +24,6 @@ pub struct CreateOrder {
 
 impl CreateOrder {
     /// Makes the function from its environment: `ORDERS_TABLE`, `INVENTORY_TABLE` and `USERS_TABLE`.
-    #[allow(clippy::unused_async, reason = "every function is made the same way")]
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
         let [orders_table, inventory_table, users_table] =
             env.read(["ORDERS_TABLE", "INVENTORY_TABLE", "USERS_TABLE"])?;

@@ -78,7 +78,7 @@ pub struct Template {
     pub user_pool: Option<UserPool>,
     /// The functions that run at a fixed rate.
     pub schedules: Vec<Schedule>,
-    /// What AWS bills by the month.
+    /// The resources that AWS bills by the month, used or not.
     pub standing: Standing,
     /// The stack's outputs. `ApiUrl` is the URL that it would be on AWS, not the local address.
     pub outputs: BTreeMap<String, String>,

@@ -6,7 +6,7 @@
 pub(super) struct Grid {
     /// Its name in a page's marks.
     pub(super) name: &'static str,
-    /// What it shows, in a sentence.
+    /// A sentence that says what the table shows.
     pub(super) title: String,
     pub(super) head: Vec<&'static str>,
     pub(super) rows: Vec<Vec<String>>,

@@ -188,7 +188,7 @@ fn at_rest(found: &Findings, standing: Standing) -> Grid {
     }
 }
 
-/// What a month may have besides.
+/// The costs of a month that come with use.
 fn besides(metrics: u64) -> Grid {
     let row = |what: String, dollars: Dollars| vec![what, dollars.shown()];
     Grid {

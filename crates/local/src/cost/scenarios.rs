@@ -13,7 +13,7 @@ use crate::BoxError;
 
 /// The most lines of an order that is measured.
 const MOST_LINES: usize = 10;
-/// The product of which there is none.
+/// A product that is listed and has no stock.
 const SOLD_OUT: &str = "TEA-SOLD-OUT";
 
 /// What a run counted.
