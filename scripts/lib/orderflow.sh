@@ -6,8 +6,8 @@ start_orderflow() {
     local profile=${ORDERFLOW_PROFILE:-dev}
     local folder=$profile
     [[ $profile == dev ]] && folder=debug
-    # Builds the whole workspace, so that features are the same as under `cargo test` and nothing is built twice.
-    cargo build --quiet --workspace --bin orderflow --profile "$profile"
+    # Builds with the features that `cargo test --workspace` needs, so that nothing is built a second time.
+    cargo build --quiet --workspace --bins --tests --profile "$profile"
     local binary=${CARGO_TARGET_DIR:-target}/$folder/orderflow
     orderflow_log=$(mktemp)
     trap 'kill "$orderflow_pid" 2>/dev/null; rm -f "$orderflow_log"' EXIT

@@ -2,7 +2,8 @@
 //!
 //! Cargo gives a test target no paths of other packages' programs, so this asks Cargo to build them, in the same target
 //! folder. It builds them with the `dev` profile even when the tests are built for release: the tests check what the
-//! programs do, not how fast.
+//! programs do, not how fast. It builds all tests too: then the dependencies have the features that the tests need, and
+//! those that are compiled already serve.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +30,9 @@ pub(crate) fn root() -> PathBuf {
 fn build() -> BTreeMap<String, PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--workspace", "--bins", "--message-format=json", "--target-dir"]).arg(target);
+    cargo
+        .args(["build", "--workspace", "--bins", "--tests", "--message-format=json", "--target-dir"])
+        .arg(target);
     // Cargo describes this package to its tests. A build script that saw those variables would run again each time.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
@@ -45,6 +48,7 @@ fn build() -> BTreeMap<String, PathBuf> {
     let messages = String::from_utf8(built.stdout).expect("messages");
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     messages
+        .filter(|message| message["profile"]["test"] == false)
         .filter_map(|message| {
             let program = message["executable"].as_str()?;
             Some((message["target"]["name"].as_str()?.to_owned(), PathBuf::from(program)))
