@@ -28,6 +28,9 @@ const ACCOUNT: Account = Account { id: "000000000000", region: "us-east-1", stac
 /// The trusted roots that are compiled into each function.
 const ROOTS: &str = "crates/lambda_shell/src/roots.pem";
 
+/// The file of the root certificate, in the folder for copies of programs.
+const ROOT: &str = "root.pem";
+
 /// Warm invocations of a counted run. One of them costs the mean of all.
 const WARM: u64 = 20;
 
@@ -46,7 +49,7 @@ const MOST_ROUNDS: usize = 8;
 pub struct Bench {
     root: PathBuf,
     template: Template,
-    certificates: Certificates,
+    pub(crate) certificates: Certificates,
     scratch: TempDir,
 }
 
@@ -55,7 +58,15 @@ impl Bench {
     pub fn new(root: &Path) -> Result<Self, Fault> {
         let template = template(root)?;
         let scratch = tempfile::tempdir().map_err(|error| Fault::new(format!("no folder: {error}")))?;
-        Ok(Self { root: root.to_owned(), template, certificates: Certificates::make()?, scratch })
+        let certificates = Certificates::make()?;
+        fs::write(scratch.path().join(ROOT), &certificates.root)
+            .map_err(|error| Fault::new(format!("the root certificate cannot be written: {error}")))?;
+        Ok(Self { root: root.to_owned(), template, certificates, scratch })
+    }
+
+    /// The file of the endpoint's root certificate, for a program that reads the roots it trusts from a file.
+    pub fn root_certificate(&self) -> PathBuf {
+        self.scratch.path().join(ROOT)
     }
 
     /// The functions' names, in the template's order.
@@ -73,6 +84,13 @@ impl Bench {
         let copy = self.scratch.path().join(format!("{function}-{}", program.len()));
         fs::write(&copy, self.certificates.trusted_by(&program, &roots)?).map_err(cannot)?;
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o700)).map_err(cannot)?;
+        let candidate = Candidate { program: copy, arguments: Vec::new(), environment: BTreeMap::new() };
+        self.subject(function, candidate, program.len() as u64)
+    }
+
+    /// Makes a program ready to be measured in the place of a function. It gets the function's events and answers, and the
+    /// function's environment beside its own. `bytes` is its size.
+    pub fn subject(&self, function: &str, candidate: Candidate, bytes: u64) -> Result<Subject, Fault> {
         let resource = self.template.functions.iter().find(|resource| resource.binary == function);
         let resource = resource.ok_or_else(|| Fault::new(format!("the template has no {function}")))?;
         let mut environment = environment(resource, ACCOUNT.region);
@@ -83,13 +101,12 @@ impl Bench {
         ] {
             environment.insert(name.to_owned(), value.to_owned());
         }
-        let event = self.root.join(format!("infra/events/{function}.json"));
-        Ok(Subject {
-            candidate: Candidate { program: copy, environment },
-            answers: Answers::read(&self.root, function)?,
-            event: fs::read_to_string(event).map_err(cannot)?,
-            bytes: program.len() as u64,
-        })
+        environment.extend(candidate.environment);
+        let path = self.root.join(format!("infra/events/{function}.json"));
+        let event =
+            fs::read_to_string(&path).map_err(|error| Fault::new(format!("{}: {error}", path.display())))?;
+        let answers = Answers::read(&self.root, function)?;
+        Ok(Subject { candidate: Candidate { environment, ..candidate }, answers, event, bytes })
     }
 
     /// Counts a program's instructions, calls and connections.
@@ -123,7 +140,7 @@ impl Bench {
 
     async fn run(&self, subject: &Subject, out: &Path, invocations: u64) -> Result<[Traffic; 3], Fault> {
         let endpoint = Endpoint::start(&self.certificates, subject.answers.clone()).await?;
-        let mut running = subject.candidate.start(&endpoint, out).await?;
+        let mut running = subject.candidate.start_counted(&endpoint, out).await?;
         running.ready().await?;
         // A connection that is finished now was begun in init.
         tokio::time::sleep(SETTLING).await;
@@ -194,11 +211,11 @@ fn one_of(all: u64) -> usize {
     usize::try_from(all).unwrap_or(usize::MAX)
 }
 
-/// A program that is ready to be counted.
+/// A program that is ready to be measured.
 pub struct Subject {
-    candidate: Candidate,
-    answers: Answers,
-    event: String,
+    pub(crate) candidate: Candidate,
+    pub(crate) answers: Answers,
+    pub(crate) event: String,
     /// The size of the program's file.
     bytes: u64,
 }
