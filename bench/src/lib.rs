@@ -15,6 +15,7 @@ pub mod memory;
 pub mod program;
 pub mod report;
 pub mod runtime_api;
+pub mod times;
 pub mod valgrind;
 
 /// Why a measurement ended without a figure.
