@@ -36,6 +36,14 @@ pub enum Share {
 pub const SHARES: [Share; 3] = [Share::Free, Share::OfMemory(256), Share::OfMemory(128)];
 
 impl Share {
+    /// Its thousandths of a core, if it is limited.
+    pub fn thousandths(self) -> Option<u64> {
+        match self {
+            Self::Free => None,
+            Self::OfMemory(mb) => Some((mb * 1_000 + MB_OF_A_CORE / 2) / MB_OF_A_CORE),
+        }
+    }
+
     /// The time on a core in each period, in microseconds.
     fn quota_us(self) -> Option<u128> {
         match self {
@@ -158,6 +166,7 @@ mod tests {
         assert_eq!(Share::Free.quota_us(), None);
         assert_eq!(Share::OfMemory(128).quota_us(), Some(1_447));
         assert_eq!(Share::OfMemory(1_769).quota_us(), Some(20_000));
+        assert_eq!([128, 256].map(|mb| Share::OfMemory(mb).thousandths()), [Some(72), Some(145)]);
     }
 
     #[test]

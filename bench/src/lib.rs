@@ -10,13 +10,17 @@ mod endpoint;
 pub mod figures;
 pub mod gates;
 pub mod group;
+pub mod machine;
 pub mod measure;
 pub mod memory;
 pub mod program;
 pub mod report;
 pub mod runtime_api;
+pub mod stack;
+pub mod time_tables;
 pub mod times;
 pub mod valgrind;
+pub mod zip;
 
 /// Why a measurement ended without a figure.
 #[derive(Debug, thiserror::Error)]

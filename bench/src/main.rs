@@ -4,6 +4,7 @@ mod hot_sku;
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -11,17 +12,26 @@ use std::{
 use bench::{
     Fault,
     gates::{self, All},
+    group::{Group, SHARES},
+    machine,
     measure::{self, Bench},
-    report, valgrind,
+    report,
+    stack::Stack,
+    time_tables::{self, Measured},
+    valgrind, zip,
 };
 use clap::{Parser, Subcommand};
 
-/// The page with the table, and its name there.
+/// The page with the tables, and their names there.
 const PAGE: &str = "docs/performance.md";
 const PLACE: &str = "functions";
+const TIMES: &str = "times";
+const STACK: &str = "stack";
 
 #[derive(Debug, Parser)]
-#[command(about = "Counts what the functions' programs need, and simulates a product that many want")]
+#[command(
+    about = "Counts and times what the functions' programs need, and simulates a product that many want"
+)]
 struct Arguments {
     /// The repository's root.
     #[arg(long, default_value = ".")]
@@ -53,6 +63,28 @@ enum Command {
         /// The functions of an earlier commit, to set the figures beside its own.
         #[arg(long)]
         before: Option<PathBuf>,
+    },
+    /// Times the functions, and writes the tables into docs/performance.md. No time is a gate.
+    Times {
+        /// The functions.
+        functions: PathBuf,
+        /// The functions of an earlier commit, to set their times beside.
+        #[arg(long)]
+        before: Option<PathBuf>,
+        /// Only this function; may be repeated. Then the tables are printed, and not written.
+        #[arg(long)]
+        only: Vec<String>,
+    },
+    /// Times orders on the local stack, and writes the table into docs/performance.md. No time is a gate.
+    Stack {
+        /// The program `orderflow`.
+        orderflow: PathBuf,
+        /// The program of an earlier commit, to set its times beside.
+        #[arg(long, requires = "before_root")]
+        before: Option<PathBuf>,
+        /// The root of the repository at that commit, for its template and its workflow.
+        #[arg(long)]
+        before_root: Option<PathBuf>,
     },
 }
 
@@ -94,6 +126,25 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Fault> {
             report::write(&root.join(PAGE), &BTreeMap::from([(PLACE, table)]))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Times { functions, before, only } => {
+            let tables = times(&Bench::new(&root)?, &functions, before.as_deref(), &only).await?;
+            say(&tables);
+            if only.is_empty() {
+                report::write(&root.join(PAGE), &BTreeMap::from([(TIMES, tables)]))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Stack { orderflow, before, before_root } => {
+            let now = Stack::measure(&orderflow, &root).await?;
+            let before = match before.zip(before_root) {
+                Some((before, root)) => Some(Stack::measure(&before, &root).await?),
+                None => None,
+            };
+            let table = machine::measured_here() + &time_tables::stack(&now, before.as_ref());
+            say(&table);
+            report::write(&root.join(PAGE), &BTreeMap::from([(STACK, table)]))?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -116,6 +167,50 @@ async fn count(bench: &Bench, functions: &Path, wanted: &dyn Fn(&str) -> bool) -
         measured.insert(function.to_owned(), figures);
     }
     Ok(measured)
+}
+
+/// Times the functions at each share that can be given, and makes the tables.
+async fn times(
+    bench: &Bench,
+    functions: &Path,
+    before: Option<&Path>,
+    only: &[String],
+) -> Result<String, Fault> {
+    let (groups, missing): (Vec<_>, Vec<_>) = SHARES.into_iter().map(Group::make).partition(Result::is_ok);
+    let groups: Vec<Group> = groups.into_iter().flatten().collect();
+    let mut text = machine::measured_here();
+    if let Some(Err(fault)) = missing.first() {
+        complain(&fault.to_string());
+        let _in_memory = writeln!(text, "No share of a core could be given: {fault}.");
+    }
+    let now = timed(bench, functions, &groups, only).await?;
+    let before = match before {
+        Some(before) => Some(timed(bench, before, &groups, only).await?),
+        None => None,
+    };
+    Ok(text + &time_tables::functions(&now, before.as_ref()))
+}
+
+async fn timed(
+    bench: &Bench,
+    functions: &Path,
+    groups: &[Group],
+    only: &[String],
+) -> Result<time_tables::All, Fault> {
+    let mut all = time_tables::All::new();
+    let wanted = |name: &&str| only.is_empty() || only.iter().any(|one| one == name);
+    for function in bench.functions().into_iter().filter(wanted) {
+        let subject = bench.shipped(functions, function)?;
+        let zipped_bytes = zip::zipped_bytes(&functions.join(function), &["bootstrap"])?;
+        let mut times = BTreeMap::new();
+        for group in groups {
+            let measured = bench.times(&subject, group).await?;
+            complain(&format!("{function}, {:?}: {measured:?}", group.share()));
+            times.insert(group.share(), measured);
+        }
+        all.insert(function.to_owned(), Measured { zipped_bytes, times });
+    }
+    Ok(all)
 }
 
 #[allow(clippy::print_stdout, reason = "a command for people")]

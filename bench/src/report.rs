@@ -34,7 +34,7 @@ pub fn table(now: &All, before: Option<&All>) -> String {
 }
 
 /// Millions with two decimals.
-fn millions(count: u64) -> String {
+pub(crate) fn millions(count: u64) -> String {
     let hundredths = (count + 5_000) / 10_000;
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
