@@ -14,7 +14,11 @@ use axum::{
     response::{IntoResponse as _, Response},
     serve::Listener,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinSet,
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
@@ -27,6 +31,8 @@ use crate::{
 pub(crate) struct Endpoint {
     address: SocketAddr,
     seen: Arc<Seen>,
+    /// Ends with the endpoint.
+    _serving: JoinSet<std::io::Result<()>>,
 }
 
 /// What a program did since the last look.
@@ -64,10 +70,11 @@ impl Endpoint {
         let address = tcp.local_addr().map_err(no_port)?;
         let seen = Arc::new(Seen { answers, traffic: Mutex::default() });
         let acceptor = TlsAcceptor::from(Arc::new(certificates.server()?));
-        let listener = Tls { tcp, acceptor, seen: Arc::clone(&seen) };
+        let listener = Tls::listen(tcp, address, acceptor, Arc::clone(&seen));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&seen));
-        tokio::spawn(axum::serve(listener, router).into_future());
-        Ok(Self { address, seen })
+        let mut serving = JoinSet::new();
+        serving.spawn(axum::serve(listener, router).into_future());
+        Ok(Self { address, seen, _serving: serving })
     }
 
     /// Its address for `AWS_ENDPOINT_URL`.
@@ -102,33 +109,51 @@ async fn answer(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) 
     }
 }
 
-/// A listener whose connections are TLS.
+/// A listener whose connections are TLS. Handshakes do not wait for each other, as those of two hosts of AWS do not.
 struct Tls {
-    tcp: TcpListener,
-    acceptor: TlsAcceptor,
-    seen: Arc<Seen>,
+    address: SocketAddr,
+    connected: mpsc::Receiver<Connection>,
+    /// Ends with the listener.
+    _accepting: JoinSet<()>,
+}
+
+type Connection = (TlsStream<TcpStream>, SocketAddr);
+
+impl Tls {
+    fn listen(tcp: TcpListener, address: SocketAddr, acceptor: TlsAcceptor, seen: Arc<Seen>) -> Self {
+        let (connections, connected) = mpsc::channel(1);
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
+            loop {
+                let Ok((stream, peer)) = tcp.accept().await else { continue };
+                let (acceptor, seen, connections) =
+                    (acceptor.clone(), Arc::clone(&seen), connections.clone());
+                tokio::spawn(async move {
+                    // A program that refuses the certificate is seen by its missing calls.
+                    let Ok(()) = stream.set_nodelay(true) else { return };
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    seen.traffic().connections += 1;
+                    // If the endpoint has ended, the connection ends too.
+                    drop(connections.send((stream, peer)).await);
+                });
+            }
+        });
+        Self { address, connected, _accepting: accepting }
+    }
 }
 
 impl Listener for Tls {
     type Io = TlsStream<TcpStream>;
     type Addr = SocketAddr;
 
-    // A program opens one connection after the other, so the handshake may delay the next.
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        loop {
-            let Ok((stream, address)) = self.tcp.accept().await else { continue };
-            if stream.set_nodelay(true).is_err() {
-                continue;
-            }
-            // A program that refuses the certificate is seen by its missing calls.
-            if let Ok(stream) = self.acceptor.accept(stream).await {
-                self.seen.traffic().connections += 1;
-                return (stream, address);
-            }
+    async fn accept(&mut self) -> Connection {
+        match self.connected.recv().await {
+            Some(connection) => connection,
+            None => std::future::pending().await,
         }
     }
 
     fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.tcp.local_addr()
+        Ok(self.address)
     }
 }

@@ -90,7 +90,12 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    let ended = tokio::select! {
+        ended = run(Arguments::parse()) => ended,
+        // What runs is dropped, which ends the programs and removes their groups.
+        _interrupted = tokio::signal::ctrl_c() => Err(Fault::new("interrupted")),
+    };
+    match ended {
         Ok(code) => code,
         Err(fault) => {
             complain(&fault.to_string());

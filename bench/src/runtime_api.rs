@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot, watch},
+    task::JoinSet,
 };
 
 /// The X-Ray header of every invocation.
@@ -54,6 +55,8 @@ pub struct RuntimeApi {
     lambda: Arc<Lambda>,
     events: mpsc::Sender<(String, String)>,
     count: AtomicUsize,
+    /// Ends with the API.
+    _serving: JoinSet<std::io::Result<()>>,
 }
 
 #[derive(Debug)]
@@ -87,8 +90,9 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .with_state(Arc::clone(&lambda));
-        tokio::spawn(axum::serve(listener, router).into_future());
-        Ok(Self { address, lambda, events, count: AtomicUsize::new(0) })
+        let mut serving = JoinSet::new();
+        serving.spawn(axum::serve(listener, router).into_future());
+        Ok(Self { address, lambda, events, count: AtomicUsize::new(0), _serving: serving })
     }
 
     /// Waits until the program asks for its first event, which ends its init.
