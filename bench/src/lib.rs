@@ -1,5 +1,5 @@
-//! Counts what the functions' programs need as Lambda runs them. The figures of docs/performance.md come from here, and so
-//! do those that a change must keep.
+//! Counts and times what the functions' programs need as Lambda runs them, and times the local stack. The figures of
+//! docs/performance.md come from here, and so do those that a change must keep. No time is among the latter.
 //!
 //! Nothing here calls AWS. The programs get their events from a Lambda Runtime API of this crate, and their calls are
 //! answered by an endpoint of this crate, with answers that were recorded from the local stack (`bench/answers`).

@@ -26,18 +26,18 @@ pub type All = BTreeMap<String, Measured>;
 
 /// A table for each share, and one of a whole first order. If an earlier commit was measured too, its figures stand beside.
 pub fn functions(now: &All, before: Option<&All>) -> String {
-    let mut text = String::new();
+    let mut text = "\nEach time and each peak is a median.\n".to_owned();
     for share in SHARES {
         text += &of_share(share, now, before);
     }
     text + &first_order(now, before)
 }
 
-/// The median of the local stack's times, and its memory.
+/// The times of the local stack, and its memory.
 pub fn stack(now: &Stack, before: Option<&Stack>) -> String {
     let cell = |of: fn(&Stack) -> String| cell(of(now), before.map(of));
     format!(
-        "\n| ms to ready | ms for an order | peak MB before the first order | peak MB after {} orders |\n\
+        "\n| ms to ready (median) | ms for an order (median) | peak MB before the first order | peak MB after {} orders |\n\
          |---|---|---|---|\n| {} | {} | {} | {} |\n",
         now.orders,
         cell(|stack| milliseconds(stack.ready)),
@@ -176,6 +176,8 @@ mod tests {
         assert_eq!(
             functions(&all(&["query"], &shares, 20), Some(&all(&["query"], &shares, 30))),
             "
+Each time and each peak is a median.
+
 With the whole machine:
 
 | function | ms to ready | ms in the first invocation | ms in a warm one | peak MB | zipped MB |

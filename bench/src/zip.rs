@@ -11,6 +11,10 @@ use crate::Fault;
 pub fn zipped_bytes(folder: &Path, names: &[&str]) -> Result<u64, Fault> {
     let not_made =
         |why: String| Fault::new(format!("no zip file of {} can be made: {why}", folder.display()));
+    // `zipfile` skips what is missing, and says nothing.
+    if let Some(missing) = names.iter().find(|name| !folder.join(name).exists()) {
+        return Err(not_made(format!("there is no {missing}")));
+    }
     let scratch = tempfile::tempdir().map_err(|error| not_made(error.to_string()))?;
     let file: PathBuf = scratch.path().join("zip");
     let output = Command::new("python3")
