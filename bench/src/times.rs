@@ -27,29 +27,26 @@ pub struct Times {
     pub ready: Duration,
     /// From then until its first answer.
     pub first: Duration,
+    /// From its start until its first answer. This is not the sum of the two medians.
+    pub cold: Duration,
     /// From a further event until its answer.
     pub warm: Duration,
     /// The most memory that it held at once, after its warm invocations.
     pub peak_bytes: u64,
 }
 
-impl Times {
-    /// From the start until the first answer.
-    pub fn cold(&self) -> Duration {
-        self.ready + self.first
-    }
-}
-
 impl Bench {
     /// Times a program in a group.
     pub async fn times(&self, subject: &Subject, group: &Group) -> Result<Times, Fault> {
-        let (mut ready, mut first, mut warm, mut peaks) = (vec![], vec![], vec![], vec![]);
+        let (mut ready, mut first, mut cold) = (vec![], vec![], vec![]);
+        let (mut warm, mut peaks) = (vec![], vec![]);
         for start in 0..STARTS {
             let endpoint = Endpoint::start(&self.certificates, subject.answers.clone()).await?;
             let mut running = subject.candidate.start_timed(&endpoint, group).await?;
             running.ready().await?;
             ready.push(running.started.elapsed());
             first.push(timed(&running, subject).await?);
+            cold.push(running.started.elapsed());
             answered(&endpoint.take())?;
             if start < WARM_STARTS {
                 let mut of_this = Vec::with_capacity(WARM);
@@ -66,6 +63,7 @@ impl Bench {
         Ok(Times {
             ready: median(ready)?,
             first: median(first)?,
+            cold: median(cold)?,
             warm: median(warm)?,
             peak_bytes: median(peaks)?,
         })
