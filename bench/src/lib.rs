@@ -20,6 +20,7 @@ pub mod stack;
 pub mod time_tables;
 pub mod times;
 pub mod valgrind;
+pub mod workflow;
 pub mod zip;
 
 /// Why a measurement ended without a figure.

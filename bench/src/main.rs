@@ -11,20 +11,21 @@ use std::{
 
 use bench::{
     Fault,
-    gates::{self, All},
+    gates::{self, All, Gates},
     group::{Group, SHARES},
     machine,
-    measure::{self, Bench},
+    measure::Bench,
     report,
     stack::Stack,
     time_tables::{self, Measured},
-    valgrind, zip,
+    valgrind, workflow, zip,
 };
 use clap::{Parser, Subcommand};
 
 /// The page with the tables, and their names there.
 const PAGE: &str = "docs/performance.md";
 const PLACE: &str = "functions";
+const WORKFLOW: &str = "workflow";
 const TIMES: &str = "times";
 const STACK: &str = "stack";
 
@@ -47,14 +48,14 @@ enum Command {
     Gates {
         /// The functions: `<function>/bootstrap`, as cargo-lambda builds them.
         functions: PathBuf,
-        /// Only this function; may be repeated.
+        /// Only this function, or `workflow`; may be repeated.
         #[arg(long)]
         only: Vec<String>,
     },
-    /// Compares only the programs' bytes, which takes no time.
-    Sizes {
-        /// The functions.
-        functions: PathBuf,
+    /// Runs the workflow, for `gates` to count. Says nothing.
+    Workflow {
+        /// How often.
+        executions: u64,
     },
     /// Counts them, commits the figures to bench/committed.json, and writes them into docs/performance.md.
     Commit {
@@ -110,25 +111,33 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Fault> {
         Command::HotSku(flags) => Ok(hot_sku::run(&flags)),
         Command::Gates { functions, only } => {
             let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
-            let measured = count(&Bench::new(&root)?, &functions, &wanted).await?;
             let mut committed = gates::read(&root)?;
-            committed.retain(|name, _| wanted(name));
-            Ok(judged(&gates::compare(&committed, &measured), measured.len()))
-        }
-        Command::Sizes { functions } => {
-            let sizes = measure::sizes(&root, &functions)?;
-            Ok(judged(&gates::compare_sizes(&gates::read(&root)?, &sizes), sizes.len()))
+            committed.functions.retain(|name, _| wanted(name));
+            let measured = count(&Bench::new(&root)?, &functions, &wanted).await?;
+            let mut red = gates::compare(&committed.functions, &measured);
+            if wanted(WORKFLOW) {
+                red.extend(gates::compare_workflow(committed.workflow, count_workflow(&root).await?));
+            }
+            Ok(judged(&red))
         }
         Command::Commit { functions, before } => {
             let bench = Bench::new(&root)?;
-            let now = count(&bench, &functions, &|_| true).await?;
+            let now = Gates {
+                functions: count(&bench, &functions, &|_| true).await?,
+                workflow: count_workflow(&root).await?,
+            };
             let before = match before {
                 Some(before) => Some(count(&bench, &before, &|_| true).await?),
                 None => None,
             };
             gates::write(&root, &now)?;
-            let table = report::table(&now, before.as_ref());
-            report::write(&root.join(PAGE), &BTreeMap::from([(PLACE, table)]))?;
+            let table = report::table(&now.functions, before.as_ref());
+            let workflow = report::workflow(now.workflow);
+            report::write(&root.join(PAGE), &BTreeMap::from([(PLACE, table), (WORKFLOW, workflow)]))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Workflow { executions } => {
+            workflow::run(&root, executions).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Times { functions, before, only } => {
@@ -154,11 +163,11 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Fault> {
 }
 
 /// Names each figure that moved.
-fn judged(red: &[String], functions: usize) -> ExitCode {
+fn judged(red: &[String]) -> ExitCode {
     for one in red {
         complain(one);
     }
-    say(&format!("{functions} functions, {} figures moved", red.len()));
+    say(&format!("{} figures moved", red.len()));
     if red.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -172,6 +181,14 @@ async fn count(bench: &Bench, functions: &Path, wanted: &dyn Fn(&str) -> bool) -
         measured.insert(function.to_owned(), figures);
     }
     Ok(measured)
+}
+
+async fn count_workflow(root: &Path) -> Result<u64, Fault> {
+    let bench = std::env::current_exe()
+        .map_err(|error| Fault::new(format!("the path of this program is not known: {error}")))?;
+    let instructions = workflow::count(&bench, root).await?;
+    say(&format!("{WORKFLOW}: {instructions}"));
+    Ok(instructions)
 }
 
 /// Times the functions at each share that can be given, and makes the tables.

@@ -43,7 +43,7 @@ const SETTLING: Duration = Duration::from_secs(1);
 const SOUND_RUNS: usize = 3;
 
 /// The most runs of each length.
-const MOST_ROUNDS: usize = 8;
+const MOST_ROUNDS: usize = 16;
 
 /// The bench: the template, the certificates and a folder for copies of programs.
 pub struct Bench {
@@ -218,17 +218,6 @@ pub struct Subject {
     pub(crate) event: String,
     /// The size of the program's file.
     bytes: u64,
-}
-
-/// The sizes of the functions' programs, by function.
-pub fn sizes(root: &Path, programs: &Path) -> Result<BTreeMap<String, u64>, Fault> {
-    let functions = template(root)?.functions.into_iter().map(|function| function.binary);
-    let size = |function: String| {
-        let path = programs.join(&function).join("bootstrap");
-        let file = fs::metadata(&path).map_err(|error| Fault::new(format!("{}: {error}", path.display())))?;
-        Ok((function, file.len()))
-    };
-    functions.map(size).collect()
 }
 
 fn template(root: &Path) -> Result<Template, Fault> {

@@ -33,6 +33,11 @@ pub fn table(now: &All, before: Option<&All>) -> String {
     text
 }
 
+/// What an execution of the workflow needs.
+pub fn workflow(instructions: u64) -> String {
+    format!("One execution of the workflow on the local stack: {} M instructions.\n", millions(instructions))
+}
+
 /// Millions with two decimals.
 pub(crate) fn millions(count: u64) -> String {
     let hundredths = (count + 5_000) / 10_000;

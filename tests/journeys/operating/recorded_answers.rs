@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -16,14 +16,22 @@ use axum::{
     http::{Response, header},
     middleware::{Next, from_fn_with_state},
 };
-use bench::answers::{Recorded, file, operation};
+use bench::{
+    answers::{Recorded, file, operation},
+    workflow,
+};
 use local::{ground::StackClock, http::port_guard::PortGuard};
 use regex_lite::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::processes::{SAMPLES, function, sample, stock_sencha};
-use crate::world::{Shop, TEMPLATE, lambda_runtime_api::Running, programs::root, shop::start};
+use crate::world::{
+    Shop, TEMPLATE,
+    lambda_runtime_api::Running,
+    programs::root,
+    shop::{held_clock, start},
+};
 
 type Record = Arc<Mutex<Vec<Recorded>>>;
 
@@ -75,12 +83,22 @@ async fn recording(shop: &Shop) -> (SocketAddr, Record) {
     (address, kept)
 }
 
+/// Compares a committed file with what was recorded now. If they differ, writes the latter beside and says where.
+fn differs(file: impl Fn(&Path) -> PathBuf, recorded: &str) -> Option<String> {
+    let (committed, found) = (file(&root()), file(Path::new(env!("CARGO_TARGET_TMPDIR"))));
+    if fs::read_to_string(&committed).unwrap_or_default() == recorded {
+        return None;
+    }
+    fs::create_dir_all(found.parent().expect("a folder")).expect("a folder");
+    fs::write(&found, recorded).expect("written");
+    Some(format!("{} is not as in {}", committed.display(), found.display()))
+}
+
 #[tokio::test]
 async fn the_recorded_answers_are_what_the_stack_answers() {
     let shop = Shop::on(start(&TEMPLATE, None, StackClock::system()).await);
     let (aws, kept) = recording(&shop).await;
     stock_sencha(&shop).await;
-    let new = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let mut changed = Vec::new();
     for (binary, ..) in SAMPLES {
         let program = Running::start(function(binary), aws, &BTreeMap::new()).await;
@@ -90,12 +108,37 @@ async fn the_recorded_answers_are_what_the_stack_answers() {
         // A program may make calls at the same time, so their order means nothing. The sort is stable.
         recorded.sort_by(|one, other| one.operation.cmp(&other.operation));
         let recorded = serde_json::to_string_pretty(&recorded).expect("JSON") + "\n";
-        let (committed, found) = (file(&root(), binary), file(new, binary));
-        if fs::read_to_string(&committed).unwrap_or_default() != recorded {
-            fs::create_dir_all(found.parent().expect("a folder")).expect("a folder");
-            fs::write(&found, recorded).expect("written");
-            changed.push(format!("{} is not as in {}", committed.display(), found.display()));
-        }
+        changed.extend(differs(|folder| file(folder, binary), &recorded));
     }
     assert!(changed.is_empty(), "{changed:#?}\nIf this is meant, copy the files.");
+}
+
+/// An order of many lines, so that a copy of it costs something that can be seen.
+#[tokio::test(start_paused = true)]
+async fn the_recorded_execution_is_what_the_workflow_does() {
+    let skus: Vec<String> = (10..60).map(|number| format!("TEA-{number}")).collect();
+    let mut shop = Shop::open_with(1).await;
+    for sku in &skus {
+        shop = shop.stocked(sku, 5).await;
+    }
+    let ada = shop.customer("Ada").await;
+    let wanted: Vec<(&str, i64)> = skus.iter().map(|sku| (sku.as_str(), 1)).collect();
+    let placed = shop.place(&ada, "many", &wanted).await;
+    assert_eq!((placed.status, &placed.body["status"]), (201, &json!("CONFIRMED")), "{placed:?}");
+
+    let execution = shop.stack.aws().executions().remove(0);
+    let entered: Vec<&str> = execution.states.iter().map(|run| run.name.as_str()).collect();
+    assert!(entered.contains(&"MailCustomer") && entered.contains(&"TellShop"), "{entered:?}");
+    let payload = |name: &str| {
+        let run = execution.states.iter().find(|run| run.name == name).expect("a state that was entered");
+        let output = run.output.as_ref().expect("an output").get();
+        serde_json::from_str(&timeless(&ordered(output.as_bytes()))).expect("JSON")
+    };
+    let recorded = workflow::Recorded {
+        input: execution.input.clone(),
+        payloads: ["CheckInventory", "CreateOrder", "UpdateStatus"].map(payload).into(),
+    };
+    let recorded = serde_json::to_string_pretty(&recorded).expect("JSON") + "\n";
+    let changed = differs(workflow::file, &recorded);
+    assert!(changed.is_none(), "{changed:?}\nIf this is meant, copy the file.");
 }
