@@ -41,6 +41,8 @@ pub(crate) struct Traffic {
     pub(crate) connections: u64,
     /// Calls by operation. A request that names none only opens a connection, and is not counted.
     pub(crate) calls: BTreeMap<String, usize>,
+    /// The body of each of these calls, in their order.
+    pub(crate) bodies: Vec<Bytes>,
     /// Operations that were called without a recorded answer.
     pub(crate) unknown: Vec<String>,
 }
@@ -95,6 +97,7 @@ async fn answer(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) 
     };
     let nth = {
         let mut traffic = seen.traffic();
+        traffic.bodies.push(body);
         let calls = traffic.calls.entry(operation.clone()).or_default();
         *calls += 1;
         *calls - 1

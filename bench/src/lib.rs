@@ -13,6 +13,7 @@ pub mod group;
 pub mod machine;
 pub mod measure;
 pub mod memory;
+pub mod peers;
 pub mod program;
 pub mod report;
 pub mod runtime_api;

@@ -12,12 +12,14 @@ use std::{
 use bench::{
     Fault,
     gates::{self, All, Gates},
-    group::{Group, SHARES},
+    group::{Group, SHARES, Share},
     machine,
-    measure::Bench,
+    measure::{Bench, Subject},
+    peers::{self, Places},
     report,
     stack::Stack,
     time_tables::{self, Measured},
+    times::Times,
     valgrind, workflow, zip,
 };
 use clap::{Parser, Subcommand};
@@ -28,6 +30,7 @@ const PLACE: &str = "functions";
 const WORKFLOW: &str = "workflow";
 const TIMES: &str = "times";
 const STACK: &str = "stack";
+const PEERS: &str = "peers";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -75,6 +78,18 @@ enum Command {
         /// Only this function; may be repeated. Then the tables are printed, and not written.
         #[arg(long)]
         only: Vec<String>,
+    },
+    /// Times create_order beside programs that others would write for its work, and writes the tables into
+    /// docs/performance.md. Refuses a program that does other work. No time is a gate.
+    Peers {
+        /// The functions.
+        functions: PathBuf,
+        /// What would be uploaded for Python and for Node: the folders `python`, `node` and `node_bundled`.
+        uploads: PathBuf,
+        /// The peers in Rust: `<name>/bootstrap`.
+        rust: PathBuf,
+        /// Python with boto3 and awslambdaric.
+        python: PathBuf,
     },
     /// Times orders on the local stack, and writes the table into docs/performance.md. No time is a gate.
     Stack {
@@ -148,6 +163,13 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Fault> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Peers { functions, uploads, rust, python } => {
+            let bench = Bench::new(&root)?;
+            let tables = peers(&bench, &root, &functions, &Places { uploads, rust, python }).await?;
+            say(&tables);
+            report::write(&root.join(PAGE), &BTreeMap::from([(PEERS, tables)]))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Stack { orderflow, before, before_root } => {
             let now = Stack::measure(&orderflow, &root).await?;
             let before = match before.zip(before_root) {
@@ -198,19 +220,24 @@ async fn times(
     before: Option<&Path>,
     only: &[String],
 ) -> Result<String, Fault> {
-    let (groups, missing): (Vec<_>, Vec<_>) = SHARES.into_iter().map(Group::make).partition(Result::is_ok);
-    let groups: Vec<Group> = groups.into_iter().flatten().collect();
-    let mut text = machine::measured_here();
-    if let Some(Err(fault)) = missing.first() {
-        complain(&fault.to_string());
-        let _in_memory = writeln!(text, "No share of a core could be given: {fault}.");
-    }
+    let (groups, text) = groups_here();
     let now = timed(bench, functions, &groups, only).await?;
     let before = match before {
         Some(before) => Some(timed(bench, before, &groups, only).await?),
         None => None,
     };
     Ok(text + &time_tables::functions(&now, before.as_ref()))
+}
+
+/// The groups for the shares that can be given here, and what the tables begin with.
+fn groups_here() -> (Vec<Group>, String) {
+    let (groups, missing): (Vec<_>, Vec<_>) = SHARES.into_iter().map(Group::make).partition(Result::is_ok);
+    let mut text = machine::measured_here();
+    if let Some(Err(fault)) = missing.first() {
+        complain(&fault.to_string());
+        let _in_memory = writeln!(text, "No share of a core could be given: {fault}.");
+    }
+    (groups.into_iter().flatten().collect(), text)
 }
 
 async fn timed(
@@ -224,15 +251,48 @@ async fn timed(
     for function in bench.functions().into_iter().filter(wanted) {
         let subject = bench.shipped(functions, function)?;
         let zipped_bytes = zip::zipped_bytes(&functions.join(function), &["bootstrap"])?;
-        let mut times = BTreeMap::new();
-        for group in groups {
-            let measured = bench.times(&subject, group).await?;
-            complain(&format!("{function}, {:?}: {measured:?}", group.share()));
-            times.insert(group.share(), measured);
-        }
+        let times = of_each_share(bench, function, &subject, groups).await?;
         all.insert(function.to_owned(), Measured { zipped_bytes, times });
     }
     Ok(all)
+}
+
+async fn of_each_share(
+    bench: &Bench,
+    name: &str,
+    subject: &Subject,
+    groups: &[Group],
+) -> Result<BTreeMap<Share, Times>, Fault> {
+    let mut times = BTreeMap::new();
+    for group in groups {
+        let measured = bench.times(subject, group).await?;
+        complain(&format!("{name}, {:?}: {measured:?}", group.share()));
+        times.insert(group.share(), measured);
+    }
+    Ok(times)
+}
+
+/// Times our program and its peers, and makes the tables. All peers are looked at before any is timed.
+async fn peers(bench: &Bench, root: &Path, functions: &Path, places: &Places) -> Result<String, Fault> {
+    let (groups, text) = groups_here();
+    let free = Group::make(Share::Free)?;
+    let ours = bench.shipped(functions, peers::FUNCTION)?;
+    let zipped_bytes = zip::zipped_bytes(&functions.join(peers::FUNCTION), &["bootstrap"])?;
+    let deeds = bench.deeds(&ours, &free).await?;
+    let peers = bench.peers(root, places)?;
+    for peer in peers.iter().filter(|peer| peer.works) {
+        let named = |fault| Fault::new(format!("{}: {fault}", peer.name));
+        let theirs = bench.deeds(&peer.subject, &free).await.map_err(named)?;
+        peers::refuse_other_work(&peer.name, &deeds, &theirs)?;
+    }
+    let name = format!("{}, ours", peers::FUNCTION);
+    let times = of_each_share(bench, &name, &ours, &groups).await?;
+    let mut all = vec![(name, Measured { zipped_bytes, times })];
+    for peer in peers {
+        let times = of_each_share(bench, &peer.name, &peer.subject, &groups).await?;
+        all.push((peer.name, Measured { zipped_bytes: peer.zipped_bytes, times }));
+    }
+    Ok(text + &time_tables::peers(&all))
 }
 
 #[allow(clippy::print_stdout, reason = "a command for people")]

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, Command},
@@ -115,9 +116,9 @@ impl Running {
     }
 
     /// Invokes it, and waits for its answer.
-    pub(crate) async fn invoke(&self, event: &str) -> Result<(), Fault> {
+    pub(crate) async fn invoke(&self, event: &str) -> Result<Value, Fault> {
         match tokio::time::timeout(PATIENCE, self.lambda.invoke(event)).await {
-            Ok(Ok(Ok(_answer))) => Ok(()),
+            Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(report))) => Err(Fault::new(format!("the program reported a failure: {report}"))),
             Ok(Err(_)) | Err(_) => Err(Fault::new("the program did not answer")),
         }

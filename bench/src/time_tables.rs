@@ -26,11 +26,15 @@ pub type All = BTreeMap<String, Measured>;
 
 /// A table for each share, and one of a whole first order. If an earlier commit was measured too, its figures stand beside.
 pub fn functions(now: &All, before: Option<&All>) -> String {
-    let mut text = "\nEach time and each peak is a median.\n".to_owned();
-    for share in SHARES {
-        text += &of_share(share, now, before);
-    }
-    text + &first_order(now, before)
+    let row = |(name, is)| Row { name, is, was: before.and_then(|before| before.get(name)) };
+    let rows: Vec<Row<'_>> = now.iter().map(|(name, is)| row((name.as_str(), is))).collect();
+    of_each_share("function", &rows) + &first_order(now, before)
+}
+
+/// A table for each share of programs that do the same work, in the given order.
+pub fn peers(all: &[(String, Measured)]) -> String {
+    let rows: Vec<Row<'_>> = all.iter().map(|(name, is)| Row { name, is, was: None }).collect();
+    of_each_share("program", &rows)
 }
 
 /// The times of the local stack, and its memory.
@@ -47,13 +51,24 @@ pub fn stack(now: &Stack, before: Option<&Stack>) -> String {
     )
 }
 
-fn of_share(share: Share, now: &All, before: Option<&All>) -> String {
-    let measured = now.iter().filter_map(|(name, is)| Some((name, is, is.times.get(&share)?)));
+/// What was measured of a program, and, if there is an earlier one, of that.
+struct Row<'a> {
+    name: &'a str,
+    is: &'a Measured,
+    was: Option<&'a Measured>,
+}
+
+fn of_each_share(what: &str, all: &[Row<'_>]) -> String {
+    let tables = SHARES.iter().map(|share| of_share(*share, what, all));
+    std::iter::once("\nEach time and each peak is a median.\n".to_owned()).chain(tables).collect()
+}
+
+fn of_share(share: Share, what: &str, all: &[Row<'_>]) -> String {
     let (more_titles, more_lines) =
         if share == Share::Free { (" peak MB | zipped MB |", "---|---|") } else { ("", "") };
     let mut rows = String::new();
-    for (name, is, times) in measured {
-        let was = before.and_then(|before| before.get(name));
+    for Row { name, is, was } in all {
+        let Some(times) = is.times.get(&share) else { continue };
         let then = was.and_then(|was| was.times.get(&share));
         let time = |of: fn(&Times) -> Duration| {
             cell(milliseconds(of(times)), then.map(|then| milliseconds(of(then))))
@@ -76,7 +91,7 @@ fn of_share(share: Share, now: &All, before: Option<&All>) -> String {
         return String::new();
     }
     format!(
-        "\n{}:\n\n| function | ms to ready | ms in the first invocation | ms in a warm one |{more_titles}\n\
+        "\n{}:\n\n| {what} | ms to ready | ms in the first invocation | ms in a warm one |{more_titles}\n\
          |---|---|---|---|{more_lines}\n{rows}",
         title(share)
     )
@@ -147,7 +162,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::{All, FIRST_ORDER, Measured, functions, milliseconds, stack};
+    use super::{All, FIRST_ORDER, Measured, functions, milliseconds, peers, stack};
     use crate::{group::Share, stack::Stack, times::Times};
 
     fn all(functions: &[&str], shares: &[Share], ready_ms: u64) -> All {
@@ -190,6 +205,25 @@ With the share of 128 MB, 7.2 % of a core:
 | function | ms to ready | ms in the first invocation | ms in a warm one |
 |---|---|---|---|
 | query | 20.0 (was 30.0) | 1.23 (was 1.23) | 0.57 (was 0.57) |
+"
+        );
+    }
+
+    #[test]
+    fn peers_keep_their_order() {
+        let measured = all(&["query"], &[Share::Free], 20).remove("query").expect("measured");
+        let text = peers(&[("ours".to_owned(), measured.clone()), ("another".to_owned(), measured)]);
+        assert_eq!(
+            text,
+            "
+Each time and each peak is a median.
+
+With the whole machine:
+
+| program | ms to ready | ms in the first invocation | ms in a warm one | peak MB | zipped MB |
+|---|---|---|---|---|---|
+| ours | 20.0 | 1.23 | 0.57 | 8.20 | 3.05 |
+| another | 20.0 | 1.23 | 0.57 | 8.20 | 3.05 |
 "
         );
     }

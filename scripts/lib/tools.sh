@@ -17,6 +17,11 @@ ministack_version=1.5.33
 aws_cli_version=1.46.3
 newman_version=6.2.2
 virtualenv_version=21.15.7 # only where python3 comes without ensurepip
+# The programs that scripts/bench measures beside ours.
+boto3_version=1.44.8
+awslambdaric_version=4.2.2
+aws_sdk_for_node_version=3.1169.0
+esbuild_version=0.28.1
 
 # installed NAME PACKAGE...: whether .tools/NAME holds exactly these packages. Its file .installed lists them, and is
 # written last, so that an interrupted installation, or one of other versions, is made anew.
