@@ -26,12 +26,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::processes::{SAMPLES, function, sample, stock_sencha};
-use crate::world::{
-    Shop, TEMPLATE,
-    lambda_runtime_api::Running,
-    programs::root,
-    shop::{held_clock, start},
-};
+use crate::world::{Shop, TEMPLATE, lambda_runtime_api::Running, programs::root, shop::start};
 
 type Record = Arc<Mutex<Vec<Recorded>>>;
 
