@@ -65,6 +65,10 @@ CONTROLS = {
         "*", *of("OperationsKey", "KeyPolicy", "Statement", {"Sid": "TheAccountDecides"}, "Principal")
     ),
     "TLS to the queue": gone(*of("DeadLettersPolicy", "PolicyDocument", "Statement", {"Sid": "NothingWithoutTls"})),
+    "the schedule's name, which CloudFormation gives": gone(
+        *of("SweepOrdersFunction", "Events", "EveryMinute", "Properties", "OmitName")
+    ),
+    "the stack's name in a log group's name": put("/aws/vendedlogs/states/orders", *of("OrderWorkflowLog", "LogGroupName")),
     "the functions' traces": gone("Globals", "Function", "Tracing"),
     "the workflow's traces": gone(*of("OrderStateMachine", "Tracing")),
     "the limits of a role's actions": put(
