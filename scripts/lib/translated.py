@@ -2,12 +2,22 @@
 resources and names that nobody wrote. Run by scripts/lib/findings.py, under the Python that has SAM and cfn-lint.
 """
 
+import pathlib
+
+import yaml
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+OPENAPI = pathlib.Path("infra/openapi.yaml")
+METHODS = ("get", "put", "post", "patch", "delete", "head", "options", "x-amazon-apigateway-any-method")
 
 
 def findings(translated):
     """(rule, resource) of everything that is wrong with a translated template."""
-    return set(fixed_names(translated))
+    found = set(fixed_names(translated))
+    for api in translated["Resources"].values():
+        if api["Type"] == "AWS::ApiGatewayV2::Api":
+            found |= set(routes(api["Properties"]["Body"]))
+    return found
 
 
 # -------------------------------------------------------------------------------------------------------------- names
@@ -64,3 +74,34 @@ def of_this_stack(value, resources):
         case "Fn::If":
             return all(of_this_stack(branch, resources) for branch in given[1:])
     return any(of_this_stack(inner, resources) for inner in value.values())
+
+
+# ------------------------------------------------------------------------------------------------------------- routes
+
+def routes(body):
+    """Routes that let every caller in, routes that name a security scheme that does not exist, and routes about which
+    infra/openapi.yaml says something else. API Gateway warns of such a scheme when it imports the body, and the
+    template's FailOnWarnings makes that an error.
+    """
+    described = yaml.safe_load(OPENAPI.read_text(encoding="utf-8"))
+    schemes = set(body.get("components", {}).get("securitySchemes", {}))
+    for path, item in body["paths"].items():
+        for method, route in item.items():
+            if method not in METHODS:
+                continue
+            name = f"{method.upper()} {path}"
+            named = {scheme for wanted in security(route, body) for scheme in wanted}
+            if not named:
+                yield "PublicRoute", name
+            if named - schemes:
+                yield "UndefinedSecurityScheme", name
+            # tests/journeys/wiring/routes.rs finds a route that is not described.
+            told = described["paths"].get(path, {}).get(method)
+            if told is not None and bool(security(told, described)) != bool(named):
+                yield "SecurityNotAsDescribed", name
+
+
+def security(operation, document):
+    """The security requirements of an operation. The empty one, `{}`, would let every caller in."""
+    wanted = operation.get("security", document.get("security", []))
+    return [] if {} in wanted else wanted

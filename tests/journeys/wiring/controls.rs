@@ -57,21 +57,20 @@ fn messages(written: &Value, found: &mut Complaints) {
     }
 }
 
-/// A route that does not say who may call it is closed. The only open one returns no data.
+/// Every route names an authorizer of its API, except the one that returns no data. `scripts/lint-template` checks the same
+/// in what SAM makes of the template.
 fn callers(written: &Value, found: &mut Complaints) {
-    for (id, api) in of_type(written, "AWS::Serverless::HttpApi") {
-        let default = api["Auth"]["DefaultAuthorizer"].as_str().unwrap_or_default();
-        if api["Auth"]["Authorizers"].get(default).is_none() {
-            found.push(format!("{id} has no default authorizer: a route without Auth would be open"));
-        }
-    }
     for (function, properties) in of_type(written, "AWS::Serverless::Function") {
         for (id, event) in properties["Events"].as_object().into_iter().flatten() {
-            let (path, auth) = (&event["Properties"]["Path"], &event["Properties"]["Auth"]);
-            if !auth.is_null() && path != "/health" {
-                found.push(format!(
-                    "{id} of {function} has an Auth of its own: {path} {auth}; only /health may"
-                ));
+            let event = &event["Properties"];
+            let Some(api) = event["ApiId"]["Ref"].as_str() else { continue };
+            let (path, authorizer) = (&event["Path"], event["Auth"]["Authorizer"].as_str());
+            let known = &written["Resources"][api]["Properties"]["Auth"]["Authorizers"];
+            if authorizer.is_none() && path != "/health" {
+                found.push(format!("{id} of {function} lets every caller in: {path} has no Auth; only /health may"));
+            }
+            if let Some(unknown) = authorizer.filter(|name| known.get(name).is_none()) {
+                found.push(format!("{id} of {function} names the authorizer {unknown}, which {api} has not"));
             }
         }
     }
@@ -137,10 +136,10 @@ fn a_control_that_is_taken_out_is_named() {
         |id| complaints(controls(&HOUSE.broken_after(TEMPLATE, id, "Effect: Deny", "Effect: Allow")));
     assert_blamed(&denied("DeadLettersPolicy:"), &["DeadLetters", "without TLS"]);
     assert_blamed(&denied("OperationsTopicPolicy:"), &["OperationsTopic", "without TLS"]);
-    assert_blamed(&without("  Api:", "        DefaultAuthorizer: Jwt\n"), &["Api", "default authorizer"]);
-    let open = "Path: /inventory\n            Auth: { Authorizer: NONE }\n";
-    let opened = HOUSE.broken(TEMPLATE, "Path: /inventory\n", open);
-    assert_blamed(&complaints(controls(&opened)), &["ListInventory of QueryFunction", "NONE"]);
+    let auth = "            Auth: { Authorizer: Jwt }\n";
+    assert_blamed(&without("        ListInventory:", auth), &["ListInventory of QueryFunction", "every caller"]);
+    let none = HOUSE.broken_after(TEMPLATE, "        ListInventory:", "Authorizer: Jwt", "Authorizer: NONE");
+    assert_blamed(&complaints(controls(&none)), &["ListInventory of QueryFunction", "NONE"]);
     assert_blamed(
         &without("      Logging:", "        Level: ERROR\n"),
         &["OrderStateMachine", "log its errors"],
