@@ -26,7 +26,7 @@ fn cases() -> Vec<Value> {
     serde_json::from_str(CASES).expect("the table is JSON")
 }
 
-/// The definition, with each placeholder in place of its own value.
+/// The definition, with each placeholder in place of its own value, except the partition.
 fn definition() -> Definition {
     let names = DEFINITION.split("${").skip(1).map(|rest| rest.split('}').next().unwrap().to_owned());
     let substitutions: BTreeMap<_, _> = names.map(|name| (name.clone(), placeholder(&name))).collect();
@@ -34,7 +34,7 @@ fn definition() -> Definition {
 }
 
 fn placeholder(name: &str) -> String {
-    format!("<{name}>")
+    if name == "Partition" { "aws".to_owned() } else { format!("<{name}>") }
 }
 
 /// Every state of the definition by name, those of branches too. Each comes with the number of its branch; 0 is outside.
@@ -135,7 +135,7 @@ fn answered(name: &str, answer: Option<&Value>) -> Result<Value, TaskFailure> {
 }
 
 fn is_function(name: &str) -> bool {
-    state(name)["Resource"] == "arn:aws:states:::lambda:invoke"
+    state(name)["Resource"] == "arn:${Partition}:states:::lambda:invoke"
 }
 
 fn strings(list: &Value) -> Vec<String> {
