@@ -50,7 +50,7 @@ def of(resource, *path):
 
 
 # No linter notices that TLS to a topic that is encrypted is gone, the workflow's log, the tables' or the queue's
-# encryption, or the tables' deletion protection. tests/journeys/wiring/controls.rs does.
+# encryption, or the deletion protection. tests/journeys/wiring/controls.rs does.
 CONTROLS = {
     "a table's point-in-time recovery": gone(*of("OrdersTable", "PointInTimeRecoverySpecification")),
     "the retention of a table when the stack is deleted": gone("Resources", "OrdersTable", "DeletionPolicy"),

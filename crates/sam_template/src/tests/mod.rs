@@ -37,7 +37,7 @@ Globals:
 Resources:
   Orders:
     Type: AWS::DynamoDB::Table
-    DeletionPolicy: Retain
+    DeletionPolicy: RetainExceptOnCreate
     Properties:
       BillingMode: PAY_PER_REQUEST
       AttributeDefinitions:
