@@ -36,7 +36,8 @@ fn kept(written: &Value, found: &mut Complaints) {
             }
             _ => continue,
         };
-        if resource["DeletionPolicy"] != "RetainExceptOnCreate" || resource["UpdateReplacePolicy"] != "Retain" {
+        if resource["DeletionPolicy"] != "RetainExceptOnCreate" || resource["UpdateReplacePolicy"] != "Retain"
+        {
             found.push(format!(
                 "{id} is deleted with the stack, or is left behind by a first deployment that fails: set \
                  DeletionPolicy: RetainExceptOnCreate and UpdateReplacePolicy: Retain"
@@ -47,12 +48,15 @@ fn kept(written: &Value, found: &mut Complaints) {
         }
     }
     if written["Parameters"]["ProtectData"]["Default"] != "false"
-        || written["Conditions"]["ProtectTheData"] != json!({ "Fn::Equals": [{ "Ref": "ProtectData" }, "true"] })
+        || written["Conditions"]["ProtectTheData"]
+            != json!({ "Fn::Equals": [{ "Ref": "ProtectData" }, "true"] })
     {
         found.push("ProtectData must be off at first, and turn the protection on".to_owned());
     }
     let reminder = &written["Outputs"]["DataProtection"]["Value"]["Fn::If"];
-    if reminder[0] != "ProtectTheData" || !reminder[2].as_str().is_some_and(|text| text.contains("ProtectData=true")) {
+    if reminder[0] != "ProtectTheData"
+        || !reminder[2].as_str().is_some_and(|text| text.contains("ProtectData=true"))
+    {
         found.push("no output reminds the operator to turn ProtectData on".to_owned());
     }
 }
@@ -66,7 +70,8 @@ fn deputies(written: &Value, found: &mut Complaints) {
             let lambda = statement["Principal"]["Service"] == "lambda.amazonaws.com";
             let account = &statement["Condition"]["StringEquals"]["aws:SourceAccount"]["Ref"];
             if !lambda && account != "AWS::AccountId" {
-                found.push(format!("{id} may be assumed on behalf of other accounts: name aws:SourceAccount"));
+                found
+                    .push(format!("{id} may be assumed on behalf of other accounts: name aws:SourceAccount"));
             }
         }
     }
@@ -113,7 +118,9 @@ fn callers(written: &Value, found: &mut Complaints) {
             let (path, authorizer) = (&event["Path"], event["Auth"]["Authorizer"].as_str());
             let known = &written["Resources"][api]["Properties"]["Auth"]["Authorizers"];
             if authorizer.is_none() && path != "/health" {
-                found.push(format!("{id} of {function} lets every caller in: {path} has no Auth; only /health may"));
+                found.push(format!(
+                    "{id} of {function} lets every caller in: {path} has no Auth; only /health may"
+                ));
             }
             if let Some(unknown) = authorizer.filter(|name| known.get(name).is_none()) {
                 found.push(format!("{id} of {function} names the authorizer {unknown}, which {api} has not"));
@@ -175,7 +182,12 @@ fn a_control_that_is_taken_out_is_named() {
         assert_blamed(&without(&anchor, kept), &[table, "deleted with the stack"]);
     }
     for (anchor, from, to, culprit) in [
-        ("\n  UserPool:", "[ProtectTheData, ACTIVE, INACTIVE]", "[ProtectTheData, ACTIVE, ACTIVE]", "UserPool"),
+        (
+            "\n  UserPool:",
+            "[ProtectTheData, ACTIVE, INACTIVE]",
+            "[ProtectTheData, ACTIVE, ACTIVE]",
+            "UserPool",
+        ),
         ("\n  UserPool:", "RetainExceptOnCreate", "Retain", "UserPool"),
         ("\n  UserPool:", "UpdateReplacePolicy: Retain", "UpdateReplacePolicy: Delete", "UserPool"),
         ("  ProtectData:", "Default: \"false\"", "Default: \"true\"", "off at first"),
@@ -197,7 +209,10 @@ fn a_control_that_is_taken_out_is_named() {
     assert_blamed(&denied("DeadLettersPolicy:"), &["DeadLetters", "without TLS"]);
     assert_blamed(&denied("OperationsTopicPolicy:"), &["OperationsTopic", "without TLS"]);
     let auth = "            Auth: { Authorizer: Jwt }\n";
-    assert_blamed(&without("        ListInventory:", auth), &["ListInventory of QueryFunction", "every caller"]);
+    assert_blamed(
+        &without("        ListInventory:", auth),
+        &["ListInventory of QueryFunction", "every caller"],
+    );
     let none = HOUSE.broken_after(TEMPLATE, "        ListInventory:", "Authorizer: Jwt", "Authorizer: NONE");
     assert_blamed(&complaints(controls(&none)), &["ListInventory of QueryFunction", "NONE"]);
     assert_blamed(

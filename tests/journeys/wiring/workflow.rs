@@ -179,7 +179,8 @@ fn tries_after(task: &State, error: &str) -> u32 {
 /// refers to resources, so that it can run in any partition. The local stack stands for an account of the common one.
 fn no_literal_arns(house: &House) -> Complaints {
     let mut found = Vec::new();
-    for (path, allowed) in [(DEFINITION, "arn:${Partition}:states:::"), (TEMPLATE, "arn:${AWS::Partition}:")] {
+    for (path, allowed) in [(DEFINITION, "arn:${Partition}:states:::"), (TEMPLATE, "arn:${AWS::Partition}:")]
+    {
         for (at, line) in house.text(path).lines().enumerate() {
             let literal = line.match_indices("arn:").any(|(start, _)| !line[start..].starts_with(allowed));
             let digits = line.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() == 12);
@@ -192,7 +193,10 @@ fn no_literal_arns(house: &House) -> Complaints {
             }
             // A service's name as a principal is the same in every partition.
             // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
-            if line.contains(".amazonaws.com") && !line.contains("Service: ") && !line.contains("https://docs.") {
+            if line.contains(".amazonaws.com")
+                && !line.contains("Service: ")
+                && !line.contains("https://docs.")
+            {
                 found.push(format!("{path}, line {}: a host of one partition, use AWS::URLSuffix", at + 1));
             }
         }
@@ -200,8 +204,9 @@ fn no_literal_arns(house: &House) -> Complaints {
     for name in house.functions().into_iter().chain(["aws_adapters", "lambda_shell", "domain"]) {
         for (path, text) in house.sources(&format!("crates/{name}/src/")).filter(|(path, _)| !is_test(path)) {
             for literal in ["arn:aws", "amazonaws.com"] {
-                let code = without_tests(text).lines().map(|line| line.split("//").next().unwrap_or_default());
-                if code.into_iter().any(|line| line.contains(literal)) {
+                let mut code =
+                    without_tests(text).lines().map(|line| line.split("//").next().unwrap_or_default());
+                if code.any(|line| line.contains(literal)) {
                     found.push(format!("{path} names {literal}, which other partitions of AWS do not have"));
                 }
             }
