@@ -49,8 +49,8 @@ def of(resource, *path):
     return ("Resources", resource, "Properties", *path)
 
 
-# No linter notices that the API's default authorizer is gone, TLS to a topic that is encrypted, the workflow's log, the
-# tables' or the queue's encryption, or the tables' deletion protection. tests/journeys/wiring/controls.rs does.
+# No linter notices that TLS to a topic that is encrypted is gone, the workflow's log, the tables' or the queue's
+# encryption, or the deletion protection. tests/journeys/wiring/controls.rs does.
 CONTROLS = {
     "a table's point-in-time recovery": gone(*of("OrdersTable", "PointInTimeRecoverySpecification")),
     "the retention of a table when the stack is deleted": gone("Resources", "OrdersTable", "DeletionPolicy"),
@@ -65,6 +65,11 @@ CONTROLS = {
         "*", *of("OperationsKey", "KeyPolicy", "Statement", {"Sid": "TheAccountDecides"}, "Principal")
     ),
     "TLS to the queue": gone(*of("DeadLettersPolicy", "PolicyDocument", "Statement", {"Sid": "NothingWithoutTls"})),
+    "a route's authorizer": gone(*of("QueryFunction", "Events", "ListInventory", "Properties", "Auth")),
+    "the schedule's name, which CloudFormation gives": gone(
+        *of("SweepOrdersFunction", "Events", "EveryMinute", "Properties", "OmitName")
+    ),
+    "the stack's name in a log group's name": put("/aws/vendedlogs/states/orders", *of("OrderWorkflowLog", "LogGroupName")),
     "the functions' traces": gone("Globals", "Function", "Tracing"),
     "the workflow's traces": gone(*of("OrderStateMachine", "Tracing")),
     "the limits of a role's actions": put(

@@ -1,4 +1,5 @@
-"""Runs cfn-lint, checkov and cdk-nag on a template, and judges the findings by infra/accepted_findings.yaml.
+"""Runs cfn-lint, checkov, cdk-nag and translated.py on a template, and judges the findings by
+infra/accepted_findings.yaml.
 
 Every finding must be accepted there with a reason, and every accepted finding must still be found. Run by
 scripts/lint-template, under the Python that has SAM. scripts/lint-controls uses it to see that a removed control is
@@ -16,6 +17,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
+import translated
 import yaml
 from samcli.yamlhelper import yaml_parse
 from samtranslator.model.exceptions import InvalidDocumentException
@@ -27,6 +29,7 @@ logging.getLogger("samtranslator").setLevel(logging.ERROR)
 
 TEMPLATE = pathlib.Path("infra/template.yaml")
 ACCEPTED = pathlib.Path("infra/accepted_findings.yaml")
+TOOLS = ("cfn-lint", "checkov", "cdk-nag", "translated")
 
 
 @dataclass(frozen=True, order=True)
@@ -124,7 +127,9 @@ def of_templates(templates):
         for name, template in templates.items():
             write(name, "written", written, template)
             try:
-                write(name, "packaged", packaged, transformed(template))
+                packed = transformed(template)
+                write(name, "packaged", packaged, packed)
+                found[name] |= {Finding("translated", rule, resource) for rule, resource in translated.findings(packed)}
             except InvalidDocumentException as refusal:
                 found[name] |= {Finding("sam", cause.message, "the template") for cause in refusal.causes}
         for tool, files in (
@@ -179,7 +184,7 @@ def main():
     complaints = judge(found)
     for complaint in complaints:
         print(complaint)
-    tools = ", ".join(f"{tool} {sum(one.tool == tool for one in found)}" for tool in ("cfn-lint", "checkov", "cdk-nag"))
+    tools = ", ".join(f"{tool} {sum(one.tool == tool for one in found)}" for tool in TOOLS)
     print(f"findings: {tools}; {len(complaints)} complaints" if complaints else f"findings, all accepted: {tools}")
     sys.exit(bool(complaints))
 

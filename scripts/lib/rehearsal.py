@@ -203,7 +203,7 @@ def import_body(stack):
             IntegrationMethod=integration["httpMethod"], PayloadFormatVersion=integration["payloadFormatVersion"],
             TimeoutInMillis=integration["timeoutInMillis"],
         )["IntegrationId"]
-        secured = [name for scheme in route.get("security", []) for name in scheme if name != "NONE"]
+        secured = [name for scheme in route.get("security", []) for name in scheme]
         who = {"AuthorizationType": "JWT", "AuthorizerId": authorizers[secured[0]]} if secured else {"AuthorizationType": "NONE"}
         gateway.create_route(ApiId=api, RouteKey=key, Target=f"integrations/{made}", **who)
     routes = gateway.get_routes(ApiId=api, MaxResults="500")["Items"]

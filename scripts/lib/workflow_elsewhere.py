@@ -11,7 +11,7 @@ import argparse, collections, http.server, io, json, re, sys, threading, zipfile
 
 MACHINE = "workflow"
 ROLE = "arn:aws:iam::000000000000:role/any"
-LAMBDA = "arn:aws:states:::lambda:invoke"
+LAMBDA = "arn:${Partition}:states:::lambda:invoke"
 # The program of every function: it asks this process what to answer. It uses Lambda's Runtime API, as the shipped
 # functions do, since MiniStack's own Python runtime does not report the type of an error.
 FUNCTION = """#!{python}
@@ -175,6 +175,7 @@ def run(cases, definition, endpoint):
         )["FunctionArn"]
         for name in functions(definition).values()
     }
+    arns["Partition"] = "aws"
     text = re.sub(r"\$\{(\w+)\}", lambda found: arns.get(found[1], found[1]), json.dumps(for_ministack(definition)))
     workflow = client("stepfunctions")
     machine = workflow.create_state_machine(name=MACHINE, definition=text, roleArn=ROLE, type="EXPRESS")["stateMachineArn"]

@@ -13,11 +13,16 @@ use aws_config::{
     SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
     timeout::TimeoutConfig,
 };
-use aws_sdk_dynamodb::config::retry::RetryPartition;
+use aws_sdk_dynamodb::{config::retry::RetryPartition, error::ProvideErrorMetadata};
+use aws_sdk_sfn::operation::start_sync_execution::StartSyncExecutionError;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
-        interceptors::{Intercept, context::BeforeTransmitInterceptorContextMut, dyn_dispatch_hint},
+        interceptors::{
+            Intercept,
+            context::{BeforeTransmitInterceptorContextMut, FinalizerInterceptorContextRef},
+            dyn_dispatch_hint,
+        },
         runtime_components::RuntimeComponents,
     },
 };
@@ -116,9 +121,44 @@ pub fn workflows(config: &SdkConfig) -> aws_sdk_sfn::Client {
         .retry_partition(own_quota())
         .timeout_config(timeouts)
         // An execution sends nothing for seconds, and this protection would mistake that for a stalled download.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .interceptor(CountThrottled);
     let builder = if config.endpoint_url().is_some() { builder.interceptor(PlainHost) } else { builder };
     aws_sdk_sfn::Client::from_conf(builder.build())
+}
+
+/// Counts every start of the workflow that Step Functions refuses because there are too many, also one that the SDK repeats
+/// with success. AWS has no metric for it: an Express workflow's capacity follows the load and is no quota that it shows.
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
+#[derive(Debug)]
+struct CountThrottled;
+
+#[dyn_dispatch_hint]
+impl Intercept for CountThrottled {
+    fn name(&self) -> &'static str {
+        "CountThrottled"
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let error = context.output_or_error().and_then(Result::err);
+        let error =
+            error.and_then(|error| error.as_operation_error()?.downcast_ref::<StartSyncExecutionError>());
+        let code = error.and_then(ProvideErrorMetadata::code).unwrap_or_default();
+        if ["Throttl", "TooManyRequests", "LimitExceeded"].iter().any(|part| code.contains(part)) {
+            tracing::warn!(
+                metric = "StartsThrottled",
+                value = 1_u64,
+                code,
+                "the workflow could not be started"
+            );
+        }
+        Ok(())
+    }
 }
 
 /// The SDK sends `StartSyncExecution` to `sync-<host>`. A custom endpoint has no such host, so the prefix is removed.

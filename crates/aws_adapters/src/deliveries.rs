@@ -4,6 +4,9 @@ use domain::{Error, MailState, Recipient, Timestamp, UserId, workflow::Delivery}
 
 use crate::{Later, NotificationsClient, StoreOutcome, Timeouts, Users, subscription_state};
 
+/// The message of the log line. The runbook looks for it.
+const REFUSED: &str = "SNS refused to say whether an address is confirmed";
+
 /// The most rounds while others change the account.
 const MAX_ROUNDS: usize = 2;
 
@@ -70,9 +73,18 @@ impl Deliveries {
                 MailState::Confirmed => {}
             }
             let asking = subscription_state(&self.client, subscription_arn);
-            let Ok(Ok(state)) = tokio::time::timeout(Timeouts::ASKING, asking).await else {
-                tracing::warn!("SNS did not say whether a customer's address is confirmed");
-                return Ok(Delivery::LATER);
+            let state = match tokio::time::timeout(Timeouts::ASKING, asking).await {
+                Ok(Ok(state)) => state,
+                // A missing permission, for example. The mail waits until an operator has mended it.
+                Ok(Err(refused @ Error::Internal { .. })) => {
+                    let error = refused.chain();
+                    tracing::error!(metric = "AsksRefused", value = 1_u64, error, "{REFUSED}");
+                    return Ok(Delivery::LATER);
+                }
+                Ok(Err(_)) | Err(_) => {
+                    tracing::warn!("SNS did not say whether a customer's address is confirmed");
+                    return Ok(Delivery::LATER);
+                }
             };
             let Some(noted) = recipient.noted(state, now) else { return Ok(Delivery::LATER) };
             match self.users.note(user_id, &noted).await {

@@ -5,6 +5,7 @@
 //! any other failure it may have happened, so every function is safe to repeat.
 
 mod accounts;
+mod announcing;
 mod batch;
 mod clients;
 mod connections;

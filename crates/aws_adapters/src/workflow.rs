@@ -6,7 +6,7 @@ use domain::{
     workflow::{Command, Outcome},
 };
 
-use crate::failure::failed;
+use crate::{announcing::count_failures, failure::failed};
 
 /// The error of an execution in which a step failed for good: the code of [`Error::Internal`].
 const INTERNAL: &str = "internal";
@@ -26,7 +26,8 @@ impl Workflow {
 
     /// Runs a command and waits until the execution ends. `trace` is the X-Ray header of the caller's invocation,
     /// whose trace the execution continues. The order's id names the execution, so that traces can be searched for it.
-    /// The name does not prevent a second execution, because Express workflows allow several of one name.
+    /// The name does not prevent a second execution, because Express workflows allow several of one name. What the execution
+    /// could not announce is counted here, and is no failure of it.
     ///
     /// # Errors
     /// [`Error::Internal`] when a step failed for good, and a repeat would fail again. [`Error::Unavailable`] when the call
@@ -51,7 +52,9 @@ impl Workflow {
             .await
             .map_err(failed(DOING))?;
         if *answer.status() == SyncExecutionStatus::Succeeded {
-            serde_json::from_str(answer.output().unwrap_or_default()).map_err(unreadable)
+            let output = answer.output().unwrap_or_default();
+            count_failures(command.order_id(), output);
+            serde_json::from_str(output).map_err(unreadable)
         } else {
             let error = answer.error().unwrap_or_else(|| answer.status().as_str());
             let source = format!("the execution ended with {error}").into();

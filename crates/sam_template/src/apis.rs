@@ -64,8 +64,6 @@ pub struct Authorizer {
 pub(super) struct ApiBuilder {
     pub(super) api: Api,
     authorizers: Vec<Authorizer>,
-    /// The authorizer of routes that name none.
-    default: Option<Authorizer>,
 }
 
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
@@ -91,13 +89,12 @@ pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>)
     }
     let auth = properties.get("Auth");
     let mut authorizers = Vec::new();
-    let mut default = None;
     if let Some(auth) = auth {
-        auth.expect_keys(&["Authorizers", "DefaultAuthorizer"], &[]);
+        // Not `DefaultAuthorizer`: with one, SAM names a security scheme that does not exist on every public route.
+        auth.expect_keys(&["Authorizers"], &[]);
         for (name, node) in auth.get("Authorizers").iter().flat_map(Node::entries) {
             authorizers.push(authorizer(name, &node));
         }
-        default = auth.get("DefaultAuthorizer").and_then(|node| find_authorizer(&node, &authorizers));
     }
     let api = Api {
         logical_id: logical_id.to_owned(),
@@ -105,7 +102,7 @@ pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>)
         routes: Vec::new(),
         cors: properties.get("CorsConfiguration").map(|cors| cors_of(&cors)),
     };
-    ApiBuilder { api, authorizers, default }
+    ApiBuilder { api, authorizers }
 }
 
 fn cors_of(node: &Node<'_>) -> Cors {
@@ -164,16 +161,11 @@ pub(super) fn add_route(function: &str, event: &Node<'_>, apis: &mut [ApiBuilder
         id.report("is not an API of this template, as in !Ref Api");
         return None;
     };
-    let authorizer = match event.get("Auth") {
-        None => apis[target].default.clone(),
-        Some(auth) => {
-            auth.expect_keys(&["Authorizer"], &[]);
-            auth.required("Authorizer").and_then(|node| match node.text()?.as_str() {
-                "NONE" => None,
-                _ => find_authorizer(&node, &apis[target].authorizers),
-            })
-        }
-    };
+    // A route without `Auth` is public.
+    let authorizer = event.get("Auth").and_then(|auth| {
+        auth.expect_keys(&["Authorizer"], &[]);
+        find_authorizer(&auth.required("Authorizer")?, &apis[target].authorizers)
+    });
     let (method, path) = (method?, path?);
     // Locally all APIs share one port, so their routes must differ.
     let mut routes = apis.iter().flat_map(|one| &one.api.routes);

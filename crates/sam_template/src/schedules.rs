@@ -24,7 +24,7 @@ pub struct Schedule {
 }
 
 /// Properties without an effect that a program can observe.
-const AWS_ONLY: &[&str] = &["Description", "Name", "RetryPolicy", "FlexibleTimeWindow"];
+const AWS_ONLY: &[&str] = &["Description", "Name", "OmitName", "RetryPolicy", "FlexibleTimeWindow"];
 
 pub(super) fn read(function: &str, event: &Node<'_>, roles: &[Role], queues: &[Queue]) -> Option<Schedule> {
     event.expect_keys(&["ScheduleExpression", "RoleArn", "DeadLetterConfig"], AWS_ONLY);

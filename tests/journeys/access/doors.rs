@@ -1,15 +1,20 @@
 //! Every route answers every kind of caller as `doors.txt` says, one line for each route. A request that is refused
 //! changes nothing. Each cell has a shop of its own.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{collections::BTreeSet, fmt::Write as _, fs};
 
 use http::Method;
-use local::ground::tokens::Signing;
+use local::{
+    ground::{ACCOUNT, tokens::Signing},
+    stack::parameters,
+};
+use sam_template::{Template, yaml};
 use serde_json::{Value, json};
 
 use crate::world::{
     Customer, Reply, Shop, TEMPLATE,
     gestures::{lines, product},
+    programs::root,
     requests::{asked, with_json},
     seeds::thorough,
 };
@@ -161,6 +166,65 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
         found.push('\n');
     }
     assert!(found == expected, "expected:\n{expected}\nfound:\n{found}");
+}
+
+/// The template's text.
+fn written() -> String {
+    fs::read_to_string(root().join("infra/template.yaml")).expect("the template")
+}
+
+/// The routes of a template's text that have no `Auth`.
+fn without_auth(text: &str) -> BTreeSet<String> {
+    let template = yaml::read(text).expect("a template");
+    let functions = template["Resources"].as_object().expect("resources").values();
+    let events = functions.filter_map(|function| function["Properties"]["Events"].as_object());
+    let routes = events.flat_map(|events| events.values()).filter(|event| event["Type"] == "HttpApi");
+    let open = routes.map(|event| &event["Properties"]).filter(|route| route.get("Auth").is_none());
+    let key = |route: &Value| {
+        format!(
+            "{} {}",
+            route["Method"].as_str().unwrap_or_default(),
+            route["Path"].as_str().unwrap_or_default()
+        )
+    };
+    open.map(key).collect()
+}
+
+/// The routes of a template's text that the gateway lets a caller without a token through to.
+async fn let_in(text: &str) -> BTreeSet<String> {
+    let template = Template::parse(text, &root().join("infra"), ACCOUNT, &parameters()).expect("a template");
+    let shop = Shop::of(&template, 1).await;
+    let nobody = shop.signed_in("Nobody");
+    let mut open = BTreeSet::new();
+    for route in template.apis.iter().flat_map(|api| &api.routes) {
+        let key = format!("{} {}", route.method, route.path);
+        let knock = knock(&key, &nobody, "6f1c3b1e-5d0a-5c0e-9a83-2f5b7e41d0c6");
+        let mut request = asked(knock.method, &knock.path, None);
+        for (name, value) in knock.headers {
+            request = request.header(name, value);
+        }
+        let reply = shop.send(with_json(request, knock.body.as_ref())).await;
+        // This is the gateway's own 401. A function's is a problem document.
+        if (reply.status, &reply.body) != (401, &json!({ "message": "Unauthorized" })) {
+            open.insert(key);
+        }
+    }
+    open
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_without_auth_is_public_and_all_others_answer_401() {
+    let text = written();
+    let health = BTreeSet::from(["GET /health".to_owned()]);
+    assert_eq!((without_auth(&text), let_in(&text).await), (health.clone(), health.clone()));
+    // Each closed route opens when its own `Auth` goes, and no other opens with it.
+    let auth = "            Auth: { Authorizer: Jwt }\n";
+    for (at, _) in text.match_indices(auth) {
+        let opened = format!("{}{}", &text[..at], &text[at + auth.len()..]);
+        let public = without_auth(&opened);
+        assert_eq!(public.difference(&health).count(), 1, "{public:?}");
+        assert_eq!(let_in(&opened).await, public);
+    }
 }
 
 /// Everything that a client sees of an answer, except the ids that differ in every answer.

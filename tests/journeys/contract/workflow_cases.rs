@@ -26,7 +26,7 @@ fn cases() -> Vec<Value> {
     serde_json::from_str(CASES).expect("the table is JSON")
 }
 
-/// The definition, with each placeholder in place of its own value.
+/// The definition, with each placeholder in place of its own value, except the partition.
 fn definition() -> Definition {
     let names = DEFINITION.split("${").skip(1).map(|rest| rest.split('}').next().unwrap().to_owned());
     let substitutions: BTreeMap<_, _> = names.map(|name| (name.clone(), placeholder(&name))).collect();
@@ -34,7 +34,7 @@ fn definition() -> Definition {
 }
 
 fn placeholder(name: &str) -> String {
-    format!("<{name}>")
+    if name == "Partition" { "aws".to_owned() } else { format!("<{name}>") }
 }
 
 /// Every state of the definition by name, those of branches too. Each comes with the number of its branch; 0 is outside.
@@ -82,7 +82,7 @@ fn caller(resource: &str, arguments: &Value) -> String {
             let text = value.as_str().filter(|text| !text.starts_with("{%"))?;
             Some((name, text.replace("${", "<").replace('}', ">")))
         });
-        state["Resource"] == resource && fixed.into_iter().all(|(name, text)| arguments[name] == text)
+        resource_of(state) == resource && fixed.into_iter().all(|(name, text)| arguments[name] == text)
     };
     let callers: Vec<_> =
         states.iter().filter(|(_, (_, state))| calls(state)).map(|(name, _)| name).collect();
@@ -135,7 +135,13 @@ fn answered(name: &str, answer: Option<&Value>) -> Result<Value, TaskFailure> {
 }
 
 fn is_function(name: &str) -> bool {
-    state(name)["Resource"] == "arn:aws:states:::lambda:invoke"
+    resource_of(&state(name)) == "arn:aws:states:::lambda:invoke"
+}
+
+/// A state's resource, with the partition in it; empty if it has none.
+fn resource_of(state: &Value) -> String {
+    let resource = state["Resource"].as_str().unwrap_or_default();
+    resource.replace("${Partition}", &placeholder("Partition"))
 }
 
 fn strings(list: &Value) -> Vec<String> {

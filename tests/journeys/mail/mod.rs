@@ -2,5 +2,6 @@
 
 mod about_orders;
 mod mail_at_scale;
+mod refused;
 mod versions;
 mod waiting;

@@ -168,8 +168,8 @@ async fn a_fault_in_the_state_machine_is_named_with_its_state() {
         ),
         (r#""Next": "IsQuoted""#, r#""Next": "IsPriced""#, &[r#"state "CheckInventory""#, "IsPriced"]),
         (
-            "arn:aws:states:::sns:publish",
-            "arn:aws:states:::sqs:sendMessage",
+            "arn:${Partition}:states:::sns:publish",
+            "arn:${Partition}:states:::sqs:sendMessage",
             &["sqs:sendMessage", "not supported"],
         ),
         ("${OrdersTableName}", "${OrderTableName}", &["OrderTableName"]),

@@ -2,7 +2,7 @@
 //! complains. No linter complained about these, so the tests here look for them, and take them out in the same way.
 
 use sam_template::yaml;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Complaints, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
 
@@ -14,14 +14,65 @@ fn of_type<'w>(written: &'w Value, wanted: &'w str) -> impl Iterator<Item = (&'w
         .map(|(id, resource)| (id.as_str(), &resource["Properties"]))
 }
 
-/// Tables are encrypted under the account's key and protected from deletion.
+/// Tables are encrypted under the account's key.
 fn tables(written: &Value, found: &mut Complaints) {
     for (id, table) in of_type(written, "AWS::DynamoDB::Table") {
         if table["SSESpecification"]["SSEEnabled"] != true {
             found.push(format!("{id} is not encrypted under the account's key: set SSEEnabled"));
         }
-        if table["DeletionProtectionEnabled"] != true {
-            found.push(format!("{id} can be deleted by mistake: set DeletionProtectionEnabled"));
+    }
+}
+
+/// Tables and pool outlive the stack, unless the deployment that creates them fails. With protection at creation,
+/// `CloudFormation` could not delete them then, so a parameter turns it on in a later deployment.
+fn kept(written: &Value, found: &mut Complaints) {
+    for (id, resource) in written["Resources"].as_object().into_iter().flatten() {
+        let (property, protection) = match resource["Type"].as_str() {
+            Some("AWS::DynamoDB::Table") => {
+                ("DeletionProtectionEnabled", json!(["ProtectTheData", true, false]))
+            }
+            Some("AWS::Cognito::UserPool") => {
+                ("DeletionProtection", json!(["ProtectTheData", "ACTIVE", "INACTIVE"]))
+            }
+            _ => continue,
+        };
+        if resource["DeletionPolicy"] != "RetainExceptOnCreate" || resource["UpdateReplacePolicy"] != "Retain"
+        {
+            found.push(format!(
+                "{id} is deleted with the stack, or is left behind by a first deployment that fails: set \
+                 DeletionPolicy: RetainExceptOnCreate and UpdateReplacePolicy: Retain"
+            ));
+        }
+        if resource["Properties"][property]["Fn::If"] != protection {
+            found.push(format!("{id} can be deleted by mistake: let ProtectData turn {property} on"));
+        }
+    }
+    if written["Parameters"]["ProtectData"]["Default"] != "false"
+        || written["Conditions"]["ProtectTheData"]
+            != json!({ "Fn::Equals": [{ "Ref": "ProtectData" }, "true"] })
+    {
+        found.push("ProtectData must be off at first, and turn the protection on".to_owned());
+    }
+    let reminder = &written["Outputs"]["DataProtection"]["Value"]["Fn::If"];
+    if reminder[0] != "ProtectTheData"
+        || !reminder[2].as_str().is_some_and(|text| text.contains("ProtectData=true"))
+    {
+        found.push("no output reminds the operator to turn ProtectData on".to_owned());
+    }
+}
+
+/// A role that another service of AWS assumes names the account for which that service may.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html>
+fn deputies(written: &Value, found: &mut Complaints) {
+    for (id, role) in of_type(written, "AWS::IAM::Role") {
+        for statement in role["AssumeRolePolicyDocument"]["Statement"].as_array().into_iter().flatten() {
+            // Lambda assumes a role for a function of the role's own account only.
+            let lambda = statement["Principal"]["Service"] == "lambda.amazonaws.com";
+            let account = &statement["Condition"]["StringEquals"]["aws:SourceAccount"]["Ref"];
+            if !lambda && account != "AWS::AccountId" {
+                found
+                    .push(format!("{id} may be assumed on behalf of other accounts: name aws:SourceAccount"));
+            }
         }
     }
 }
@@ -57,21 +108,22 @@ fn messages(written: &Value, found: &mut Complaints) {
     }
 }
 
-/// A route that does not say who may call it is closed. The only open one returns no data.
+/// Every route names an authorizer of its API, except the one that returns no data. `scripts/lint-template` checks the same
+/// in what SAM makes of the template.
 fn callers(written: &Value, found: &mut Complaints) {
-    for (id, api) in of_type(written, "AWS::Serverless::HttpApi") {
-        let default = api["Auth"]["DefaultAuthorizer"].as_str().unwrap_or_default();
-        if api["Auth"]["Authorizers"].get(default).is_none() {
-            found.push(format!("{id} has no default authorizer: a route without Auth would be open"));
-        }
-    }
     for (function, properties) in of_type(written, "AWS::Serverless::Function") {
         for (id, event) in properties["Events"].as_object().into_iter().flatten() {
-            let (path, auth) = (&event["Properties"]["Path"], &event["Properties"]["Auth"]);
-            if !auth.is_null() && path != "/health" {
+            let event = &event["Properties"];
+            let Some(api) = event["ApiId"]["Ref"].as_str() else { continue };
+            let (path, authorizer) = (&event["Path"], event["Auth"]["Authorizer"].as_str());
+            let known = &written["Resources"][api]["Properties"]["Auth"]["Authorizers"];
+            if authorizer.is_none() && path != "/health" {
                 found.push(format!(
-                    "{id} of {function} has an Auth of its own: {path} {auth}; only /health may"
+                    "{id} of {function} lets every caller in: {path} has no Auth; only /health may"
                 ));
+            }
+            if let Some(unknown) = authorizer.filter(|name| known.get(name).is_none()) {
+                found.push(format!("{id} of {function} names the authorizer {unknown}, which {api} has not"));
             }
         }
     }
@@ -105,7 +157,7 @@ fn cap(written: &Value, found: &mut Complaints) {
 fn controls(house: &House) -> Result<Complaints, String> {
     let written = yaml::read(house.text(TEMPLATE))?;
     let mut found = Complaints::new();
-    for look in [tables, messages, callers, cap, logs] {
+    for look in [tables, kept, deputies, messages, callers, cap, logs] {
         look(&written, &mut found);
     }
     Ok(found)
@@ -124,7 +176,26 @@ fn a_control_that_is_taken_out_is_named() {
     for table in ["UsersTable", "OrdersTable", "InventoryTable"] {
         let anchor = format!("\n  {table}:\n");
         assert_blamed(&without(&anchor, encrypted), &[table, "encrypted"]);
-        assert_blamed(&without(&anchor, "      DeletionProtectionEnabled: true\n"), &[table, "by mistake"]);
+        let protection = "      DeletionProtectionEnabled: !If [ProtectTheData, true, false]\n";
+        assert_blamed(&without(&anchor, protection), &[table, "by mistake"]);
+        let kept = "    DeletionPolicy: RetainExceptOnCreate\n";
+        assert_blamed(&without(&anchor, kept), &[table, "deleted with the stack"]);
+    }
+    for (anchor, from, to, culprit) in [
+        (
+            "\n  UserPool:",
+            "[ProtectTheData, ACTIVE, INACTIVE]",
+            "[ProtectTheData, ACTIVE, ACTIVE]",
+            "UserPool",
+        ),
+        ("\n  UserPool:", "RetainExceptOnCreate", "Retain", "UserPool"),
+        ("\n  UserPool:", "UpdateReplacePolicy: Retain", "UpdateReplacePolicy: Delete", "UserPool"),
+        ("  ProtectData:", "Default: \"false\"", "Default: \"true\"", "off at first"),
+        ("  DataProtection:", "ProtectData=true", "care", "no output reminds"),
+        ("SweepScheduleRole:", "\"aws:SourceAccount\"", "\"aws:SourceArn\"", "SweepScheduleRole"),
+    ] {
+        let broken = HOUSE.broken_after(TEMPLATE, anchor, from, to);
+        assert_blamed(&complaints(controls(&broken)), &[culprit]);
     }
     assert_blamed(
         &without("DeadLetters:", "      SqsManagedSseEnabled: true\n"),
@@ -137,10 +208,13 @@ fn a_control_that_is_taken_out_is_named() {
         |id| complaints(controls(&HOUSE.broken_after(TEMPLATE, id, "Effect: Deny", "Effect: Allow")));
     assert_blamed(&denied("DeadLettersPolicy:"), &["DeadLetters", "without TLS"]);
     assert_blamed(&denied("OperationsTopicPolicy:"), &["OperationsTopic", "without TLS"]);
-    assert_blamed(&without("  Api:", "        DefaultAuthorizer: Jwt\n"), &["Api", "default authorizer"]);
-    let open = "Path: /inventory\n            Auth: { Authorizer: NONE }\n";
-    let opened = HOUSE.broken(TEMPLATE, "Path: /inventory\n", open);
-    assert_blamed(&complaints(controls(&opened)), &["ListInventory of QueryFunction", "NONE"]);
+    let auth = "            Auth: { Authorizer: Jwt }\n";
+    assert_blamed(
+        &without("        ListInventory:", auth),
+        &["ListInventory of QueryFunction", "every caller"],
+    );
+    let none = HOUSE.broken_after(TEMPLATE, "        ListInventory:", "Authorizer: Jwt", "Authorizer: NONE");
+    assert_blamed(&complaints(controls(&none)), &["ListInventory of QueryFunction", "NONE"]);
     assert_blamed(
         &without("      Logging:", "        Level: ERROR\n"),
         &["OrderStateMachine", "log its errors"],

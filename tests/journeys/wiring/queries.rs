@@ -25,9 +25,9 @@ const OF_INSIGHTS: [&str; 8] =
     ["@timestamp", "@message", "@log", "@logStream", "@type", "@duration", "@initDuration", "@maxMemoryUsed"];
 
 /// Words of the query language that are not fields.
-const LANGUAGE: [&str; 22] = [
+const LANGUAGE: [&str; 23] = [
     "filter", "fields", "stats", "sort", "limit", "parse", "display", "by", "as", "and", "or", "not", "in",
-    "like", "asc", "desc", "count", "sum", "max", "min", "pct", "bin",
+    "like", "asc", "desc", "count", "sum", "max", "min", "pct", "bin", "latest",
 ];
 
 /// The fields of log lines, by path, with the texts that they had.
@@ -56,6 +56,17 @@ async fn logged() -> LogFields {
     assert_eq!(shop.place(&bob, "held", &[("TEA-1", 1)]).await.status, 201);
     shop.stack.faults().plant(|call| (call.caller == "UpdateOrderStatusFunction").then_some(Fault::Before));
     shop.sweep_after(std::time::Duration::from_secs(61)).await;
+    // SNS refuses a publish for want of a permission, and Step Functions a start.
+    let mut refused = false;
+    shop.stack.faults().plant(move |call| match call.operation.as_str() {
+        "StartSyncExecution" if !refused => {
+            refused = true;
+            Some(Fault::Throttle)
+        }
+        "Publish" => Some(Fault::Refuse("AuthorizationError")),
+        _ => None,
+    });
+    assert_eq!(shop.place(&bob, "refused", &[("TEA-1", 1)]).await.status, 201);
     shop.stack.faults().clear();
     drop(guard);
     let text = lines.text();

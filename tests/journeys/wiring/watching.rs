@@ -29,9 +29,13 @@ const MOST_METRICS: usize = 10;
 /// Metrics of one namespace: their names, and the sets of dimensions that each of them comes with.
 type Measured = (&'static str, &'static [&'static str], &'static [&'static [&'static str]]);
 
-/// The metrics that AWS measures: namespace, names, and the sets of dimensions that they come with. Sources: the pages on
-/// `CloudWatch` metrics in the guides of API Gateway ("Monitor `CloudWatch` metrics for HTTP APIs"), Step Functions,
-/// Lambda, `DynamoDB`, SNS and SQS.
+/// The metrics that AWS measures of resources such as the template's: namespace, names, and the sets of dimensions that they
+/// come with. Sources: the pages on `CloudWatch` metrics in the guides of API Gateway ("Monitor `CloudWatch` metrics for
+/// HTTP APIs"), Step Functions, Lambda, `DynamoDB`, SNS and SQS. Of Step Functions, these are the metrics that an Express
+/// workflow has: its transitions are not throttled (`ExecutionThrottled`), its starts have no quota (`ThrottledEvents`), and
+/// it cannot be stopped (`ExecutionsAborted`).
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html>
 const OF_AWS: &[Measured] = &[
     ("AWS/ApiGateway", &["Count", "4xx", "5xx", "Latency"], &[&["ApiId"]]),
     (
@@ -40,14 +44,11 @@ const OF_AWS: &[Measured] = &[
             "ExecutionsStarted",
             "ExecutionsFailed",
             "ExecutionsTimedOut",
-            "ExecutionsAborted",
-            "ExecutionThrottled",
             "ExecutionTime",
             "ExpressExecutionBilledDuration",
         ],
         &[&["StateMachineArn"]],
     ),
-    ("AWS/States", &["ThrottledEvents"], &[&["APIName"]]),
     ("AWS/Lambda", &["Invocations", "Errors", "Throttles", "Duration"], &[&["FunctionName"]]),
     // Without a dimension: every function of the account in the region.
     ("AWS/Lambda", &["Throttles"], &[&[]]),
@@ -68,6 +69,17 @@ const OF_AWS: &[Measured] = &[
         &[&["TopicName"]],
     ),
     ("AWS/SQS", &["ApproximateNumberOfMessagesVisible"], &[&["QueueName"]]),
+];
+
+/// The resource that a dimension names: the dimension, the types of the resource, and how it is referred to. A name that
+/// fits no resource of that kind makes an alarm that never fires.
+const OF_RESOURCES: &[(&str, &str, &str)] = &[
+    ("ApiId", "AWS::Serverless::HttpApi", "${}"),
+    ("StateMachineArn", "AWS::Serverless::StateMachine", "${}"),
+    ("FunctionName", FUNCTION, "${}"),
+    ("TableName", TABLE, "${}"),
+    ("TopicName", "AWS::SNS::Topic", "${.TopicName}"),
+    ("QueueName", "AWS::SQS::Queue", "${.QueueName}"),
 ];
 
 /// A metric that an alarm or a widget watches.
@@ -180,6 +192,15 @@ fn watched(written: &Written) -> Result<Vec<Metric>, String> {
     Ok([alarm_metrics(written), dashboard_metrics(written)?].concat())
 }
 
+/// The names of the metrics that filters make of log lines, in the stack's own namespace.
+fn filtered(written: &Written) -> BTreeSet<String> {
+    let filters = written.of_type("AWS::Logs::MetricFilter");
+    let made = filters.filter_map(|(_, properties)| properties["MetricTransformations"].as_array()).flatten();
+    made.filter(|metric| as_sub(&metric["MetricNamespace"]) == OURS)
+        .map(|metric| as_sub(&metric["MetricName"]))
+        .collect()
+}
+
 /// The names of the metrics that the code counts.
 fn counted(house: &House) -> BTreeSet<String> {
     let text = house.text(COUNTS);
@@ -197,9 +218,9 @@ fn counted(house: &House) -> BTreeSet<String> {
 /// Every metric of ours that is counted is on the dashboard. Every one that is watched or declared is counted.
 fn metrics(house: &House) -> Result<Complaints, String> {
     let written = Written::of(house)?;
-    let counted = counted(house);
+    let (counted, filtered) = (counted(house), filtered(&written));
     let mut found = Vec::new();
-    for name in &counted {
+    for name in counted.union(&filtered) {
         let shown = dashboard_metrics(&written)?;
         if !shown.iter().any(|metric| metric.namespace == OURS && metric.name == *name) {
             found.push(format!(
@@ -211,12 +232,12 @@ fn metrics(house: &House) -> Result<Complaints, String> {
         let by = |(path, text): (&str, &str)| {
             (path != COUNTS && text.contains(&variant)) || text.contains(&spelled)
         };
-        if !house.sources("crates/").any(by) {
+        if !filtered.contains(name) && !house.sources("crates/").any(by) {
             found.push(format!("{COUNTS}: {name} is declared and nothing counts it: count it, or remove it"));
         }
     }
     for metric in watched(&written)?.iter().filter(|metric| metric.namespace == OURS) {
-        if !counted.contains(&metric.name) {
+        if !counted.contains(&metric.name) && !filtered.contains(&metric.name) {
             found.push(format!("{TEMPLATE}: {} watches {}, which nothing counts", metric.by, metric.name));
         }
         // Our metrics have no dimension: with one, it would be another metric.
@@ -246,7 +267,7 @@ fn metrics_of_aws(house: &House) -> Result<Complaints, String> {
     };
     let watched = watched(&written)?;
     let unknown = watched.iter().filter(|metric| metric.namespace != OURS && !known(metric));
-    Ok(unknown
+    let mut found: Complaints = unknown
         .map(|metric| {
             format!(
                 "{TEMPLATE}: {} watches {} {} by {:?}, which AWS does not measure",
@@ -256,7 +277,27 @@ fn metrics_of_aws(house: &House) -> Result<Complaints, String> {
                 metric.keys()
             )
         })
-        .collect())
+        .collect();
+    for metric in &watched {
+        for (key, value) in &metric.dimensions {
+            let Some((_, of_type, form)) = OF_RESOURCES.iter().find(|(name, ..)| name == key) else {
+                continue;
+            };
+            let (before, after) = form.split_at("${".len());
+            if !written.of_type(of_type).any(|(id, _)| *value == format!("{before}{id}{after}")) {
+                found.push(format!(
+                    "{TEMPLATE}: {} gives {} the {key} {value}: no {of_type} is called so",
+                    metric.by, metric.name
+                ));
+            }
+        }
+    }
+    for (id, properties) in written.of_type("AWS::Serverless::StateMachine") {
+        if properties["Type"] != "EXPRESS" {
+            found.push(format!("{TEMPLATE}: {id} is no Express workflow: its alarms must watch the throttling of its transitions"));
+        }
+    }
+    Ok(found)
 }
 
 /// Every alarm tells the operators, names its section of the runbook, and can be evaluated.
@@ -428,6 +469,12 @@ fn a_metric_that_is_not_shown_or_not_counted_is_named() {
     assert_blamed(&complaints(metrics(&sized)), &["EmailsUnavailableAlarm", "dimensions"]);
     let elsewhere = house("METRICS_NAMESPACE: !Ref AWS::StackName", "METRICS_NAMESPACE: orders");
     assert_blamed(&complaints(metrics(&elsewhere)), &["CreateUserFunction", "orders"]);
+    let unfiltered = house("MetricName: RequestsThrottled", "MetricName: RequestsRefused");
+    assert_blamed(
+        &complaints(metrics(&unfiltered)),
+        &["Requests watches RequestsThrottled", "nothing counts"],
+    );
+    assert_blamed(&complaints(metrics(&unfiltered)), &["RequestsRefused", "not on the dashboard"]);
     let declared = HOUSE.broken(COUNTS, "    OrdersPlaced,\n", "    OrdersPlaced,\n    OrdersPaid,\n");
     assert_blamed(&complaints(metrics(&declared)), &["OrdersPaid", "not on the dashboard"]);
     assert_blamed(&complaints(metrics(&declared)), &["OrdersPaid", "nothing counts"]);
@@ -449,6 +496,20 @@ fn a_metric_that_aws_does_not_measure_is_named() {
     assert_blamed(
         &complaints(metrics_of_aws(&searched)),
         &["Messages to the shop", "NumberOfMessagesFailed"],
+    );
+    // An Express workflow has no such metrics.
+    for gone in ["ExecutionThrottled", "ExecutionsAborted"] {
+        let renamed = format!("MetricName: {gone}");
+        let express = HOUSE.broken(TEMPLATE, "MetricName: ExecutionsTimedOut", &renamed);
+        assert_blamed(&complaints(metrics_of_aws(&express)), &["FailedExecutionsAlarm", gone]);
+    }
+    let standard = house("      Type: EXPRESS", "      Type: STANDARD");
+    assert_blamed(&complaints(metrics_of_aws(&standard)), &["OrderStateMachine", "no Express workflow"]);
+    let of_another =
+        HOUSE.broken_after(TEMPLATE, "SweepStoppedAlarm:", "!Ref SweepOrdersFunction", "!Ref OrdersTable");
+    assert_blamed(
+        &complaints(metrics_of_aws(&of_another)),
+        &["SweepStoppedAlarm", "FunctionName", "OrdersTable"],
     );
     let unread = house(r#"["${AWS::StackName}", "EmailsWaiting","#, r#"["EmailsWaiting"], ["#);
     assert_blamed(&complaints(metrics_of_aws(&unread)), &["Mails to customers", "not understood"]);

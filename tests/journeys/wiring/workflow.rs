@@ -7,7 +7,10 @@ use asl::{Jitter, State, StateType};
 use domain::Error;
 use serde_json::Value;
 
-use super::{Complaints, DEFINITION, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints};
+use super::{
+    Complaints, DEFINITION, HOUSE, House, TEMPLATE, assert_blamed, assert_sound, complaints, is_test,
+    without_tests,
+};
 
 /// The errors that a Lambda task must retry: each may pass by itself.
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception>
@@ -172,10 +175,12 @@ fn tries_after(task: &State, error: &str) -> u32 {
     first.map_or(0, |retrier| retrier.max_attempts)
 }
 
-/// No ARN and no account is written down. The template refers to resources, so that it can run in any partition.
+/// No ARN and no account is written down, and no host outside AWS's common partition would have another name. The template
+/// refers to resources, so that it can run in any partition. The local stack stands for an account of the common one.
 fn no_literal_arns(house: &House) -> Complaints {
     let mut found = Vec::new();
-    for (path, allowed) in [(DEFINITION, "arn:aws:states:::"), (TEMPLATE, "arn:${AWS::Partition}:")] {
+    for (path, allowed) in [(DEFINITION, "arn:${Partition}:states:::"), (TEMPLATE, "arn:${AWS::Partition}:")]
+    {
         for (at, line) in house.text(path).lines().enumerate() {
             let literal = line.match_indices("arn:").any(|(start, _)| !line[start..].starts_with(allowed));
             let digits = line.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() == 12);
@@ -185,6 +190,25 @@ fn no_literal_arns(house: &House) -> Complaints {
                     at + 1,
                     line.trim()
                 ));
+            }
+            // A service's name as a principal is the same in every partition.
+            // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+            if line.contains(".amazonaws.com")
+                && !line.contains("Service: ")
+                && !line.contains("https://docs.")
+            {
+                found.push(format!("{path}, line {}: a host of one partition, use AWS::URLSuffix", at + 1));
+            }
+        }
+    }
+    for name in house.functions().into_iter().chain(["aws_adapters", "lambda_shell", "domain"]) {
+        for (path, text) in house.sources(&format!("crates/{name}/src/")).filter(|(path, _)| !is_test(path)) {
+            for literal in ["arn:aws", "amazonaws.com"] {
+                let mut code =
+                    without_tests(text).lines().map(|line| line.split("//").next().unwrap_or_default());
+                if code.any(|line| line.contains(literal)) {
+                    found.push(format!("{path} names {literal}, which other partitions of AWS do not have"));
+                }
             }
         }
     }
@@ -265,6 +289,13 @@ fn a_literal_arn_and_a_substitution_that_does_not_fit_are_named() {
     assert_blamed(&substitutions(&in_definition), &["CheckInventoryFunctionArn", "never used"]);
     let in_template = HOUSE.broken(TEMPLATE, "- !Ref OrderTopic", "- arn:aws:sns:us-east-1:1:orders");
     assert_blamed(&no_literal_arns(&in_template), &[TEMPLATE, "arn:aws:sns"]);
+    let one_partition = HOUSE.broken(DEFINITION, "arn:${Partition}:states", "arn:aws:states");
+    assert_blamed(&no_literal_arns(&one_partition), &[DEFINITION, "arn:aws:states"]);
+    let host = HOUSE.broken(TEMPLATE, "${AWS::Region}.${AWS::URLSuffix}", "${AWS::Region}.amazonaws.com");
+    assert_blamed(&no_literal_arns(&host), &[TEMPLATE, "a host of one partition"]);
+    let source = "crates/aws_adapters/src/topics.rs";
+    let in_code = HOUSE.broken(source, "\nuse ", "\nconst A: &str = \"arn:aws:sns:\";\nuse ");
+    assert_blamed(&no_literal_arns(&in_code), &[source, "arn:aws"]);
     let no_value = HOUSE.broken(TEMPLATE, "        OrdersTableName: !Ref OrdersTable\n", "");
     assert_blamed(&substitutions(&no_value), &["OrdersTableName"]);
 }

@@ -352,12 +352,20 @@ fn a_route_that_the_gateway_cannot_serve_is_reported() {
         "Method: ANY, Path: /health",
         &[&format!("{events}.Health.Properties.Method")],
     );
+    // SAM knows the authorizer NONE, and writes it into the API's definition as a security scheme, which does not exist.
+    for unknown in ["Cookie", "NONE"] {
+        check(
+            "TimeoutInMillis: 29000, Auth: { Authorizer: Jwt }",
+            &format!("TimeoutInMillis: 29000, Auth: {{ Authorizer: {unknown} }}"),
+            &[&format!(
+                "{events}.Place.Properties.Auth.Authorizer: `{unknown}` is not one of the API's authorizers: Jwt"
+            )],
+        );
+    }
     check(
-        "Authorizer: NONE",
-        "Authorizer: Cookie",
-        &[&format!(
-            "{events}.Health.Properties.Auth.Authorizer: `Cookie` is not one of the API's authorizers: Jwt"
-        )],
+        "        Authorizers:\n",
+        "        DefaultAuthorizer: Jwt\n        Authorizers:\n",
+        &["Resources.Api.Properties.Auth.DefaultAuthorizer: is not supported"],
     );
     check("29000", "31000", &[&format!("{events}.Place.Properties.TimeoutInMillis: expected 50 to 30000")]);
     check(

@@ -37,7 +37,7 @@ Globals:
 Resources:
   Orders:
     Type: AWS::DynamoDB::Table
-    DeletionPolicy: Retain
+    DeletionPolicy: RetainExceptOnCreate
     Properties:
       BillingMode: PAY_PER_REQUEST
       AttributeDefinitions:
@@ -65,7 +65,6 @@ Resources:
     Type: AWS::Serverless::HttpApi
     Properties:
       Auth:
-        DefaultAuthorizer: Jwt
         Authorizers:
           Jwt: { JwtConfiguration: { issuer: !Ref Issuer, audience: [!Ref Audience] } }
   Place:
@@ -91,13 +90,13 @@ Resources:
       Events:
         Place:
           Type: HttpApi
-          Properties: { ApiId: !Ref Api, Method: post, Path: /orders, TimeoutInMillis: 29000 }
+          Properties: { ApiId: !Ref Api, Method: post, Path: /orders, TimeoutInMillis: 29000, Auth: { Authorizer: Jwt } }
         Show:
           Type: HttpApi
-          Properties: { ApiId: !Ref Api, Method: GET, Path: "/orders/{order_id}" }
+          Properties: { ApiId: !Ref Api, Method: GET, Path: "/orders/{order_id}", Auth: { Authorizer: Jwt } }
         Health:
           Type: HttpApi
-          Properties: { ApiId: !Ref Api, Method: GET, Path: /health, Auth: { Authorizer: NONE } }
+          Properties: { ApiId: !Ref Api, Method: GET, Path: /health }
         Sweep:
           Type: ScheduleV2
           Properties:
@@ -287,7 +286,7 @@ fn a_function_runs_on_the_processor_that_it_names() {
 }
 
 #[test]
-fn routes_have_the_default_authorizer_unless_they_say_otherwise() {
+fn a_route_has_the_authorizer_that_it_names_and_one_that_names_none_is_public() {
     let template = shop(SHOP, &[("Audience", "other")]).expect("a good template");
     let authorizer = Authorizer {
         name: "Jwt".to_owned(),
