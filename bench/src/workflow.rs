@@ -102,9 +102,11 @@ pub async fn run(root: &Path, executions: u64) -> Result<(), Fault> {
 /// A value for each name that the definition expects.
 fn substitutions(definition: &str) -> BTreeMap<String, String> {
     let names = definition.split("${").skip(1).filter_map(|rest| rest.split_once('}'));
-    names
-        .map(|(name, _)| (name.to_owned(), format!("arn:aws:service:us-east-1:000000000000:{name}")))
-        .collect()
+    let value = |name: &str| match name {
+        "Partition" => "aws".to_owned(),
+        name => format!("arn:aws:service:us-east-1:000000000000:{name}"),
+    };
+    names.map(|(name, _)| (name.to_owned(), value(name))).collect()
 }
 
 /// Answers Tasks with what was recorded.
