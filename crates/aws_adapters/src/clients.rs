@@ -38,15 +38,15 @@ impl Timeouts {
     pub const ATTEMPT: Duration = Duration::from_millis(1_500);
     /// The limit of a call of a table or a topic, with all attempts and the waits between them.
     pub const OPERATION: Duration = Duration::from_secs(3);
-    /// The time after its first try in which a transaction is tried again, while others hold its rows.
+    /// The time after its first try in which a write is tried again, while transactions hold its rows.
     pub const CONTENTION: Duration = Contention::WITHIN;
     /// The time for which a step waits for SNS to say whether an address is confirmed.
     pub const ASKING: Duration = Duration::from_secs(1);
     /// The limit of a call of the workflow. It leaves a door function time for a call of a table before and after it.
     pub const WORKFLOW: Duration = Duration::from_millis(21_500);
-    /// How long a run of the sweeper claims orders. The last claim and its execution must end before the function's own
-    /// timeout.
-    pub const CLAIMING: Duration = Duration::from_secs(30);
+    /// How long a run of the sweeper claims orders. The last claim, with its tries while a transaction holds the row, and
+    /// its execution must end before the function's own timeout.
+    pub const CLAIMING: Duration = Duration::from_secs(29);
     /// How long a run of the sweeper works on one account. What it has not done by then, the next run does.
     pub const FINISHING: Duration = Duration::from_secs(20);
     /// The most attempts at one call, the first included.

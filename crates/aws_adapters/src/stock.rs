@@ -18,7 +18,7 @@ use crate::{
     Users,
     batch::read_batch,
     failure::{failed, incomplete, unbuildable, unreadable},
-    transaction::{Transacted, condition_failed, transact},
+    transaction::{Transacted, condition_failed, transact, write},
     users::recipient,
 };
 
@@ -157,10 +157,8 @@ impl Stocks {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item))
-            .condition_expression("attribute_not_exists(sku)")
-            .send()
-            .await;
-        match put {
+            .condition_expression("attribute_not_exists(sku)");
+        match write(DOING, || put.clone().send()).await? {
             Ok(_listed) => return Ok((new, true)),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(_)) => {}
@@ -175,16 +173,15 @@ impl Stocks {
                 .expression_attribute_values(":most", AttributeValue::N(most.get().to_string())),
             None => update.update_expression("SET #name = :name, unit_price = :price REMOVE max_per_order"),
         };
-        let changed = update
+        let update = update
             .set_key(Some(key(&product.sku, STOCK)))
             .condition_expression("attribute_exists(sku)")
             .expression_attribute_names("#name", "name")
             .expression_attribute_values(":name", AttributeValue::S(product.name.as_str().to_owned()))
             .expression_attribute_values(":price", price)
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await
-            .map_err(failed::<UpdateItemError, _>(DOING))?;
+            .return_values(ReturnValue::AllNew);
+        let changed =
+            write(DOING, || update.clone().send()).await?.map_err(failed::<UpdateItemError, _>(DOING))?;
         Ok((stock(changed.attributes.ok_or_else(|| incomplete(DOING))?)?, false))
     }
 

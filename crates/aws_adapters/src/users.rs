@@ -14,6 +14,7 @@ use domain::{Error, Recipient, TODO_SHARD, Timestamp, UserAccount, UserId};
 use crate::{
     batch::{Wanted, read_batch},
     failure::{failed, incomplete, unreadable},
+    transaction::write,
 };
 
 type Item = HashMap<String, AttributeValue>;
@@ -82,7 +83,7 @@ impl Users {
             put.condition_expression("version = :before")
                 .expression_attribute_values(":before", AttributeValue::N((account.version - 1).to_string()))
         };
-        match put.send().await {
+        match write(DOING, || put.clone().send()).await? {
             Ok(_stored) => Ok(StoreOutcome::Stored),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(stored)) => {
@@ -113,7 +114,7 @@ impl Users {
                 .expression_attribute_values(":at", AttributeValue::S(at.to_string())),
             None => update.update_expression("SET mail = :state, version = :next REMOVE confirmed_at"),
         };
-        match update.send().await {
+        match write(DOING, || update.clone().send()).await? {
             Ok(_noted) => Ok(StoreOutcome::Stored),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(StoreOutcome::Lost),

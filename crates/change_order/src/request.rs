@@ -1,4 +1,5 @@
-//! Reads the requests: `{reason?}` to cancel an order, `{attention}` to resume all that were given up, `{status}` and `If-Match` to take it to its next status.
+//! Reads the requests: `{reason?}` to cancel an order, `{attention}` to resume all that were given up, `{status}` and
+//! `If-Match` to take it to its next status.
 
 use domain::{Error, Reason, Status};
 use lambda_shell::Request;
@@ -37,11 +38,63 @@ pub(crate) fn patch(request: &Request) -> Result<(Status, Option<u32>), Error> {
         Err(body.fault("status", format!("must be one of {names}: the others are the workflow's own")))
     });
     let (status,) = body.finish((status,))?;
-    if if_match.trim() == "*" {
+    if if_match == "*" {
         return Ok((status, None));
     }
     // A text that is not one of our ETags cannot be the ETag of the order's current version.
-    let version = if_match.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let version = version.and_then(|version| version.parse().ok()).ok_or(Error::StaleVersion)?;
-    Ok((status, Some(version)))
+    Ok((status, Some(version(&if_match).ok_or(Error::StaleVersion)?)))
+}
+
+/// The version in an ETag of ours: a positive integer in quotes. Only the text that we wrote is read, with no sign and no
+/// leading zero, which Rust would read too.
+fn version(etag: &str) -> Option<u32> {
+    let digits = etag.strip_prefix('"')?.strip_suffix('"')?;
+    if digits.starts_with('0') || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_etag_of_ours_names_a_version() {
+        for (etag, read) in [
+            ("\"1\"", Some(1)),
+            ("\"20\"", Some(20)),
+            ("\"4294967295\"", Some(u32::MAX)),
+            ("\"4294967296\"", None),
+            ("\"+2\"", None),
+            ("\"-2\"", None),
+            ("\"02\"", None),
+            ("\"0\"", None),
+            ("\"\"", None),
+            ("\"", None),
+            ("", None),
+            ("2", None),
+            ("'2'", None),
+            ("\"2", None),
+            ("2\"", None),
+            ("\"2\",\"3\"", None),
+            ("\"2\", \"2\"", None),
+            ("W/\"2\"", None),
+            (" \"2\"", None),
+            ("\" 2\"", None),
+            ("\"2 \"", None),
+            ("\"2.0\"", None),
+            ("\"2e0\"", None),
+            ("\"0x2\"", None),
+            ("\"\u{662}\"", None),
+            ("\"\u{ff12}\"", None),
+            ("\"2\u{fffd}\"", None),
+            ("\u{201c}2\u{201d}", None),
+        ] {
+            assert_eq!(version(etag), read, "{etag}");
+        }
+        for version in [1, 2, 9, 10, 99, 1_000_000] {
+            assert_eq!(super::version(&format!("\"{version}\"")), Some(version));
+        }
+    }
 }

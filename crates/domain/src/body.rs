@@ -8,20 +8,6 @@ use serde_json::{Map, Value};
 
 use crate::{Error, InvalidField, MAX_UNIT_PRICE, Money, UnitPrice, money::MAX_AMOUNT};
 
-/// Reads bytes as a JSON object. The error names the place of the fault and never repeats the text there.
-pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|err| Error::MalformedJson(format!("not UTF-8 after {} bytes", err.valid_up_to())))?;
-    match serde_json::from_str(text) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Error::MalformedJson("the top level must be an object".to_owned())),
-        Err(err) => {
-            let place = format!("line {} column {}", err.line(), err.column());
-            Err(Error::MalformedJson(if text.trim().is_empty() { "it is empty".to_owned() } else { place }))
-        }
-    }
-}
-
 /// The result of reading a field: its value, or all its faults.
 pub type Field<T> = Result<T, Vec<InvalidField>>;
 
@@ -208,7 +194,7 @@ fields!(a: A, b: B, c: C, d: D);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Name, Quantity, Reason};
+    use crate::{Name, Quantity, Reason, parse_object};
 
     fn body(text: &str) -> Body {
         Body::new(parse_object(text.as_bytes()).unwrap())
@@ -226,11 +212,11 @@ mod tests {
         let Err(Error::Invalid(faults)) = body.finish((name, reason, quantity, price)) else { panic!() };
         let faults: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.field, f.reason)).collect();
         insta::assert_snapshot!(faults.join("\n"), @r"
-        name: must be 1 to 100 characters without control characters
+        name: must be 1 to 100 characters, one of them visible, without control characters
         reason: is required
         quantity: must be an integer from 1 to 1000
         price.amount: must be an integer from 0 to 1000000000
-        price.currency: must be an ISO 4217 code such as EUR
+        price.currency: must be the ISO 4217 code of a currency to pay in, such as EUR
         price.tip: is not a field of this request
         nmae: is not a field of this request
         ");
@@ -245,19 +231,5 @@ mod tests {
         let mut more = body(r#"{"name": "Tea", "nmae": "Tea"}"#);
         let name = more.text::<Name>("name");
         assert!(more.finish((name,)).is_err(), "an unknown field is a fault, even beside valid values");
-    }
-
-    #[test]
-    fn bytes_that_are_not_a_json_object_are_refused_and_the_error_does_not_repeat_them() {
-        for bad in [&b""[..], b"  ", b"{", b"[1]", b"\"secret\"", b"{\"secret\": }", b"\xff\xfe{}", b"nul"] {
-            let error = parse_object(bad).unwrap_err();
-            assert_eq!(error.code(), "malformed_json");
-            assert!(!error.to_string().contains("secret"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_hundred_thousand_brackets_do_not_overflow_the_stack() {
-        assert_eq!(parse_object("[".repeat(100_000).as_bytes()).unwrap_err().code(), "malformed_json");
     }
 }

@@ -1,8 +1,8 @@
-//! When a transaction is tried again that another one has kept from its rows.
+//! When a write is tried again that a transaction has kept from its rows.
 
 use std::time::Duration;
 
-/// The rule for tries of one transaction. The caller draws the wait and sleeps.
+/// The rule for tries of one write, of one row or of several. The caller draws the wait and sleeps.
 #[derive(Clone, Copy, Debug)]
 pub struct Contention;
 

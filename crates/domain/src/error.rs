@@ -28,9 +28,14 @@ impl InvalidField {
 /// The reason why an operation failed, or may have failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The body is not a JSON object.
-    #[error("the body is not a JSON object: {0}")]
-    MalformedJson(String),
+    /// The body is not a JSON object, or an object in it has a name twice.
+    #[error("the body is not a JSON object: {reason}")]
+    MalformedJson {
+        /// Why, and where. It never repeats the text of the body.
+        reason: String,
+        /// The name that is there twice.
+        repeated: Option<InvalidField>,
+    },
     /// The body is too large to be read.
     #[error("the body is larger than {limit} bytes")]
     BodyTooLarge {
@@ -46,6 +51,10 @@ pub enum Error {
     /// A request that needs an `Idempotency-Key` came without one.
     #[error("the Idempotency-Key header is missing")]
     IdempotencyKeyMissing,
+    /// A request came with more than one `Idempotency-Key`, or with a comma in its key. The gateway joins two keys with a
+    /// comma, so these two cannot be told apart.
+    #[error("the Idempotency-Key is given twice, or has a comma")]
+    IdempotencyKeyRepeated,
     /// The `Idempotency-Key` was used before, for a request with another content.
     #[error("this Idempotency-Key was used before with another request")]
     IdempotencyKeyReused,
@@ -126,7 +135,7 @@ pub enum Error {
         limit: u64,
     },
     /// Other transactions held the same rows during every try. Nothing was written.
-    #[error("other transactions held the same stock for as long as this one tried")]
+    #[error("other transactions held the same rows for as long as this write was tried")]
     StockContention,
     /// Others changed the order during every try. Nothing was written.
     #[error("others changed this order for as long as this change was tried")]
@@ -156,11 +165,12 @@ impl Error {
     /// matches it. Only the state machine sees `StockContention` and `StatusContention`: clients see `try_again`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::MalformedJson(_) => "malformed_json",
+            Self::MalformedJson { .. } => "malformed_json",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BadCursor => "bad_cursor",
             Self::Invalid(_) => "validation_failed",
             Self::IdempotencyKeyMissing => "idempotency_key_missing",
+            Self::IdempotencyKeyRepeated => "idempotency_key_repeated",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::IdTokenRequired => "id_token_required",
             Self::EmailNotVerified => "email_not_verified",
@@ -188,12 +198,13 @@ impl Error {
     }
 
     /// Every code, in the order of the variants.
-    pub const CODES: [&'static str; 28] = [
+    pub const CODES: [&'static str; 29] = [
         "malformed_json",
         "body_too_large",
         "bad_cursor",
         "validation_failed",
         "idempotency_key_missing",
+        "idempotency_key_repeated",
         "idempotency_key_reused",
         "id_token_required",
         "email_not_verified",
@@ -228,6 +239,11 @@ impl Error {
             cause = error.source();
         }
         text
+    }
+
+    /// A body that is not a JSON object. `reason` must not repeat the text of the body.
+    pub fn malformed_json(reason: impl Into<String>) -> Self {
+        Self::MalformedJson { reason: reason.into(), repeated: None }
     }
 
     /// Turns a list of faults into a result: `Ok` when the list is empty.

@@ -2,7 +2,7 @@
 //!
 //! Nothing here does I/O, reads a clock, draws a random number, awaits anything or knows AWS or HTTP. Ids and times
 //! arrive as arguments. A type that has limits checks them whenever a value is made, so HTTP bodies, Step Functions
-//! messages and table rows are checked alike.
+//! messages and table rows are checked alike. Where a rule became stricter, rows keep the rule before (`text`, `money`).
 
 mod account;
 mod body;
@@ -10,6 +10,7 @@ mod contention;
 mod error;
 mod feed;
 mod id;
+mod json;
 mod line;
 mod mail;
 mod money;
@@ -27,11 +28,12 @@ pub use account::{
     NOTE_LASTS, RETIREMENT, Recipient, Registering, Registration, RetiredTopic, SubscriptionState,
     TODO_AFTER, TODO_SHARD, Todo, UserAccount,
 };
-pub use body::{Body, Field, Fields, field, parse_object};
+pub use body::{Body, Field, Fields, field};
 pub use contention::Contention;
 pub use error::{Error, InvalidField};
 pub use feed::{EventLine, OrderEvent};
 pub use id::{Fingerprint, MovementId, OrderId, UserId};
+pub use json::parse_object;
 pub use line::{MAX_LINES, MAX_QUANTITY, PricedLine, Quantity, RequestedLine, Shortage, Sku};
 pub use mail::Mail;
 pub use money::{Currency, MAX_UNIT_PRICE, Money, UnitPrice};

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use domain::{EmailAddress, Error, Order, UserId};
 
-use crate::{Env, SetupFault};
+use crate::{Env, SetupFault, groups::groups};
 
 /// A signed-in caller.
 #[derive(Clone, Debug)]
@@ -76,20 +76,9 @@ impl AdminRule {
         Ok(Self { claim, value })
     }
 
-    /// Whether the caller is an admin.
-    ///
-    /// The gateway writes the lists `["a b"]` and `["a", "b"]` both as `[a b]`. So a member of the group `a b` would pass
-    /// as a member of `b`. If an issuer's groups may hold blanks, `AdminClaim` must name a claim that is one text.
+    /// Whether the caller is an admin: whether the claim holds exactly the value, by the rule in `groups`.
     pub fn admits(&self, caller: &Caller) -> bool {
-        let Some(claim) = caller.claims.get(&self.claim) else { return false };
-        // Some issuers write a JSON list into one text. Its quotes show where an entry with a blank ends.
-        if let Ok(list) = serde_json::from_str::<Vec<String>>(claim) {
-            return list.contains(&self.value);
-        }
-        match claim.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(list) => list.split([' ', ',']).any(|entry| entry == self.value),
-            None => *claim == self.value,
-        }
+        caller.claims.get(&self.claim).is_some_and(|claim| groups(claim).any(|group| group == self.value))
     }
 
     /// Permits the customer who placed the order, and an admin.
@@ -129,13 +118,7 @@ mod tests {
             ("[admin]", true),
             ("[staff admin]", true),
             ("[admin staff]", true),
-            ("[staff,admin]", true),
-            ("[\"staff\",\"admin\"]", true),
             ("admin", true),
-            ("[\"staff\", \"admin\"]", true),
-            ("[\"not admin\"]", false),
-            ("[\"admin \"]", false),
-            ("[\"not\" \"admin\"]", false),
             ("[not-admin]", false),
             ("[admin-not staff]", false),
             ("[staff]", false),

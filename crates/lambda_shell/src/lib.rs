@@ -9,6 +9,7 @@ mod caller;
 mod clock;
 mod env;
 mod function;
+mod groups;
 mod logs;
 mod metrics;
 mod problem;

@@ -79,11 +79,12 @@ pub(crate) fn failure(error: &Error, status: Option<u16>) {
             tracing::error!(code, status, cause, "{error}");
         }
         Error::StockContention | Error::StatusContention => tracing::warn!(code, status, "{error}"),
-        Error::MalformedJson(_)
+        Error::MalformedJson { .. }
         | Error::BadCursor
         | Error::BodyTooLarge { .. }
         | Error::Invalid(_)
         | Error::IdempotencyKeyMissing
+        | Error::IdempotencyKeyRepeated
         | Error::IdempotencyKeyReused
         | Error::IdTokenRequired
         | Error::EmailNotVerified

@@ -11,8 +11,9 @@ use crate::Response;
 fn status_and_title(error: &Error) -> (u16, &'static str) {
     match error {
         Error::BadCursor => (400, "The cursor is not one of this list"),
-        Error::MalformedJson(_) => (400, "The body is not a JSON object"),
+        Error::MalformedJson { .. } => (400, "The body is not a JSON object"),
         Error::IdempotencyKeyMissing => (400, "The Idempotency-Key header is missing"),
+        Error::IdempotencyKeyRepeated => (400, "There is more than one Idempotency-Key"),
         Error::IdTokenRequired => (401, "An ID token is required"),
         Error::EmailNotVerified => (403, "The e-mail address is not verified"),
         Error::TokenBeforeErasure => (403, "Sign in again"),
@@ -54,13 +55,17 @@ fn details(error: &Error) -> Value {
         Error::IdempotencyKeyMissing => {
             json!({ "errors": [InvalidField::new("Idempotency-Key", "is required")] })
         }
+        Error::IdempotencyKeyRepeated => {
+            json!({ "errors": [InvalidField::new("Idempotency-Key", "must be given once, and hold no comma")] })
+        }
+        Error::MalformedJson { repeated: Some(repeated), .. } => json!({ "errors": [repeated] }),
         Error::PriceChanged { expected, quoted } => {
             json!({ "expected_total": expected, "quoted_total": quoted })
         }
         Error::InsufficientStock(order) => {
             json!({ "order_id": order.order_id, "shortages": order.shortages })
         }
-        Error::MalformedJson(_)
+        Error::MalformedJson { repeated: None, .. }
         | Error::BadCursor
         | Error::IdTokenRequired
         | Error::EmailNotVerified

@@ -72,9 +72,13 @@ impl Request {
         &self.query
     }
 
-    /// A header's text, by its name in lower case. `None` when it is missing or not visible ASCII.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+    /// A header's text, by its name in lower case. `None` when it is missing. Bytes that are not UTF-8 become U+FFFD. The
+    /// values of a repeated header are joined with commas, as the gateway joins them.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let mut values =
+            self.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let first = values.next()?.into_owned();
+        Some(values.fold(first, |joined, value| joined + "," + &value))
     }
 
     /// Whether the body is missing or empty.
@@ -85,14 +89,13 @@ impl Request {
     /// The body, ready to be read field by field.
     ///
     /// # Errors
-    /// [`Error::BodyTooLarge`] above 64 KiB, and [`Error::MalformedJson`] when it is not a JSON object.
+    /// [`Error::BodyTooLarge`] above 64 KiB, and [`Error::MalformedJson`] when it is not a JSON object or has a name twice.
     pub fn body(&self) -> Result<Body, Error> {
         let text = self.body.as_deref().unwrap_or_default();
         let decoded;
         let bytes = if self.body_is_base64 {
-            decoded = STANDARD
-                .decode(text)
-                .map_err(|_undecodable| Error::MalformedJson("it is not base64".to_owned()))?;
+            decoded =
+                STANDARD.decode(text).map_err(|_undecodable| Error::malformed_json("it is not base64"))?;
             &decoded[..]
         } else {
             text.as_bytes()
@@ -106,16 +109,60 @@ impl Request {
     /// The Idempotency-Key header.
     ///
     /// # Errors
-    /// [`Error::IdempotencyKeyMissing`] without the header, and [`Error::Invalid`] when it is not a key.
+    /// [`Error::IdempotencyKeyMissing`] without the header, [`Error::IdempotencyKeyRepeated`] with two or with a comma in
+    /// it, and [`Error::Invalid`] when it is not a key.
     pub fn idempotency_key(&self) -> Result<IdempotencyKey, Error> {
-        let value = self.headers.get("idempotency-key").ok_or(Error::IdempotencyKeyMissing)?;
-        IdempotencyKey::try_from(String::from_utf8_lossy(value.as_bytes()).into_owned())
+        let key = self.header("idempotency-key").ok_or(Error::IdempotencyKeyMissing)?;
+        // "Duplicate headers are combined with commas" (source: API Gateway developer guide, "Create AWS Lambda proxy
+        // integrations for HTTP APIs", payload format 2.0). So a key with a comma may be two keys, of which one would
+        // have to be guessed.
+        if key.contains(',') { Err(Error::IdempotencyKeyRepeated) } else { IdempotencyKey::try_from(key) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A request whose event has these headers.
+    fn with_headers(headers: &serde_json::Value) -> Request {
+        let event =
+            serde_json::json!({ "headers": headers, "requestContext": { "http": { "method": "POST" } } });
+        Request::from_event(serde_json::from_value(event).unwrap(), "invocation-1")
+    }
+
+    #[test]
+    fn two_keys_are_no_key_however_the_event_holds_them() {
+        let key = |value: serde_json::Value| {
+            let read = with_headers(&serde_json::json!({ "idempotency-key": value })).idempotency_key();
+            read.map(|key| key.as_str().to_owned()).map_err(|error| error.code())
+        };
+        for (value, read) in [
+            (serde_json::json!("key-1"), Ok("key-1".to_owned())),
+            (serde_json::json!(["key-1"]), Ok("key-1".to_owned())),
+            (serde_json::json!("key-1,key-2"), Err("idempotency_key_repeated")),
+            (serde_json::json!("key-1, key-2"), Err("idempotency_key_repeated")),
+            (serde_json::json!("key-1,key-1"), Err("idempotency_key_repeated")),
+            (serde_json::json!(["key-1", "key-2"]), Err("idempotency_key_repeated")),
+            (serde_json::json!(["key-1", "key-1"]), Err("idempotency_key_repeated")),
+            (serde_json::json!(["", ""]), Err("idempotency_key_repeated")),
+            (serde_json::json!(","), Err("idempotency_key_repeated")),
+            (serde_json::json!(""), Err("validation_failed")),
+            (serde_json::json!("schlüssel"), Err("validation_failed")),
+        ] {
+            assert_eq!(key(value.clone()), read, "{value}");
+        }
+        let missing = with_headers(&serde_json::json!({ "x-idempotency-key": "key-1" })).idempotency_key();
+        assert_eq!(missing.unwrap_err().code(), "idempotency_key_missing");
+    }
+
+    #[test]
+    fn a_header_that_is_not_ascii_is_there_all_the_same() {
+        let request = with_headers(&serde_json::json!({ "if-match": "\"2\u{e9}\"", "accept": ["a", "b"] }));
+        assert_eq!(request.header("if-match").as_deref(), Some("\"2\u{e9}\""));
+        assert_eq!(request.header("accept").as_deref(), Some("a,b"));
+        assert_eq!(request.header("if-none-match"), None);
+    }
 
     #[test]
     fn the_values_of_a_repeated_parameter_are_joined_with_a_comma() {

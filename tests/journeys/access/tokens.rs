@@ -189,6 +189,12 @@ async fn only_the_exact_admin_group_is_admin() {
         json!("not admin"),
         json!("[\"not admin\"]"),
         json!("[\"admin \"]"),
+        // Lists in other formats than the gateway's. docs/sign_in.md has the rule.
+        json!("[\"staff\", \"admin\"]"),
+        json!("[staff,admin]"),
+        json!(["staff,admin"]),
+        json!(["\"admin\""]),
+        json!(["[admin]"]),
         json!("admin "),
         json!(""),
         json!(true),
@@ -213,7 +219,7 @@ async fn only_the_exact_admin_group_is_admin() {
     assert_eq!(listed.body["items"].as_array().map(Vec::len), Some(2), "{listed:?}");
 
     for groups in
-        [json!(["admin"]), json!(["staff", "admin"]), json!("admin"), json!("[\"staff\", \"admin\"]")]
+        [json!(["admin"]), json!(["staff", "admin"]), json!("admin"), json!(["[staff", "admin", "]"])]
     {
         let boss =
             shop.eve(&json!({ "cognito:groups": groups, "sub": format!("boss-{groups}").replace(' ', "") }));

@@ -330,7 +330,7 @@ async fn the_subject_of_an_e_mail_is_one_short_ascii_line_for_any_product_name()
         "煎茶 一保堂",
         "שוקולד",
         &emoji,
-        "\u{200b}\u{200d}\u{feff}",
+        "\u{200b}\u{301}\u{feff}",
         "a\u{301}\u{301}\u{301}",
         "\u{fdfa}\u{fdfa}\u{fdfa}\u{fdfa}\u{fdfa}\u{fdfa}",
         "Subject: hello",

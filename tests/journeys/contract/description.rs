@@ -228,6 +228,13 @@ fn the_patterns_accept_the_same_texts_as_the_code() {
         "~!",
         "ad a",
         "a@b",
+        "a,b",
+        ",",
+        "\u{200b}",
+        "a\u{200b}",
+        "\u{200d}\u{feff} ",
+        "\u{2800}",
+        "\u{3164}原",
     ]
     .into_iter()
     .map(str::to_owned)
@@ -265,6 +272,21 @@ fn the_patterns_accept_the_same_texts_as_the_code() {
         }
         assert!(yes > 3 && no > 3, "{pointer}: {yes} taken, {no} refused");
     }
+}
+
+#[test]
+fn the_pattern_of_a_name_knows_the_same_characters_that_show_nothing_as_the_code() {
+    // The planes with letters and signs, and the tags. No other plane has a character with a rule of its own.
+    let characters = ('\0'..='\u{1ffff}').chain('\u{e0000}'..='\u{e10ff}');
+    let validator = validator("/components/schemas/Name");
+    let mut hidden = 0;
+    for character in characters {
+        let text = character.to_string();
+        let by_code = Name::try_from(text.clone()).is_ok();
+        assert_eq!(validator.is_valid(&json!(text)), by_code, "{character:?}");
+        hidden += usize::from(!by_code);
+    }
+    assert!(hidden > 4_000, "{hidden} characters show nothing");
 }
 
 /// Together these calls get every described success. `Shop::send` checks each answer.

@@ -11,7 +11,7 @@ use super::{DUE_AFTER, Item, Orders, key, name_request, stored};
 use crate::{
     Stocks,
     failure::{failed, incomplete, unbuildable, unreadable},
-    transaction::{Transacted, condition_failed, transact},
+    transaction::{Transacted, condition_failed, transact, write},
 };
 
 /// How a transition ended.
@@ -117,7 +117,7 @@ impl Orders {
     async fn update(&self, order_id: OrderId, transition: StatusUpdate) -> Result<Advanced, Error> {
         const DOING: &str = "changing an order";
         let update = self.client.update_item().table_name(&self.table);
-        let answer = transition
+        let update = transition
             .values
             .into_iter()
             .fold(update, |update, (name, value)| update.expression_attribute_values(name, value))
@@ -126,10 +126,8 @@ impl Orders {
             .condition_expression(GUARD)
             .expression_attribute_names("#status", "status")
             .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match answer {
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match write(DOING, || update.clone().send()).await? {
             Ok(done) => {
                 let item = done.attributes.ok_or_else(|| incomplete(DOING))?;
                 Ok(Advanced::Done(stored(item)?.order))

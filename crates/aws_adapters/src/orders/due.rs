@@ -12,7 +12,10 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
 use super::{DUE_AFTER, Orders, key};
-use crate::failure::{failed, incomplete};
+use crate::{
+    failure::{failed, incomplete},
+    transaction::write,
+};
 
 /// The number of attempts after which an order is given up and waits for a person.
 const MAX_ATTEMPTS: u32 = 10;
@@ -123,7 +126,7 @@ impl Orders {
                     .condition_expression("due_at = :seen AND due_shard = :shard AND attempts = :before")
                     .expression_attribute_values(":before", number(tried))
             };
-            match update.send().await {
+            match write(DOING, || update.clone().send()).await? {
                 Ok(claimed) => return version(&claimed, DOING).map(Claim::Claimed),
                 Err(error) => match error.as_service_error() {
                     Some(UpdateItemError::ConditionalCheckFailedException(row)) => {
@@ -153,7 +156,8 @@ impl Orders {
     /// Moves the order to the shard of orders that wait for a person, unless another caller has claimed it. A write whose
     /// outcome is unknown counts as made: the order may wait for a person, and one report too many does no harm.
     async fn give_up(&self, due: &DueOrder) -> Result<Claim, Error> {
-        let answer = self
+        const DOING: &str = "giving an order up";
+        let update = self
             .client
             .update_item()
             .table_name(&self.table)
@@ -163,10 +167,9 @@ impl Orders {
             .condition_expression("due_at = :seen AND due_shard IN (:shard, :given_up)")
             .expression_attribute_values(":given_up", AttributeValue::S(GIVEN_UP.to_owned()))
             .expression_attribute_values(":seen", AttributeValue::S(due.due_at.clone()))
-            .expression_attribute_values(":shard", AttributeValue::S(due.order_id.due_shard().to_owned()))
-            .send()
-            .await;
-        match held(answer, "giving an order up") {
+            .expression_attribute_values(":shard", AttributeValue::S(due.order_id.due_shard().to_owned()));
+        let answer = write(DOING, || update.clone().send()).await?;
+        match held(answer, DOING) {
             Ok(Some(_)) | Err(Error::Unavailable { .. }) => Ok(Claim::GivenUp),
             Ok(None) => Ok(Claim::Lost),
             Err(certain) => Err(certain),
@@ -185,7 +188,7 @@ impl Orders {
         now: Timestamp,
     ) -> Result<Option<u32>, Error> {
         const DOING: &str = "taking an order up again";
-        let answer = self
+        let update = self
             .client
             .update_item()
             .table_name(&self.table)
@@ -201,9 +204,8 @@ impl Orders {
             .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
             .expression_attribute_values(":soon", AttributeValue::S(now.after(DUE_AFTER).to_string()))
             .expression_attribute_values(":shard", AttributeValue::S(order_id.due_shard().to_owned()))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await;
+            .return_values(ReturnValue::AllNew);
+        let answer = write(DOING, || update.clone().send()).await?;
         held(answer, DOING)?.map(|taken| version(&taken, DOING)).transpose()
     }
 
@@ -259,7 +261,8 @@ impl Orders {
         request_id: &str,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        let answer = self
+        const DOING: &str = "taking up an order that was given up";
+        let update = self
             .client
             .update_item()
             .table_name(&self.table)
@@ -271,15 +274,15 @@ impl Orders {
             .expression_attribute_values(":request", AttributeValue::S(request_id.to_owned()))
             .expression_attribute_values(":given_up", AttributeValue::S(GIVEN_UP.to_owned()))
             .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
-            .expression_attribute_values(":own", AttributeValue::S(order_id.due_shard().to_owned()))
-            .send()
-            .await;
-        held(answer, "taking up an order that was given up").map(|held| held.is_some())
+            .expression_attribute_values(":own", AttributeValue::S(order_id.due_shard().to_owned()));
+        let answer = write(DOING, || update.clone().send()).await?;
+        held(answer, DOING).map(|held| held.is_some())
     }
 
     /// Removes an order from the outbox, if it is past PENDING and has no version to announce.
     pub async fn settle(&self, order_id: OrderId) -> Result<(), Error> {
-        let answer = self
+        const DOING: &str = "settling an order";
+        let update = self
             .client
             .update_item()
             .table_name(&self.table)
@@ -290,11 +293,10 @@ impl Orders {
                  AND #status <> :pending",
             )
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":pending", AttributeValue::S("PENDING".to_owned()))
-            .send()
-            .await;
+            .expression_attribute_values(":pending", AttributeValue::S("PENDING".to_owned()));
+        let answer = write(DOING, || update.clone().send()).await?;
         // When the condition fails, the order still has work left and stays in the outbox.
-        held(answer, "settling an order").map(|_held| ())
+        held(answer, DOING).map(|_held| ())
     }
 }
 

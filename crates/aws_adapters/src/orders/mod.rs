@@ -23,7 +23,7 @@ use domain::{Error, Fingerprint, HistoryEntry, Order, OrderId, Placement, Shorta
 use crate::{
     Stocks,
     failure::{failed, incomplete, unbuildable, unreadable},
-    transaction::{Transacted, condition_failed, transact},
+    transaction::{Transacted, condition_failed, transact, write},
 };
 
 /// The time from a change of an order until the sweeper may take it up. It is longer than the timeouts of the state
@@ -134,16 +134,14 @@ impl Orders {
     /// Stores a REJECTED order. Changes no stock. With `tells` the shop is to be told of it too.
     pub async fn reject(&self, placement: &Placement, tells: bool) -> Result<Placed, Error> {
         const DOING: &str = "rejecting an order";
-        let answer = self
+        let put = self
             .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(row(placement, tells)?))
             .condition_expression("attribute_not_exists(order_id)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match answer {
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match write(DOING, || put.clone().send()).await? {
             Ok(_stored) => Ok(Placed::Stored),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(existing)) => {

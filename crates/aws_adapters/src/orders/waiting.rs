@@ -15,6 +15,7 @@ use super::{
 use crate::{
     batch::{Wanted, read_batch},
     failure::failed,
+    transaction::write,
 };
 
 /// The shard of orders that wait for a confirmation. `step_function/order.asl.json` moves orders to it.
@@ -114,14 +115,13 @@ impl Orders {
     /// Claims a waiting order for the attempt that mails it. From then on it is due like any other order.
     pub async fn claim_waiting(&self, order: &WaitingOrder, now: Timestamp) -> Result<Claim, Error> {
         const DOING: &str = "claiming an order whose customer has confirmed";
-        let answer = self
+        let update = self
             .moving(order, "SET due_shard = :own, due_at = :later, attempts = :first")
             .expression_attribute_values(":own", AttributeValue::S(order.order_id.due_shard().to_owned()))
             .expression_attribute_values(":later", AttributeValue::S(now.after(DUE_AFTER).to_string()))
             .expression_attribute_values(":first", AttributeValue::N("1".to_owned()))
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
-            .send()
-            .await;
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew);
+        let answer = write(DOING, || update.clone().send()).await?;
         Ok(match held(answer, DOING)? {
             Some(claimed) => Claim::Claimed(version(&claimed, DOING)?),
             None => Claim::Lost,
@@ -130,29 +130,31 @@ impl Orders {
 
     /// Moves the next look at a waiting order to `look_at`.
     pub async fn wait_on(&self, order: &WaitingOrder, look_at: Timestamp) -> Result<(), Error> {
-        let answer = self
+        const DOING: &str = "letting an order wait on";
+        let update = self
             .moving(order, "SET due_at = :later")
-            .expression_attribute_values(":later", AttributeValue::S(look_at.to_string()))
-            .send()
-            .await;
-        held(answer, "letting an order wait on").map(|_held| ())
+            .expression_attribute_values(":later", AttributeValue::S(look_at.to_string()));
+        let answer = write(DOING, || update.clone().send()).await?;
+        held(answer, DOING).map(|_held| ())
     }
 
     /// Returns a waiting order to its own shard, where it is due at once.
     pub async fn end_waiting(&self, order: &WaitingOrder, now: Timestamp) -> Result<(), Error> {
-        let answer = self
+        const DOING: &str = "making a waiting order due";
+        let update = self
             .moving(order, "SET due_shard = :own, due_at = :now")
             .expression_attribute_values(":own", AttributeValue::S(order.order_id.due_shard().to_owned()))
-            .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
-            .send()
-            .await;
-        held(answer, "making a waiting order due").map(|_held| ())
+            .expression_attribute_values(":now", AttributeValue::S(now.to_string()));
+        let answer = write(DOING, || update.clone().send()).await?;
+        held(answer, DOING).map(|_held| ())
     }
 
     /// Takes a waiting order out of the outbox without its mail. Answers whether this call did.
     pub async fn leave_unmailed(&self, order: &WaitingOrder) -> Result<bool, Error> {
-        let answer = self.moving(order, "REMOVE unsent, due_at, due_shard, attempts").send().await;
-        held(answer, "giving up a mail that nobody confirmed").map(|held| held.is_some())
+        const DOING: &str = "giving up a mail that nobody confirmed";
+        let update = self.moving(order, "REMOVE unsent, due_at, due_shard, attempts");
+        let answer = write(DOING, || update.clone().send()).await?;
+        held(answer, DOING).map(|held| held.is_some())
     }
 
     /// An update of a waiting order, unless it was changed since it was read.
