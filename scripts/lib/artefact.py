@@ -162,7 +162,10 @@ def before(folder, environment, stack, yes, *given):
     # SAM drops what samconfig.toml has for this option when the option is given, so both are given.
     configured = section.get("parameter_overrides", [])
     configured = configured.split() if isinstance(configured, str) else configured
-    values = dict(one.split("=", 1) for one in [*configured, *given])
+    of_environment = os.environ.get("ORDERFLOW_PARAMETERS", "").split()
+    if wrong := [one for one in of_environment if not re.match(r"[A-Za-z0-9]+=", one)]:
+        refuse(f"ORDERFLOW_PARAMETERS holds {wrong[0]!r}, which is no NAME=VALUE")
+    values = dict(one.split("=", 1) for one in [*configured, *of_environment, *given])
     # SAM ignores a name that the template does not have. An older artefact may lack what samconfig.toml sets for a newer
     # one; a name on the command line is meant for this one.
     if unknown := sorted({one.split("=", 1)[0] for one in given} - template.get("Parameters", {}).keys()):
@@ -170,7 +173,13 @@ def before(folder, environment, stack, yes, *given):
 
     name = stack or section["stack_name"]
     options = [] if asks else ["--no-confirm-changeset"]
-    options += ["--stack-name", name, "--region", where(name, about)]
+    region, is_there = where(name, about)
+    options += ["--stack-name", name, "--region", region]
+    # A first deployment that fails must be able to delete its tables, so prod's are protected from the second one on.
+    if environment == "prod" and is_there and "ProtectData" in template.get("Parameters", {}):
+        values.setdefault("ProtectData", "true")
+    if role := os.environ.get("ORDERFLOW_STACK_ROLE"):
+        options += ["--role-arn", role]
     if values:
         options += ["--parameter-overrides", *(f"{key}={value}" for key, value in sorted(values.items()))]
     if any("\n" in one for one in options):
@@ -179,7 +188,7 @@ def before(folder, environment, stack, yes, *given):
 
 
 def where(stack, about):
-    """Says on standard error what is about to be deployed, and where. Returns the region."""
+    """Says on standard error what is about to be deployed, and where. Returns the region, and whether the stack is there."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -192,20 +201,23 @@ def where(stack, about):
         deployed = version_of(session.client("cloudformation"), stack)
     except (BotoCoreError, ClientError) as fault:
         refuse(f"AWS cannot be asked: {fault}")
-    print(f"account {account}, {region}, stack {stack}: {deployed} now, {about['version']} {about['architecture']} next",
-          file=sys.stderr)
-    return region
+    print(f"account {account}, {region}, stack {stack}: {deployed or 'nothing'} now, "
+          f"{about['version']} {about['architecture']} next", file=sys.stderr)
+    return region, deployed is not None
 
 
 def version_of(formation, stack):
+    """The version that a stack runs; None if there is no stack, or none that was ever deployed as a whole."""
     from botocore.exceptions import ClientError
 
     try:
         [described] = formation.describe_stacks(StackName=stack)["Stacks"]
     except ClientError as fault:
         if "does not exist" in str(fault):
-            return "nothing"
+            return None
         raise
+    if not described["StackStatus"].startswith(("CREATE_COMPLETE", "UPDATE_", "IMPORT_")):
+        return None
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
     return outputs.get("Version", "a version without a name")
 

@@ -7,9 +7,9 @@
     rehearsal.py api                         prints the API's address
     rehearsal.py runs ARTEFACT               fails unless the stack runs this artefact: its version and each zip's bytes
     rehearsal.py sizes                       prints each function's size; fails if one is over 5 MB
-    rehearsal.py people                      signs up an admin and two customers; prints newman's variables
+    rehearsal.py people FILE                 reads the people that scripts/collection has made
     rehearsal.py collection COLLECTION       prints the collection without the lines that fail on MiniStack's gateway
-    rehearsal.py skipped COLLECTION          reads the names of requests that were not sent; fails unless the collection
+    rehearsal.py skipped COLLECTION          reads the names of requests that were not sent, with commas between; fails unless the collection
                                              itself may skip them, as it does those to the local mailbox
     rehearsal.py orders BOOK                 places the orders of the order book in this folder, many at the same time
     rehearsal.py traffic FILE                places orders until FILE.stop is there, and notes them in FILE
@@ -20,6 +20,7 @@
     rehearsal.py output NAME                 prints an output of the stack
     rehearsal.py topics ORDER_TOPIC_ARN      fails if a customer's topic is left
     rehearsal.py deleted                     fails unless the stack is gone and its tables and user pool are kept
+    rehearsal.py figures FILE                fails unless the nightly run has measured all that this emulator can show
     rehearsal.py left STATE...               fails if the emulator has anything that no template retains. STATE... are the
                                              state files of the stacks that were deleted
 
@@ -267,9 +268,8 @@ class People:
         [scheme] = body["components"]["securitySchemes"].values()
         jwt = stack.value(scheme["x-amazon-apigateway-authorizer"]["jwtConfiguration"])
         self.pool, self.app = jwt["issuer"].rsplit("/", 1)[1], jwt["audience"][0]
-        self.admin_group = stack.parameters["AdminValue"]
 
-    def sign_up(self, email, admin=False):
+    def sign_up(self, email):
         attributes = [{"Name": "email", "Value": email}]
         self.cognito.sign_up(ClientId=self.app, Username=email, Password=PASSWORD, UserAttributes=attributes)
         # The mail with the code is not delivered here, so an admin confirms the account. Unlike the code, that does not
@@ -277,25 +277,16 @@ class People:
         self.cognito.admin_confirm_sign_up(UserPoolId=self.pool, Username=email)
         verified = [{"Name": "email_verified", "Value": "true"}]
         self.cognito.admin_update_user_attributes(UserPoolId=self.pool, Username=email, UserAttributes=verified)
-        if admin:
-            self.cognito.admin_add_user_to_group(UserPoolId=self.pool, Username=email, GroupName=self.admin_group)
 
-    def sign_in(self, email):
-        parameters = {"USERNAME": email, "PASSWORD": PASSWORD}
+    def sign_in(self, email, password=PASSWORD):
+        parameters = {"USERNAME": email, "PASSWORD": password}
         answer = self.cognito.initiate_auth(ClientId=self.app, AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters)
         return answer["AuthenticationResult"]["IdToken"]
 
 
-def people(stack, state):
-    everybody = People(stack)
-    variables = {"base_url": state["api"], "cognito_url": f"{stack.endpoint}/", "cognito_client_id": everybody.app}
-    for name in ("admin", "ada", "bob"):
-        email = f"{name}@example.com"
-        everybody.sign_up(email, admin=name == "admin")
-        variables |= {f"{name}_username": email, f"{name}_password": PASSWORD}
-    state |= {"admin": variables["admin_username"], "pool": everybody.pool}
-    for name, value in variables.items():
-        print(f"{name}={value}")
+def people(stack, state, path):
+    made = dict(line.split("=", 1) for line in path.read_text(encoding="utf-8").splitlines())
+    state |= {"admin": made["admin_username"], "password": made["admin_password"], "pool": People(stack).pool}
 
 
 # Lines of the collection that hold on AWS and in the local stack, and fail on MiniStack's gateway.
@@ -390,7 +381,7 @@ class Api:
 def orders(stack, state, folder):
     products, customers, placed = book(folder)
     api, everybody = Api(state["api"]), People(stack)
-    admin = everybody.sign_in(state["admin"])
+    admin = everybody.sign_in(state["admin"], state["password"])
     asked = collections.Counter()
     for order in placed:
         asked.update({line["sku"]: line["quantity"] for line in order["lines"]})
@@ -455,6 +446,8 @@ def orders(stack, state, folder):
 TRAFFIC = "ON-THE-WAY"
 # One customer may place 60 orders within an hour, and these come on top of the order book's.
 EACH_PLACES = 40
+# A minute until an order is due, and some runs of the sweeper.
+SWEPT_WITHIN_S = 240
 
 
 def traffic(stack, state, path):
@@ -462,7 +455,7 @@ def traffic(stack, state, path):
     under the same key until there is one."""
     stop = path.with_name(path.name + ".stop")
     api, everybody = Api(state["api"]), People(stack)
-    admin = everybody.sign_in(state["admin"])
+    admin = everybody.sign_in(state["admin"], state["password"])
     api.must((201, 200), "PUT", f"/inventory/{TRAFFIC}", admin, {"name": "On the way", "unit_price": {"amount": 1, "currency": "EUR"}})
     body = {"delta": 100_000, "reason": "opening stock"}
     api.must((201, 200), "POST", f"/inventory/{TRAFFIC}/adjustments", admin, body, idempotency_key="on-the-way")
@@ -511,6 +504,14 @@ def settled(stack, state, path):
         ids.add(order["id"])
     again = sum(bool(order["refused"]) for order in placed)
     print(f"{len(placed)} orders on the way, {again} of them sent more than once (answered {dict(refused)}), {lost} lost")
+    # A run that was cut off is finished by the sweeper, a minute later.
+    waited = time.monotonic()
+    while (due := [row for row in stack.rows("order_id") if "due_at" in row and row["due_shard"]["S"] != "waiting"]):
+        if time.monotonic() > waited + SWEPT_WITHIN_S:
+            yield f"the sweeper has not finished {[row['order_id']['S'] for row in due]} within {SWEPT_WITHIN_S} s"
+            break
+        time.sleep(2)
+    print(f"the sweeper had finished what was cut off after {time.monotonic() - waited:.0f} s")
     # The table has each of them once: no order was placed twice.
     rows = [row for row in stack.rows("order_id") if row["lines"]["L"][0]["M"]["sku"]["S"] == TRAFFIC]
     if len(rows) != len(placed):
@@ -582,6 +583,24 @@ def deleted(endpoint, name, state):
         yield f"the tables had {state['before']['rows']}, and have {counts}"
 
 
+# The emulator has no metrics of its own services, and no lines of Lambda's own in the functions' logs.
+NOT_COUNTED = {
+    "API Gateway: requests", "Lambda: invocations", "Lambda: GB-seconds", "Step Functions: executions", "Step Functions: GB-seconds",
+    "DynamoDB: write units", "DynamoDB: read units", "SNS: messages published", "CloudWatch: bytes of log lines",
+}
+
+
+def nightly(path):
+    figures = json.loads(path.read_text())
+    if figures["feed_messages"] <= figures["orders"]:
+        yield f"the feed told of {figures['feed_messages']} orders, and {figures['orders'] + 1} were placed"
+    if not (0 < figures["warm_ms"]["p50"] <= figures["warm_ms"]["p99"] and figures["first_order_ms"] > 0):
+        yield f"these are no latencies: {figures['warm_ms']}, {figures['first_order_ms']}"
+    missing = {name.split(" on ")[0] for name in figures["not_counted"]}
+    if unknown := missing - NOT_COUNTED:
+        yield f"the nightly run did not count {unknown}"
+
+
 # Everything that a stack of the template can have, and how its names are listed.
 LISTED = (
     ("lambda", "list_functions", "Functions", "FunctionName"),
@@ -642,7 +661,7 @@ def main():
     parser.add_argument("--stack", default="orderflow")
     parser.add_argument("--state", type=pathlib.Path, required=True)
     commands = ["adapt", "older", "supply", "api", "runs", "sizes", "people", "collection", "skipped", "orders", "traffic",
-                "settled", "audit", "output", "deleted", "left", "topics"]
+                "settled", "audit", "output", "deleted", "figures", "left", "topics"]
     parser.add_argument("command", choices=commands)
     parser.add_argument("argument", nargs="*")
     given = parser.parse_args()
@@ -662,6 +681,8 @@ def main():
             return traffic(Stack(*here), state, pathlib.Path(argument))
         case "settled":
             found = list(settled(Stack(*here), state, pathlib.Path(argument)))
+        case "figures":
+            found = list(nightly(pathlib.Path(argument)))
         case "left":
             found = list(left(given.endpoint, [json.loads(pathlib.Path(path).read_text()) for path in given.argument]))
         case "supply":
@@ -671,11 +692,11 @@ def main():
         case "sizes":
             found = list(sizes(Stack(*here)))
         case "people":
-            people(Stack(*here), state)
+            people(Stack(*here), state, pathlib.Path(argument))
         case "collection":
             print(json.dumps(collection(pathlib.Path(argument))))
         case "skipped":
-            found = list(skipped(pathlib.Path(argument), sys.stdin.read().splitlines()))
+            found = list(skipped(pathlib.Path(argument), sys.stdin.read().strip().split(", ")))
         case "orders":
             found = orders(Stack(*here), state, pathlib.Path(argument))
         case "audit":

@@ -10,8 +10,8 @@ cannot say that.
 """
 import datetime, hashlib, json, pathlib, sys, tomllib, uuid
 
-from cyclonedx.exception.factory import InvalidLicenseExpressionException
-from cyclonedx.factory.license import LicenseFactory
+from cyclonedx.contrib.license.exceptions import InvalidLicenseExpressionException
+from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType

