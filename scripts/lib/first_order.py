@@ -15,7 +15,7 @@ def lines(page):
         sys.exit(f"the page has no section {HEADING!r}")
     _, section = page.split(f"\n{HEADING}\n", 1)
     deploying, *using = FENCE.findall(section.split("\n## ", 1)[0])
-    if "sam deploy" not in deploying or not using:
+    if "scripts/deploy" not in deploying or not using:
         sys.exit(f"the section {HEADING!r} does not deploy first and then use what is deployed")
     return "".join(using).splitlines()
 

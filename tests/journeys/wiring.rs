@@ -9,6 +9,7 @@ mod bodies;
 mod budgets;
 mod controls;
 mod day;
+mod delivery;
 mod events;
 mod functions;
 mod logs;
@@ -41,12 +42,12 @@ static HOUSE: LazyLock<House> = LazyLock::new(|| {
     House(files)
 });
 
-/// Reads the text files below `folder`. Leaves out what a build makes, and hidden folders except CI's.
+/// Reads the text files below `folder`. Leaves out what a build makes, and hidden folders except CI's and the pipeline's.
 fn read(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).expect("the folder can be listed") {
         let entry = entry.expect("the folder can be listed");
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name == "target" || (name.starts_with('.') && name != ".ci") {
+        if name == "target" || (name.starts_with('.') && name != ".ci" && name != ".github") {
             continue;
         }
         let path = entry.path();

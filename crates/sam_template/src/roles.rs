@@ -50,7 +50,8 @@ pub(super) struct Role {
 }
 
 /// Properties without an effect that a program can observe.
-const AWS_ONLY: &[&str] = &["RoleName", "Description", "MaxSessionDuration", "Path", "Tags"];
+const AWS_ONLY: &[&str] =
+    &["RoleName", "Description", "MaxSessionDuration", "Path", "PermissionsBoundary", "Tags"];
 
 pub(super) fn read(logical_id: &str, identity: &Identity, properties: &Node<'_>) -> Role {
     properties.expect_keys(&["AssumeRolePolicyDocument", "Policies"], AWS_ONLY);

@@ -31,7 +31,7 @@ const LISTED: [&str; 6] = ["crates/", "step_function/", "infra/", "scripts/", "t
 const LINTS: [&str; 2] = [".clippy.toml", "Cargo.toml"];
 
 /// A README that is longer is not read to its end.
-const MOST_LINES: usize = 220;
+const MOST_LINES: usize = 240;
 const MOST_WORDS: usize = 2_000;
 
 /// README and docs: path and text.
@@ -505,7 +505,7 @@ fn what_the_readme_gets_wrong_is_named() {
     assert_blamed(&length(&longer("word ")), &["words", "too many"]);
     assert_blamed(&map(&readme("  query/ ", "  querying/ ")), &["crates/querying/", "not there"]);
     assert_blamed(&map(&readme("  query/ ", "  querying/ ")), &["does not name crates/query/"]);
-    assert_blamed(&map(&HOUSE.with("scripts/deploy", "")), &["does not name scripts/deploy"]);
+    assert_blamed(&map(&HOUSE.with("scripts/ship", "")), &["does not name scripts/ship"]);
     assert_blamed(&map(&HOUSE.with("docker/Dockerfile", "")), &["does not name docker/"]);
     assert_blamed(&paths(&readme("src/quote.rs", "src/price.rs")), &["crates/domain/src/price.rs"]);
     assert_blamed(&commands(&readme("cargo test --workspace", "cargo test")), &[CI, "cargo test"]);
@@ -518,7 +518,7 @@ fn what_the_readme_gets_wrong_is_named() {
     assert_blamed(&complaints(picture(&unmarked)), &["does not show", "MarkNotified"]);
     assert_blamed(&absences(&readme("(`tests/journeys/wiring/rooms.rs`)", "")), &["starts nothing"]);
     assert_blamed(&absences(&readme("## What is not there", "## What is there")), &["no absence"]);
-    assert_blamed(&scripts(&HOUSE.with("scripts/deploy", "#!/bin/sh")), &[CI, "scripts/deploy"]);
+    assert_blamed(&scripts(&HOUSE.with("scripts/ship", "#!/bin/sh")), &[CI, "scripts/ship"]);
     assert_blamed(&scripts(&HOUSE.broken(CI, "part licences scripts/licences", "")), &["scripts/licences"]);
     assert_blamed(&races(&HOUSE.broken(CI, " races::", "")), &["races::", CI]);
     let skipped = HOUSE.with("tests/journeys/skipped.rs", concat!("#[", "ignore = \"slow\"]"));
