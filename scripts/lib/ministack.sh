@@ -17,7 +17,7 @@ start_ministack() {
     env AWS_ENDPOINT_URL="$ministack_url" GATEWAY_PORT="$port" BIND_HOST=127.0.0.1 MINISTACK_HOST=127.0.0.1 \
         TMPDIR="$ministack_folder" STATE_DIR="$ministack_folder/state" S3_DATA_DIR="$ministack_folder/s3" \
         AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test "$@" \
-        .tools/ministack/bin/ministack >"$ministack_folder/log" 2>&1 &
+        .tools/ministack/bin/python -B scripts/lib/ministack_mended.py >"$ministack_folder/log" 2>&1 &
     ministack_pid=$!
     set +m
     local tries

@@ -460,13 +460,15 @@ impl UserAccount {
         (!same).then_some(after)
     }
 
-    /// The account that the sweeper is about to finish. Another run leaves it alone for a while.
+    /// The account that the sweeper is about to finish. Another run leaves it alone for a while. A customer who wants mail
+    /// and has no topic gets one here: recovery takes away the topics of another stack (`docs/recovery.md`).
     #[must_use]
-    pub fn claimed(&self, now: Timestamp) -> Self {
+    pub fn claimed(&self, order_topic_arn: &str, now: Timestamp) -> Self {
         let tries = self.todo.as_ref().map_or(0, |todo| todo.tries);
-        let todo = Todo { tries, ..Todo::at(now.after(todo_wait(tries))) };
-        let mut after = Self { version: self.version + 1, todo: Some(todo), ..self.clone() };
-        if self.to_subscribe().is_some()
+        let mut after = Self { version: self.version + 1, ..self.clone() };
+        after.give_topic(order_topic_arn, now);
+        after.todo = Some(Todo { tries, ..Todo::at(now.after(todo_wait(tries))) });
+        if after.to_subscribe().is_some()
             && let Some(customer) = &mut after.customer
         {
             customer.asked_at = Some(now);

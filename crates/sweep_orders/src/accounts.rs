@@ -47,7 +47,7 @@ impl SweepOrders {
         if account.todo.as_ref().is_none_or(|todo| todo.at > now) {
             return Ok(false);
         }
-        let claimed = account.claimed(now);
+        let claimed = account.claimed(&self.order_topic_arn, now);
         if self.users.store(&claimed).await? == StoreOutcome::Lost {
             return Ok(false);
         }

@@ -38,6 +38,7 @@ pub struct SweepOrders {
     topics: Topics,
     notifications: NotificationsClient,
     workflow: Workflow,
+    order_topic_arn: String,
     clock: Clock,
 }
 
@@ -63,14 +64,22 @@ pub struct Swept {
 }
 
 impl SweepOrders {
-    /// Makes the function from its environment: `ORDERS_TABLE`, `USERS_TABLE`, `STATE_MACHINE_ARN`, `STACK_NAME`,
-    /// `DEAD_LETTERS_ARN` and `CUSTOMER_TOPIC_KEY`, which is empty when the topics have no key.
+    /// Makes the function from its environment: `ORDERS_TABLE`, `USERS_TABLE`, `STATE_MACHINE_ARN`,
+    /// `ORDER_TOPIC_ARN`, `STACK_NAME`, `DEAD_LETTERS_ARN` and `CUSTOMER_TOPIC_KEY`, which is empty when the topics have no
+    /// key.
     #[allow(clippy::unused_async, reason = "every function is made the same way")]
     pub async fn new(env: &Env, config: &SdkConfig) -> Result<Self, SetupFault> {
         // Read first and checked last, so that the fault names every missing variable.
         let key_id = env.read_or_empty("CUSTOMER_TOPIC_KEY");
-        let [orders_table, users_table, state_machine_arn, stack, dead_letters_arn] =
-            env.read(["ORDERS_TABLE", "USERS_TABLE", "STATE_MACHINE_ARN", "STACK_NAME", "DEAD_LETTERS_ARN"])?;
+        let [orders_table, users_table, state_machine_arn, order_topic_arn, stack, dead_letters_arn] = env
+            .read([
+                "ORDERS_TABLE",
+                "USERS_TABLE",
+                "STATE_MACHINE_ARN",
+                "ORDER_TOPIC_ARN",
+                "STACK_NAME",
+                "DEAD_LETTERS_ARN",
+            ])?;
         let (client, sns) = (database(config), notifications(config));
         Ok(Self {
             orders: Orders::new(client.clone(), orders_table),
@@ -78,6 +87,7 @@ impl SweepOrders {
             topics: Topics::new(sns.clone(), TopicWiring { stack, key_id: key_id?, dead_letters_arn }),
             notifications: sns,
             workflow: Workflow::new(workflows(config), state_machine_arn),
+            order_topic_arn,
             clock: Clock::of(config),
         })
     }

@@ -1,5 +1,6 @@
 //! Customers register, change their address and leave. Only their own row and SNS hold their name or address.
 
+mod adopted;
 mod flood;
 mod interrupted;
 mod leaving;

@@ -1,6 +1,8 @@
 //! The lists of an order's statuses against the domain's own. The compiler finds the places that match on a status; these
 //! lists are those that it cannot see.
 
+use std::collections::BTreeSet;
+
 use domain::Status;
 use sam_template::yaml;
 use serde_json::Value;
@@ -11,6 +13,7 @@ const ORDER: &str = "crates/domain/src/order.rs";
 const SNAPSHOTS: &str = "crates/domain/src/snapshots/";
 const OPENAPI: &str = "infra/openapi.yaml";
 const AUDIT: &str = "scripts/audit_books.py";
+const RECOVERY: &str = "scripts/lib/order_rows.py";
 const POSTMAN: &str = "postman/orderflow.postman_collection.json";
 
 /// The table of what every command does in every status, wherever it stands.
@@ -116,6 +119,37 @@ fn listed(house: &House, all: &[&str], entered: &[&str]) -> Result<Complaints, S
         }
     }
     Ok(found)
+}
+
+/// The table of transitions that recovery holds a history against is the domain's.
+fn recovered(house: &House) -> Complaints {
+    let table = house.text(RECOVERY).split_once("NEXT = {").map_or("", |(_, after)| after);
+    let quoted =
+        |text: &str| -> BTreeSet<String> { text.split('"').skip(1).step_by(2).map(str::to_owned).collect() };
+    let mut found = Vec::new();
+    for from in Status::ALL {
+        let next: BTreeSet<String> =
+            Status::ALL.into_iter().filter(|to| from.step(*to).is_ok()).map(|to| to.to_string()).collect();
+        let row = table.split_once(&format!("\"{from}\": ")).map(|(_, after)| after);
+        // An empty set is `set()`.
+        let told = row.and_then(|row| row.split_once(['}', ')'])).map(|(row, _)| quoted(row));
+        if told.as_ref() != Some(&next) {
+            found.push(format!(
+                "{RECOVERY} says that {told:?} may follow {from}, and the domain says {next:?}"
+            ));
+        }
+    }
+    found
+}
+
+#[test]
+fn recovery_knows_the_domains_transitions() {
+    assert_sound(&recovered(&HOUSE));
+    let (table, known) = ("NEXT = {", "\"SHIPPED\": {\"DELIVERED\"}");
+    let forgotten = HOUSE.broken_after(RECOVERY, table, known, "\"SHIPPED\": set()");
+    assert_blamed(&recovered(&forgotten), &[RECOVERY, "may follow SHIPPED", "DELIVERED"]);
+    let lost = HOUSE.broken_after(RECOVERY, table, "\"REJECTED\": set(), ", "");
+    assert_blamed(&recovered(&lost), &[RECOVERY, "None may follow REJECTED"]);
 }
 
 #[test]
