@@ -45,7 +45,7 @@ pub(crate) fn patch(request: &Request) -> Result<(Status, Option<u32>), Error> {
     Ok((status, Some(version(&if_match).ok_or(Error::StaleVersion)?)))
 }
 
-/// The version in an ETag of ours: a positive integer in quotes. Only the text that we wrote is read, with no sign and no
+/// The version in an `ETag` of ours: a positive integer in quotes. Only the text that we wrote is read, with no sign and no
 /// leading zero, which Rust would read too.
 fn version(etag: &str) -> Option<u32> {
     let digits = etag.strip_prefix('"')?.strip_suffix('"')?;

@@ -19,8 +19,10 @@ use crate::world::{
 /// The shipped template with the machine of the version before.
 fn with_the_former_machine(folder: &std::path::Path) -> Template {
     let template = fs::read_to_string(root().join("infra/template.yaml")).expect("the template");
-    // The machine before names no topic of the shop.
-    let template = template.replace("        OrderTopicArn: !Ref OrderTopic\n", "");
+    // The machine before names no topic of the shop, and one partition.
+    let template = template
+        .replace("        OrderTopicArn: !Ref OrderTopic\n", "")
+        .replace("        Partition: !Ref AWS::Partition\n", "");
     for (name, text) in [
         ("infra/template.yaml", template.as_str()),
         ("step_function/order.asl.json", include_str!("former_machine.json")),

@@ -168,22 +168,13 @@ fn pipeline(house: &House) -> Result<Complaints, String> {
 
 /// The actions of a policy's statements, wherever they stand below `node`.
 fn actions(node: &Value, into: &mut BTreeSet<String>) {
-    match node {
-        Value::Object(entries) => {
-            if entries.get("Effect").is_some_and(|effect| effect == "Allow") {
-                match &entries["Action"] {
-                    Value::String(action) => _ = into.insert(action.clone()),
-                    Value::Array(list) => {
-                        into.extend(list.iter().filter_map(Value::as_str).map(str::to_owned))
-                    }
-                    _ => {}
-                }
-            }
-            entries.values().for_each(|inner| actions(inner, into));
-        }
-        Value::Array(items) => items.iter().for_each(|inner| actions(inner, into)),
-        _ => {}
+    if node["Effect"] == "Allow" {
+        into.extend(node["Action"].as_str().map(str::to_owned));
+        let list = node["Action"].as_array().into_iter().flatten();
+        into.extend(list.filter_map(Value::as_str).map(str::to_owned));
     }
+    node.as_object().into_iter().flatten().for_each(|(_, inner)| actions(inner, into));
+    node.as_array().into_iter().flatten().for_each(|inner| actions(inner, into));
 }
 
 /// Every role of the template takes the boundary, which admits all that they permit, and no more.

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 use super::{Attack, Besieged, Expected, KnownDoor, invalid, problem, words};
 use crate::world::Customer;
 
-/// Texts of `If-Match` that are not the ETag of an order in version 2.
+/// Texts of `If-Match` that are not the `ETag` of an order in version 2.
 const NO_ETAGS: [&[u8]; 30] = [
     b"\"+2\"",
     b"\"02\"",
