@@ -333,6 +333,7 @@ fn timeouts(house: &House) -> Result<Complaints, String> {
         state,
         of("create_order"),
         Some(Timeouts::OPERATION),
+        Some(Timeouts::CONTENTION + Timeouts::OPERATION),
     ];
     let there: Vec<String> = waits.into_iter().map(|wait| wait.map(seconds).unwrap_or_default()).collect();
     let shown: Vec<String> = rows(house, ARCHITECTURE, "## Timeouts")
