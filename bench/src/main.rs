@@ -79,7 +79,7 @@ enum Command {
         #[arg(long)]
         only: Vec<String>,
     },
-    /// Times create_order beside programs that others would write for its work, and writes the tables into
+    /// Times `create_order` beside programs that others would write for its work, and writes the tables into
     /// docs/performance.md. Refuses a program that does other work. No time is a gate.
     Peers {
         /// The functions.

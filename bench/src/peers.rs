@@ -278,43 +278,43 @@ mod tests {
         Deed::of(&[call.to_string()], json!({ "outcome": "placed" })).expect("JSON")
     }
 
-    fn refused(theirs: [Deed; 2]) -> String {
+    fn refused(theirs: &[Deed; 2]) -> String {
         let ours = [deed(&call(1, 0, "none")), deed(&call(2, 0, "none"))];
-        refuse_other_work("peer", &ours, &theirs).map_or_else(|fault| fault.to_string(), |()| String::new())
+        refuse_other_work("peer", &ours, theirs).map_or_else(|fault| fault.to_string(), |()| String::new())
     }
 
     #[test]
     fn the_same_work_at_another_time_is_accepted() {
-        assert_eq!(refused([deed(&call(7, 0, "none")), deed(&call(8, 0, "none"))]), "");
+        assert_eq!(refused(&[deed(&call(7, 0, "none")), deed(&call(8, 0, "none"))]), "");
     }
 
     #[test]
     fn other_work_is_refused_and_the_difference_is_named() {
         let good = || deed(&call(7, 0, "none"));
         assert_eq!(
-            refused([deed(&call(7, 0, "other")), good()]),
+            refused(&[deed(&call(7, 0, "other")), good()]),
             "peer does other work than create_order in its first invocation: \
              /calls/0/TransactItems/0/Put/ConditionExpression is \"other\" instead of \"none\""
         );
         // The order is due a millisecond later.
         assert!(
-            refused([good(), deed(&call(7, 1, "none"))])
+            refused(&[good(), deed(&call(7, 1, "none"))])
                 .contains("second invocation: /calls/0/TransactItems/0/Put/Item/due_at/S is \"60001 ms")
         );
         // A time is in another form.
         let text = call(7, 0, "none").to_string().replace("07.000Z", "07Z");
         let other = Deed::of(&[text], json!({ "outcome": "placed" })).expect("JSON");
-        assert!(refused([other, good()]).contains("/created_at/S is"));
+        assert!(refused(&[other, good()]).contains("/created_at/S is"));
         // A condition is missing, one is added, the token is missing.
         let mut changed = call(7, 0, "none");
         changed["TransactItems"][0]["Put"]["ConditionExpression"].take();
-        assert!(refused([deed(&changed), good()]).contains("ConditionExpression is null"));
+        assert!(refused(&[deed(&changed), good()]).contains("ConditionExpression is null"));
         changed = call(7, 0, "none");
         changed["TransactItems"][0]["Put"]["More"] = json!(1);
-        assert!(refused([deed(&changed), good()]).contains("/Put/More is 1 instead of null"));
+        assert!(refused(&[deed(&changed), good()]).contains("/Put/More is 1 instead of null"));
         changed = call(7, 0, "none");
         changed["ClientRequestToken"] = json!("");
-        assert!(refused([deed(&changed), good()]).contains("ClientRequestToken is false"));
+        assert!(refused(&[deed(&changed), good()]).contains("ClientRequestToken is false"));
     }
 
     #[test]
@@ -323,9 +323,9 @@ mod tests {
         let of = |bodies: &[&String], answer: &str| {
             [Deed::of(bodies, json!({ "outcome": answer })).expect("JSON"), deed(&call(8, 0, "none"))]
         };
-        assert_eq!(refused(of(&[&body], "placed")), "");
-        assert!(refused(of(&[], "placed")).contains("/calls is [] instead of"));
-        assert!(refused(of(&[&body, &body], "placed")).contains("/calls is ["));
-        assert!(refused(of(&[&body], "rejected")).contains("/answer/outcome is \"rejected\""));
+        assert_eq!(refused(&of(&[&body], "placed")), "");
+        assert!(refused(&of(&[], "placed")).contains("/calls is [] instead of"));
+        assert!(refused(&of(&[&body, &body], "placed")).contains("/calls is ["));
+        assert!(refused(&of(&[&body], "rejected")).contains("/answer/outcome is \"rejected\""));
     }
 }

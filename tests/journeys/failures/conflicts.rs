@@ -32,11 +32,11 @@ async fn a_price_changes_while_many_order_the_product() {
     // A change of a known product is a Put, whose condition fails, and an Update. Each meets this many conflicts.
     for conflicts in [0, 1, 4] {
         let shop = Shop::open().await.stocked("TEA-1", 5).await;
-        let mut tried = BTreeMap::new();
+        let mut attempts = BTreeMap::new();
         shop.plant(move |call| {
-            let tries: &mut usize = tried.entry(call.operation.clone()).or_default();
-            *tries += 1;
-            (is_plain_write(call) && *tries <= conflicts).then_some(Fault::Conflict)
+            let attempt: &mut usize = attempts.entry(call.operation.clone()).or_default();
+            *attempt += 1;
+            (is_plain_write(call) && *attempt <= conflicts).then_some(Fault::Conflict)
         });
         let dearer = product("Tea", 500, "EUR");
         let changing = shop.describe(&shop.admin, "TEA-1", &dearer);

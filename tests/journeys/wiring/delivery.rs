@@ -44,10 +44,10 @@ fn architecture(house: &House) -> Result<Complaints, String> {
 fn toolchain(house: &House) -> Complaints {
     let tools = house.text(TOOLS);
     // What pip and npm call them: `"aws-sam-cli==$sam_version"`.
-    let named =
+    let pattern =
         Regex::new(r#""([a-z@/-]+)(?:\[[a-z-]+\])?(?:==|@)\$[a-z_]+_version"#).expect("a good pattern");
     let names: BTreeSet<&str> =
-        named.captures_iter(tools).filter_map(|captures| Some(captures.get(1)?.as_str())).collect();
+        pattern.captures_iter(tools).filter_map(|captures| Some(captures.get(1)?.as_str())).collect();
     let mut found = Vec::new();
     for needed in ["aws-sam-cli", "cargo-lambda", "ziglang"] {
         if !names.contains(needed) {
@@ -225,7 +225,7 @@ fn trust(house: &House) -> Result<Complaints, String> {
         found.push(format!("{ROLES}: PipelineRole may {wide}"));
     }
     let makes = role("StackRole")["Policies"].as_array().into_iter().flatten();
-    for statement in makes.flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array()).flatten() {
+    for statement in makes.filter_map(|policy| policy["PolicyDocument"]["Statement"].as_array()).flatten() {
         let text = statement["Action"].to_string();
         let can = ["iam:CreateRole", "iam:PutRolePolicy", "iam:*", "\"*\""];
         if can.iter().any(|action| text.contains(action))

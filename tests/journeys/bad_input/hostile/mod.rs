@@ -204,10 +204,11 @@ impl Besieged {
     fn door(&self, name: &str) -> &KnownDoor {
         self.doors.iter().find(|door| door.name == name).expect("a door")
     }
+}
 
-    fn get(&self, path: &str, customer: &Customer) -> Request<Body> {
-        asked(Method::GET, path, Some(&customer.token)).body(Body::empty()).expect("a request")
-    }
+/// A GET of a path.
+fn get(path: &str, customer: &Customer) -> Request<Body> {
+    asked(Method::GET, path, Some(&customer.token)).body(Body::empty()).expect("a request")
 }
 
 /// What was wrong with the answer to an attack. `None` when it was as expected.

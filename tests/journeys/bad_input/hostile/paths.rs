@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::{Method, Request};
 
-use super::{Attack, Besieged, Expected, invalid, problem, words};
+use super::{Attack, Besieged, Expected, get, invalid, problem, words};
 use crate::world::requests::{asked, with_text};
 
 /// Paths, each with the methods that it has.
@@ -55,7 +55,7 @@ pub(super) fn paths(shop: &Besieged) -> Vec<Attack> {
     let not_found = || problem(404, "not_found", &[]);
     for segment in words(SEGMENTS) {
         for path in ["/inventory/@", "/inventory/@/movements", "/orders/@"] {
-            let request = shop.get(&path.replace('@', segment), admin);
+            let request = get(&path.replace('@', segment), admin);
             attacks.push(Attack::new("path", format!("{path} with {segment}"), request, not_found()));
         }
         for (door, path, expected) in [
@@ -71,10 +71,10 @@ pub(super) fn paths(shop: &Besieged) -> Vec<Attack> {
         }
     }
     for path in words(NO_ROUTES) {
-        attacks.push(Attack::new("path", path, shop.get(path, admin), Expected::Gateway(404)));
+        attacks.push(Attack::new("path", path, get(path, admin), Expected::Gateway(404)));
     }
     for path in ["/orders/", "/inventory/", "/inventory?cursor=", "/"] {
-        let request = shop.get(&format!("{path}{}", "A".repeat(11_000)), admin);
+        let request = get(&format!("{path}{}", "A".repeat(11_000)), admin);
         let what = format!("{path} and eleven thousand letters");
         attacks.push(Attack::new("path", what, request, Expected::Gateway(431)));
     }
@@ -107,7 +107,7 @@ pub(super) fn ids(shop: &Besieged) -> Vec<Attack> {
     for other in others {
         let post = |verb: &str| asked(Method::POST, &format!("/orders/{other}/{verb}"), Some(&admin.token));
         for (what, request) in [
-            ("read", shop.get(&format!("/orders/{other}"), admin)),
+            ("read", get(&format!("/orders/{other}"), admin)),
             ("change", with_text(change.head(&format!("/orders/{other}")), change.body.to_string())),
             ("cancel", with_text(post("cancel"), "{}")),
             ("resume", with_text(post("resume"), "")),
