@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// Cold starts of a program at one share.
-const STARTS: usize = 15;
+const STARTS: usize = 9;
 
 /// The cold starts after which it is invoked again and again.
 const WARM_STARTS: usize = 3;
 
 /// Warm invocations after each of those.
-const WARM: usize = 200;
+const WARM: usize = 100;
 
 /// What a program took at one share. Each figure is a median.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
