@@ -39,14 +39,23 @@ enum Reason {
 
 /// Counts the failures of which the output of an execution tells. Logs each with its state and the error's name.
 pub(crate) fn count_failures(order_id: OrderId, output: &str) {
-    // Few outputs tell of any, so few are read a second time.
-    if !output.contains("\"failures\":") {
+    let Ok(failures) = failures(output) else {
+        // The output holds the customer's order, so the line does not repeat it.
+        tracing::error!(metric = "PublishesRefused", value = 1_u64, %order_id, "{UNREADABLE}");
         return;
-    }
-    let Ok(Told { failures }) = serde_json::from_str(output) else { return };
+    };
     for (state, error) in failures {
         count(order_id, &state, &error);
     }
+}
+
+/// The failures, by the state's name.
+fn failures(output: &str) -> Result<BTreeMap<String, String>, serde_json::Error> {
+    // Few outputs tell of any, so few are read a second time.
+    if !output.contains("\"failures\":") {
+        return Ok(BTreeMap::new());
+    }
+    serde_json::from_str(output).map(|Told { failures }| failures)
 }
 
 fn count(order_id: OrderId, state: &str, error: &str) {
@@ -83,6 +92,7 @@ fn count(order_id: OrderId, state: &str, error: &str) {
 
 /// The messages of the log lines. The runbook looks for the first.
 const REFUSED: &str = "a part of an announcement was refused";
+const UNREADABLE: &str = "what an execution could not announce cannot be read";
 const FAILED: &str = "a part of an announcement failed";
 
 /// The reason behind an error's name. Step Functions makes the name of the service and of the exception in AWS's SDK for
@@ -110,6 +120,13 @@ fn reason(error: &str) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failures_that_cannot_be_read_are_not_taken_for_none() {
+        assert!(failures(r#"{"outcome":"placed"}"#).expect("no failures").is_empty());
+        assert_eq!(failures(r#"{"failures":{"TellShop":"SNS.SnsException"}}"#).expect("failures").len(), 1);
+        assert!(failures(r#"{"failures":["TellShop"]}"#).is_err());
+    }
 
     #[test]
     fn each_error_of_the_two_services_has_the_reason_for_which_an_operator_looks() {

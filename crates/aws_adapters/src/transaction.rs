@@ -10,7 +10,6 @@ use aws_sdk_dynamodb::{
     types::{CancellationReason, TransactWriteItem},
 };
 use domain::{Contention, Error};
-
 use tokio::time::Instant;
 
 use crate::{Timeouts, failure::failed};
